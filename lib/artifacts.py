@@ -1,0 +1,266 @@
+"""The files that the steps hand on, in runs/<experiment_name>/: for each one path, save, load.
+
+They speak the data's language: keyed by image name, at the image's own size, axes (height, width).
+Every file is written beside its place, flushed and renamed, so that it is whole or not there.
+"""
+
+import hashlib
+import io
+import json
+import os
+import random
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+import yaml
+
+from lib.config import Config, InputError, differences, to_yaml
+
+Probability = npt.NDArray[np.uint8]
+
+# What a network's predictions depend on, besides its weights.
+NETWORK_SECTIONS = ("architecture", "image")
+# Members of a probability file that are not images.
+PRESENCE, PROVENANCE = "_presence", "_provenance"
+
+
+def run_folder(config: Config) -> Path:
+    return Path(config.runs_folder) / config.experiment_name
+
+
+def sha(path: Path) -> str:
+    """The first 16 hexadecimal digits of the file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file for writing that takes its name only when all of it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def existing(path: Path, step: str) -> Path:
+    """The path, or the InputError that names the step which makes it."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing: run {step} first")
+    return path
+
+
+# config.yaml: every setting of the run
+
+
+def save_config(config: Config) -> None:
+    with written_whole(run_folder(config) / "config.yaml") as file:
+        file.write(to_yaml(config).encode())
+
+
+def with_drawn_seed(config: Config) -> Config:
+    """Where the seed is -1, the one this run drew before, else one drawn now and printed."""
+    if config.seed != -1:
+        return config
+    path = run_folder(config) / "config.yaml"
+    seed = random.SystemRandom().randrange(1_000_000)
+    if path.is_file():
+        kept = yaml.safe_load(path.read_text(encoding="utf-8"))["environment"]["seed"]
+        seed = int(kept)
+    print(f"seed: {seed} ({'kept in ' + str(path) if path.is_file() else 'drawn'})")
+    return replace(config, seed=seed)
+
+
+# folds.csv: one row an image
+
+
+FOLD_COLUMNS = ["image", "rle_mask", "height", "width", "subject", "group", "fold", "sha"]
+
+
+def folds_path(config: Config) -> Path:
+    return run_folder(config) / "folds.csv"
+
+
+def save_folds(config: Config, folds: pd.DataFrame) -> None:
+    """Columns FOLD_COLUMNS; `subject` is "" where it is not known."""
+    with written_whole(folds_path(config)) as file:
+        file.write(folds[FOLD_COLUMNS].to_csv(index=False, lineterminator="\n").encode())
+
+
+def load_folds(config: Config) -> pd.DataFrame:
+    """The table of 01: texts, but for height, width and fold, which are whole numbers."""
+    path = existing(folds_path(config), "01_prepare_folds.py")
+    folds = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := set(FOLD_COLUMNS) - set(folds.columns):
+        raise InputError(f"{path} lacks the columns {sorted(missing)}: run 01_prepare_folds.py")
+    return folds.astype({"height": int, "width": int, "fold": int})
+
+
+def save_audit(config: Config, audit: dict[str, Any]) -> Path:
+    path = run_folder(config) / "folds_audit.json"
+    _save_json(path, audit)
+    return path
+
+
+# fold{k}/model.pt: weights, settings, fold, and the folds.csv it was trained on
+
+
+def model_path(config: Config, fold: int) -> Path:
+    return run_folder(config) / f"fold{fold}" / "model.pt"
+
+
+def save_model(config: Config, fold: int, weights: dict[str, torch.Tensor]) -> None:
+    """The same weights give the same bytes."""
+    content = {
+        "weights": {name: tensor.contiguous() for name, tensor in weights.items()},
+        "config": asdict(config),
+        "fold": fold,
+        "folds_sha": sha(folds_path(config)),
+    }
+    buffer = io.BytesIO()  # torch.save puts the name of a path into the file
+    torch.save(content, buffer)
+    with written_whole(model_path(config, fold)) as file:
+        file.write(buffer.getbuffer())
+
+
+def load_model(config: Config, fold: int) -> dict[str, Any]:
+    """What save_model wrote; InputError for one of another folds.csv, fold or kind of network."""
+    path = existing(model_path(config, fold), "02_train.py")
+    content = read_model(path)
+    if content["fold"] != fold:
+        raise InputError(f"{path} is the model of fold {content['fold']}: run 02_train.py again")
+    if content["folds_sha"] != sha(existing(folds_path(config), "01_prepare_folds.py")):
+        raise InputError(
+            f"{path} was trained on another folds.csv, so images it has seen could be scored as "
+            "unseen: run 02_train.py again"
+        )
+    if changed := differences(config, Config(**content["config"]), NETWORK_SECTIONS):
+        raise InputError(
+            f"{path} was trained with other settings (asked for, trained with):\n  "
+            + "\n  ".join(changed)
+        )
+    return content
+
+
+def read_model(path: Path) -> dict[str, Any]:
+    """A checkpoint's content; InputError where the file is not one."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        Config(**content["config"])
+        return {key: content[key] for key in ("weights", "config", "fold", "folds_sha")}
+    except Exception as error:  # torch.load raises what its many formats raise
+        raise InputError(
+            f"{path} is not a model of this version ({error}): delete it and run 02_train.py"
+        ) from error
+
+
+# fold{k}/log.csv: a row an epoch
+
+
+def log_path(config: Config, fold: int) -> Path:
+    return model_path(config, fold).with_name("log.csv")
+
+
+def save_log(config: Config, fold: int, rows: list[dict[str, float]]) -> None:
+    with written_whole(log_path(config, fold)) as file:
+        text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        file.write(text.encode())
+
+
+# oof_fold{k}.npz, test.npz: a probability array an image
+
+
+def oof_path(config: Config, fold: int) -> Path:
+    return run_folder(config) / f"oof_fold{fold}.npz"
+
+
+def test_path(config: Config) -> Path:
+    return run_folder(config) / "test.npz"
+
+
+class ProbabilityWriter:
+    """Writes a probability file an image at a time, so that memory does not grow with their number.
+
+    The file is a NumPy .npz: one member an image, named as the image, uint8 (height, width),
+    0..255 = probability 0..1; `_presence` float32 in the order of the images; `_provenance` a JSON
+    text of what the file was made from. The same content gives the same bytes.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self._presence: list[float] = []
+
+    def add(self, image: str, probability: Probability, presence: float) -> None:
+        self._write(image, probability)
+        self._presence.append(presence)
+
+    def close(self, provenance: dict[str, Any]) -> None:
+        self._write(PRESENCE, np.array(self._presence, dtype=np.float32))
+        self._write(PROVENANCE, np.array(json.dumps(provenance, sort_keys=True)))
+        self._archive.close()
+
+    def _write(self, name: str, array: npt.NDArray[Any]) -> None:
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+        member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, whenever it is written
+        member.compress_type = zipfile.ZIP_DEFLATED
+        self._archive.writestr(member, buffer.getbuffer(), compresslevel=1)
+
+
+class Probabilities:
+    """A probability file, read an image at a time; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        existing(path, "03_infer.py")
+        try:
+            self._arrays = np.load(path)
+            names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
+            presence = self._arrays[PRESENCE].tolist()
+            self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
+            self.presence: dict[str, float] = dict(zip(names, presence, strict=True))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path} is not a probability file ({error}): delete it and run 03_infer.py"
+            ) from error
+
+    def __getitem__(self, image: str) -> Probability:
+        return self._arrays[image]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._arrays.close()
+
+
+# What 04 writes
+
+
+def save_table(path: Path, table: pd.DataFrame) -> None:
+    with written_whole(path) as file:
+        file.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+
+
+def save_decision(config: Config, decision: dict[str, Any]) -> None:
+    _save_json(run_folder(config) / "decision.json", decision)
+
+
+def _save_json(path: Path, content: dict[str, Any]) -> None:
+    with written_whole(path) as file:
+        file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

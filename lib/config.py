@@ -1,0 +1,493 @@
+"""Every setting of the pipeline: its name, type, default and range, and how it is read.
+
+The file format is Hydrogen Torch's experiment YAML; its 59 settings keep their names and meanings,
+the section `pipeline` holds what this project adds. `key=value` on the command line wins over the
+file, and `data=PATH` fills in the data settings of a folder whose layout is known.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import math
+import sys
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.layouts import find_layout
+
+DEFAULT_FILE = Path(__file__).parent.parent / "config.yaml"
+
+
+class InputError(Exception):
+    """Something a person gave is wrong; the message names it and says what to do."""
+
+
+def setting(
+    section: str,
+    default: Any,
+    about: str,
+    *,
+    choices: tuple[Any, ...] = (),
+    later: tuple[Any, ...] = (),
+    low: float = -math.inf,
+    high: float = math.inf,
+    multiple_of: int = 1,
+    only_with: str = "",
+) -> Any:
+    """A dataclass field: where it stands in the YAML, what it does and which values it takes.
+
+    `choices` are the values that act (empty: any value of the type in low..high); `later` are
+    Hydrogen Torch's other values, refused as not built yet; `only_with` names the setting without
+    whose values in `later` this one has no effect.
+    """
+    about_it = {
+        "section": section,
+        "about": about,
+        "choices": choices,
+        "later": later,
+        "low": low,
+        "high": high,
+        "multiple_of": multiple_of,
+        "only_with": only_with,
+    }
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=about_it)
+    return field(default=default, metadata=about_it)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment. The defaults are those of config.yaml."""
+
+    experiment_name: str = setting("", "nerve", "the run's name: it is kept in runs/<name>/")
+
+    architecture: str = setting(
+        "architecture",
+        "Unet",
+        "decoder of the network",
+        choices=("Unet",),
+        later=("UnetPlusPlus", "FPN", "Linknet", "PSPNet", "PAN", "DeepLabV3", "DeepLabV3Plus"),
+    )
+    backbone: str = setting(
+        "architecture",
+        "resnet34",
+        "encoder: a name of segmentation-models-pytorch, or tu-NAME for one of timm's",
+    )
+    pretrained: bool = setting("architecture", True, "start the encoder from ImageNet weights")
+
+    augmentations_strategy: str = setting(
+        "augmentation",
+        "Soft",
+        "Soft: horizontal flip of every second training image",
+        choices=("Soft",),
+        later=("Medium", "Hard", "Custom"),
+    )
+    custom_inference_augmentations: str = setting(
+        "augmentation", "", "serialised albumentations", only_with="augmentations_strategy"
+    )
+    custom_train_augmentations: str = setting(
+        "augmentation", "", "serialised albumentations", only_with="augmentations_strategy"
+    )
+    cutmix_corner: bool = setting(
+        "augmentation", False, "cut from a corner of the image", only_with="mix_image"
+    )
+    mix_concentration: float = setting(
+        "augmentation",
+        1.0,
+        "both parameters of the Beta mixing is drawn from",
+        only_with="mix_image",
+    )
+    mix_image: str = setting(
+        "augmentation",
+        "Disabled",
+        "mixing of training images",
+        choices=("Disabled",),
+        later=("Mixup", "Cutmix"),
+    )
+    mix_iterations: int = setting(
+        "augmentation", 1, "times a batch is mixed", low=1, only_with="mix_image"
+    )
+    mix_probability: float = setting(
+        "augmentation", 1.0, "share of batches mixed", low=0, high=1, only_with="mix_image"
+    )
+    mix_target: str = setting(
+        "augmentation", "Ratio", "how the labels are mixed", only_with="mix_image"
+    )
+
+    class_name_column: str = setting(
+        "dataset", "class_id", "column of train_dataframe with the class; one class is built"
+    )
+    data_folder: str = setting("dataset", "None", "folder of the training images")
+    data_folder_test: str = setting("dataset", "None", "folder of the test images")
+    data_sample: float = setting(
+        "dataset", 1.0, "share of the images that is used", choices=(1.0,), later=("0 to 1",)
+    )
+    data_sample_choice: list[str] = setting(
+        "dataset", ["Train", "Validation"], "which part is sampled", only_with="data_sample"
+    )
+    folds: list[str] = setting(
+        "dataset", ["0", "1", "2", "3", "4"], "the folds to validate on, one model each"
+    )
+    group_fold_column: str = setting(
+        "dataset", "subject", "column whose values no two folds share (with grouped)"
+    )
+    image_column: str = setting("dataset", "image", "column of the tables with the image's name")
+    rle_mask_column: str = setting("dataset", "rle_mask", "column with the run lengths")
+    test_dataframe: str = setting("dataset", "None", "table of test images: .csv, .pq, .parquet")
+    train_dataframe: str = setting("dataset", "None", "table of training images and run lengths")
+    validation_dataframe: str = setting(
+        "dataset", "None", "table of validation images", choices=("None",), later=("PATH",)
+    )
+    validation_size: float = setting(
+        "dataset", 0.2, "share held out", low=0, high=1, only_with="validation_strategy"
+    )
+    validation_strategy: str = setting(
+        "dataset",
+        "grouped",
+        "grouped: folds never split a group; kfold: frames of one person may stand in several "
+        "folds, which flatters every score",
+        choices=("grouped", "kfold"),
+        later=("automatic", "custom"),
+    )
+
+    gpus: list[str] = setting(
+        "environment", ["0"], "the GPU to use; without CUDA, or with [], the processor"
+    )
+    mixed_precision_inference: bool = setting(
+        "environment", False, "bfloat16 in validation and in 03, where the device has it"
+    )
+    mixed_precision_training: bool = setting(
+        "environment", True, "bfloat16 in training, where the device has it"
+    )
+    number_of_workers: int = setting(
+        "environment", 4, "processes that read and augment images", low=0, high=256
+    )
+    seed: int = setting("environment", 42, "-1 draws one, prints and keeps it", low=-1, high=2**31)
+
+    image_channels: int = setting("image", 3, "channels the network sees", choices=(1, 3))
+    image_height: int = setting(
+        "image", 448, "rows the network sees", low=32, high=4096, multiple_of=32
+    )
+    image_normalization: str = setting(
+        "image",
+        "Simple",
+        "Simple: value / 255",
+        choices=("Simple",),
+        later=("Channel", "ImageNet", "Image", "None"),
+    )
+    image_width: int = setting(
+        "image", 448, "columns the network sees", low=32, high=4096, multiple_of=32
+    )
+
+    logger: str = setting(
+        "logging", "None", "experiment tracker", choices=("None",), later=("Neptune",)
+    )
+    neptune_project: str = setting("logging", "", "project at Neptune", only_with="logger")
+
+    metric: str = setting("prediction", "IoU", "the headline score", choices=("IoU", "Dice"))
+    probability_threshold: float = setting(
+        "prediction", 0.5, "a pixel above it is nerve", low=0, high=1
+    )
+    test_time_augmentations: list[str] = setting(
+        "prediction",
+        [],
+        "flips averaged",
+        choices=([],),
+        later=("Horizontal flip", "Vertical flip"),
+    )
+
+    automatically_adjust_batch_size: bool = setting(
+        "training", False, "halve the batch when memory is short", choices=(False,), later=(True,)
+    )
+    batch_size: int = setting("training", 16, "images a step", low=1, high=4096)
+    build_scoring_pipelines: bool = setting(
+        "training", False, "a model file for other programs (04 says that it is not built yet)"
+    )
+    calculate_train_metric: bool = setting(
+        "training", False, "score the training images too", choices=(False,), later=(True,)
+    )
+    differential_learning_rate: float = setting(
+        "training",
+        0.001,
+        "learning rate of the layers listed",
+        low=0,
+        only_with="differential_learning_rate_layers",
+    )
+    differential_learning_rate_layers: list[str] = setting(
+        "training", [], "layers with their own rate", choices=([],), later=("encoder", "decoder")
+    )
+    drop_last_batch: bool = setting("training", True, "leave out an epoch's last partial batch")
+    epochs: int = setting("training", 5, "times through the training images", low=1, high=100_000)
+    evaluation_epochs: float = setting(
+        "training", 1.0, "epochs between validations", choices=(1.0,), later=("other numbers",)
+    )
+    grad_accumulation: int = setting(
+        "training", 1, "batches whose gradients make one update", low=1, high=4096
+    )
+    gradient_clip: float = setting("training", 0.0, "largest gradient norm; 0: no limit", low=0)
+    learning_rate: float = setting("training", 0.001, "peak learning rate", low=0, high=100)
+    loss_function: str = setting(
+        "training",
+        "BCEDice",
+        "BCEDice: their sum",
+        choices=("BCEDice", "BCE", "Dice"),
+        later=("Focal", "FocalDice", "Jaccard"),
+    )
+    optimizer: str = setting(
+        "training",
+        "AdamW",
+        "optimizer",
+        choices=("AdamW",),
+        later=("Adam", "SGD", "RMSprop", "Adadelta"),
+    )
+    save_best_checkpoint: bool = setting(
+        "training",
+        False,
+        "keep the best epoch instead of the last",
+        choices=(False,),
+        later=(True,),
+    )
+    schedule: str = setting(
+        "training",
+        "Cosine",
+        "half a cosine to zero, a step at a time",
+        choices=("Cosine",),
+        later=("Constant", "Linear"),
+    )
+    train_validation_data: bool = setting(
+        "training", False, "train on the fold's images too", choices=(False,), later=(True,)
+    )
+    warmup_epochs: float = setting(
+        "training", 0.0, "epochs in which the rate climbs from zero", low=0
+    )
+    weight_decay: float = setting("training", 0.0, "weight decay of AdamW", low=0, high=100)
+
+    n_folds: int = setting("pipeline", 5, "folds the images are divided into", low=2, high=1000)
+    pretrained_weights: str = setting(
+        "pipeline", "None", "a local file of encoder weights: .pth, .pt or .safetensors"
+    )
+    runs_folder: str = setting("pipeline", "runs", "folder of all runs")
+
+
+FIELDS = {item.name: item for item in dataclasses.fields(Config)}
+_TYPES = typing.get_type_hints(Config)
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Reads the YAML file, then the `key=value` overrides, which win.
+
+    Raises InputError that lists everything wrong with them at once.
+    """
+    errors: list[str] = []
+    values = _checked(_read_file(path), str(path), errors)
+    values |= _checked(_split_overrides(overrides, errors), "command line", errors)
+    if not errors:
+        errors += _conflicts(Config(**values))
+    if errors:
+        raise InputError("The settings cannot be used:\n  " + "\n  ".join(errors))
+    return Config(**values)
+
+
+def to_yaml(config: Config) -> str:
+    """The settings as Hydrogen Torch lays them out: sections, sorted by name."""
+    tree: dict[str, Any] = {}
+    for name, item in FIELDS.items():
+        section = item.metadata["section"]
+        place = tree.setdefault(section, {}) if section else tree
+        place[name] = getattr(config, name)
+    return yaml.safe_dump(tree, sort_keys=True, allow_unicode=True)
+
+
+def differences(config: Config, other: Config, sections: Iterable[str]) -> list[str]:
+    """`name: its value, the other's` of every setting in these sections that differs."""
+    return [
+        f"{name}: {getattr(config, name)!r}, {getattr(other, name)!r}"
+        for name, item in FIELDS.items()
+        if item.metadata["section"] in sections and getattr(config, name) != getattr(other, name)
+    ]
+
+
+def run(main: Callable[[Config], None], description: str | None) -> None:
+    """The command line that all steps share; a wrong input ends it with one message, status 1."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=_settings_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, default=DEFAULT_FILE, metavar="FILE")
+    parser.add_argument(
+        "settings", nargs="*", metavar="key=value", help="settings that win over the file's"
+    )
+    options = parser.parse_intermixed_args()
+    try:
+        main(load_config(options.config, options.settings))
+    except InputError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. Start the same command again to go on: finished work is kept.")
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """The settings of a YAML file by name, out of their sections."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a YAML file: {error}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: a YAML file of `name: value` lines was expected")
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        settings = value if isinstance(value, dict) else {key: value}
+        if twice := flat.keys() & settings.keys():
+            raise InputError(f"{path}: set twice: {', '.join(sorted(twice))}")
+        flat |= settings
+    return flat
+
+
+def _split_overrides(overrides: Iterable[str], errors: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for word in overrides:
+        name, equals, text = word.partition("=")
+        if not equals:
+            errors.append(f"{word!r}: a setting is written key=value")
+        elif name == "data" or _TYPES.get(name) is str:
+            values[name] = text
+        else:
+            values[name] = _parsed(text)
+    return values
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _checked(values: dict[str, Any], source: str, errors: list[str]) -> dict[str, Any]:
+    """The values that are right, in the type of their setting; the others go to `errors`."""
+    values = dict(values)
+    good: dict[str, Any] = {}
+    if (data := values.pop("data", None)) is not None:
+        try:
+            good |= find_layout(Path(str(data)))
+        except ValueError as error:
+            errors.append(str(error))
+    for name, value in values.items():
+        if name not in FIELDS:
+            near = difflib.get_close_matches(str(name), [*FIELDS, "data"], n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            errors.append(f"{name} ({source}): there is no such setting{hint}")
+            continue
+        try:
+            good[name] = _value(name, value)
+        except ValueError as error:
+            errors.append(f"{name}: {value!r} ({source}): {error}")
+    return good
+
+
+def _value(name: str, value: Any) -> Any:
+    """The value in the type of its setting; ValueError says which values are allowed."""
+    about = FIELDS[name].metadata
+    if value in about["later"] and value not in about["choices"]:
+        allowed = ", ".join(map(str, about["choices"]))
+        raise ValueError(f"is not built yet; allowed: {allowed}")
+    value = _typed(_TYPES[name], value)
+    if about["choices"] and value not in about["choices"]:
+        allowed = ", ".join(map(str, about["choices"]))
+        near = difflib.get_close_matches(str(value), list(map(str, about["choices"])), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        known = f" (not built yet: {', '.join(map(str, about['later']))})" if about["later"] else ""
+        raise ValueError(f"allowed: {allowed}{known}{hint}")
+    if isinstance(value, (int, float)) and not about["low"] <= value <= about["high"]:
+        raise ValueError(f"allowed: {about['low']} to {about['high']}")
+    if about["multiple_of"] > 1 and value % about["multiple_of"]:
+        raise ValueError(f"allowed: multiples of {about['multiple_of']}")
+    return value
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """`value` as `kind`, where that changes its writing only; ValueError names the kind."""
+    if kind is str:
+        if value is None:
+            return "None"
+        if isinstance(value, str):
+            return value
+        raise ValueError("a text was expected: put it in quotes")
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return _number(value)
+    if kind == list[str] and isinstance(value, list):
+        return [str(item) for item in value]
+    expected = {bool: "true or false", int: "a whole number", float: "a number"}
+    raise ValueError(f"{expected.get(kind, 'a list, such as [a, b]')} was expected")
+
+
+def _number(value: float | str) -> float:
+    """YAML reads 1e-3 as a text, for want of a point."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("a number was expected")
+    return number
+
+
+def _conflicts(config: Config) -> list[str]:
+    """What is wrong between settings that are each right by themselves."""
+    errors = []
+    known = [str(fold) for fold in range(config.n_folds)]
+    if not config.folds or not set(config.folds) <= set(known):
+        errors.append(f"folds: {config.folds}: allowed, with n_folds {config.n_folds}: {known}")
+    if len(config.folds) != len(set(config.folds)):
+        errors.append(f"folds: {config.folds}: a fold stands there twice")
+    if len(config.gpus) > 1:
+        errors.append(f"gpus: {config.gpus}: training on several is not built yet; name one")
+    if not all(gpu.isdigit() for gpu in config.gpus):
+        errors.append(f"gpus: {config.gpus}: allowed: a list of one number, such as ['0'], or []")
+    name = config.experiment_name
+    if not name or name != name.strip(". ") or any(letter in name for letter in '/\\:*?"<>|\0'):
+        errors.append(f"experiment_name: {name!r}: it names a folder: letters, digits, . _ -")
+    if not config.pretrained and config.pretrained_weights != "None":
+        errors.append("pretrained_weights acts with pretrained: true only")
+    return errors
+
+
+def _settings_help() -> str:
+    """All settings with their meaning and default, for --help."""
+    lines = ["settings (key=value; in the file they stand in these sections):"]
+    lines += ["  data=PATH", "      a folder of known layout: fills in the data settings below"]
+    section = ""
+    for name, item in FIELDS.items():
+        about = item.metadata
+        if about["section"] != section:
+            section = about["section"]
+            lines.append(f"\n  {section}:")
+        default = getattr(DEFAULTS, name)
+        lines.append(f"  {name} ({default!r})")
+        lines.append(f"      {about['about']}{_allowed_help(about)}")
+    return "\n".join(lines)
+
+
+def _allowed_help(about: typing.Mapping[str, Any]) -> str:
+    if about["only_with"]:
+        return f"; acts with other values of {about['only_with']}, which are not built yet"
+    if about["choices"]:
+        return f" [{', '.join(map(str, about['choices']))}]"
+    if math.isfinite(about["low"]) and math.isfinite(about["high"]):
+        return f" [{about['low']} to {about['high']}]"
+    return ""
+
+
+DEFAULTS = Config()

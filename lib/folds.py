@@ -1,0 +1,82 @@
+"""A table of images -> the fold of each, and an audit of what the folds share."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from lib.config import InputError
+
+AREA_CLASSES = 3
+
+
+def assign_folds(table: pd.DataFrame, n_folds: int) -> npt.NDArray[np.int64]:
+    """The fold 0..n_folds-1 of each row, as folds.csv's `fold`.
+
+    No group is split; folds are balanced in images without a nerve and in images with a small, a
+    middling and a large one (StratifiedGroupKFold: a greedy choice, the most uneven group first).
+    Depends on the rows and n_folds alone, not on their order. Needs columns image, group, rle_mask.
+    Raises InputError where there are fewer groups than folds.
+    """
+    groups = table["group"].nunique()
+    if groups < n_folds:
+        raise InputError(f"{groups} groups cannot make n_folds={n_folds}: n_folds={groups} at most")
+    order = np.argsort(table["image"].to_numpy(dtype=str), kind="stable")
+    rows = table.iloc[order]
+    folds = np.empty(len(table), dtype=np.int64)
+    splitter = StratifiedGroupKFold(n_folds)
+    for fold, (_, held_out) in enumerate(splitter.split(rows, _area_class(rows), rows["group"])):
+        folds[order[held_out]] = fold
+    return folds
+
+
+def _area_class(table: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """0 for an empty mask, 1..3 for the thirds of the mask areas (as a share of the image)."""
+    area = table["rle_mask"].map(_pixels) / (table["height"] * table["width"])
+    limits = np.quantile(area[area > 0], [1 / 3, 2 / 3]) if (area > 0).any() else []
+    return np.where(area > 0, 1 + np.searchsorted(limits, area), 0)
+
+
+def _pixels(rle_mask: str) -> int:
+    return sum(map(int, rle_mask.split()[1::2]))
+
+
+def audit(folds: pd.DataFrame, strategy: str) -> dict[str, Any]:
+    """Counts a fold, and what stands in more than one: the content of folds_audit.json.
+
+    `subjects_split` and `identical_images_split` are 0 where nothing leaks; `subjects_split` is
+    null where the table does not know its subjects.
+    """
+    known = (folds["subject"] != "").all()
+    by_sha = folds.groupby("sha")
+    counts = folds.assign(nerve=folds["rle_mask"] != "").groupby("fold")
+    return {
+        "validation_strategy": strategy,
+        "images": len(folds),
+        "with_nerve": int((folds["rle_mask"] != "").sum()),
+        "subjects": folds["subject"].nunique() if known else None,
+        "subjects_split": _split(folds, "subject") if known else None,
+        "groups_split": _split(folds, "group"),
+        "identical_images": [sorted(twins["image"]) for _, twins in by_sha if len(twins) > 1],
+        "identical_images_split": _split(folds, "sha"),
+        "sizes": dict(
+            Counter(f"{h}x{w}" for h, w in zip(folds["height"], folds["width"], strict=True))
+        ),
+        "folds": [
+            {
+                "fold": int(fold),
+                "images": len(rows),
+                "with_nerve": int(rows["nerve"].sum()),
+                "subjects": rows["subject"].nunique() if known else None,
+            }
+            for fold, rows in counts
+        ],
+    }
+
+
+def _split(folds: pd.DataFrame, column: str) -> int:
+    """How many values of the column stand in more than one fold."""
+    return int((folds.groupby(column)["fold"].nunique() > 1).sum())
