@@ -14,7 +14,7 @@ from lib.artifacts import (
     with_drawn_seed,
 )
 from lib.config import Config, run
-from lib.folds import assign_folds, audit
+from lib.folds import assign_folds, audit, merge_twins
 from lib.sources import check_images, read_test_table, read_training_table
 
 
@@ -24,6 +24,8 @@ def main(config: Config) -> None:
     test = read_test_table(config)
     if test is not None:
         check_images(test)
+    if config.validation_strategy == "grouped":
+        table["group"] = merge_twins(table)
     folds = table.assign(fold=assign_folds(table, config.n_folds))
     before = sha(folds_path(config)) if folds_path(config).is_file() else None
     save_config(config)

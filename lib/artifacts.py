@@ -22,12 +22,10 @@ import pandas as pd
 import torch
 import yaml
 
-from lib.config import Config, InputError, differences, to_yaml
+from lib.config import NETWORK_SETTINGS, Config, InputError, differences, to_yaml
 
 Probability = npt.NDArray[np.uint8]
 
-# What a network's predictions depend on, besides its weights.
-NETWORK_SECTIONS = ("architecture", "image")
 # Members of a probability file that are not images.
 PRESENCE, PROVENANCE = "_presence", "_provenance"
 
@@ -150,7 +148,7 @@ def load_model(config: Config, fold: int) -> dict[str, Any]:
             f"{path} was trained on another folds.csv, so images it has seen could be scored as "
             "unseen: run 02_train.py again"
         )
-    if changed := differences(config, Config(**content["config"]), NETWORK_SECTIONS):
+    if changed := differences(config, Config(**content["config"]), NETWORK_SETTINGS):
         raise InputError(
             f"{path} was trained with other settings (asked for, trained with):\n  "
             + "\n  ".join(changed)

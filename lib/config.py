@@ -303,12 +303,12 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(tree, sort_keys=True, allow_unicode=True)
 
 
-def differences(config: Config, other: Config, sections: Iterable[str]) -> list[str]:
-    """`name: its value, the other's` of every setting in these sections that differs."""
+def differences(config: Config, other: Config, names: Iterable[str]) -> list[str]:
+    """`name: its value, the other's` of those settings that differ."""
     return [
         f"{name}: {getattr(config, name)!r}, {getattr(other, name)!r}"
-        for name, item in FIELDS.items()
-        if item.metadata["section"] in sections and getattr(config, name) != getattr(other, name)
+        for name in sorted(names)
+        if getattr(config, name) != getattr(other, name)
     ]
 
 
@@ -490,4 +490,13 @@ def _allowed_help(about: typing.Mapping[str, Any]) -> str:
     return ""
 
 
+def _names_in(*sections: str) -> set[str]:
+    return {name for name, item in FIELDS.items() if item.metadata["section"] in sections}
+
+
 DEFAULTS = Config()
+# What a trained network's predictions depend on besides its weights, and what its weights do.
+NETWORK_SETTINGS = _names_in("architecture", "image") - {"pretrained"}
+TRAINING_SETTINGS = (
+    _names_in("architecture", "image", "augmentation", "training") - {"build_scoring_pipelines"}
+) | {"mixed_precision_training", "pretrained_weights", "seed"}

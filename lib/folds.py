@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from lib.config import InputError
@@ -31,6 +33,20 @@ def assign_folds(table: pd.DataFrame, n_folds: int) -> npt.NDArray[np.int64]:
     for fold, (_, held_out) in enumerate(splitter.split(rows, _area_class(rows), rows["group"])):
         folds[order[held_out]] = fold
     return folds
+
+
+def merge_twins(table: pd.DataFrame) -> pd.Series:
+    """The column `group` with groups that share an identical image file made into one.
+
+    Such groups are named after all their members, as in 17+18. Needs columns group and sha.
+    """
+    group, names = pd.factorize(table["group"], sort=True)
+    image, images = pd.factorize(table["sha"])
+    shape = (len(names) + len(images),) * 2
+    links = coo_array((np.ones(len(table)), (group, len(names) + image)), shape=shape)
+    _, component = connected_components(links, directed=False)
+    members = pd.Series(names).groupby(component[: len(names)]).agg("+".join)
+    return pd.Series(component[group], index=table.index).map(members)
 
 
 def _area_class(table: pd.DataFrame) -> npt.NDArray[np.int64]:

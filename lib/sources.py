@@ -74,6 +74,15 @@ def read_test_table(config: Config) -> pd.DataFrame | None:
     return pd.DataFrame({"image": images, "path": [files[image] for image in images]})
 
 
+def with_paths(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The table of 01 with a column `path`; InputError where an image has gone since."""
+    folder = _folder(config.data_folder, "data_folder")
+    files = image_paths(folder)
+    errors = _name_errors(folds["image"], files, folder)
+    _raise_all(errors, f"{len(errors)} images of folds.csv are not there:")
+    return folds.assign(path=[files[image] for image in folds["image"]])
+
+
 def check_images(table: pd.DataFrame) -> None:
     """Reads every image of the table once; InputError lists those that cannot be used."""
     errors: list[str] = []

@@ -1,0 +1,39 @@
+"""Trains one network a fold, each on the images of the other folds.
+
+runs/<experiment_name>/folds.csv, images -> fold{k}/model.pt, fold{k}/log.csv
+
+A fold that is trained already, with the same settings on the same folds.csv, is left as it is.
+"""
+
+from lib.artifacts import folds_path, load_folds, model_path, read_model, sha, with_drawn_seed
+from lib.config import TRAINING_SETTINGS, Config, differences, run
+from lib.sources import with_paths
+from lib.trainer import Trainer
+
+
+def main(config: Config) -> None:
+    config = with_drawn_seed(config)
+    folds = with_paths(load_folds(config), config)
+    for fold in map(int, config.folds):
+        if not is_trained(config, fold):
+            Trainer(folds, fold, config).fit()
+
+
+def is_trained(config: Config, fold: int) -> bool:
+    """Whether fold{k}/model.pt is what training now would give; says what it found."""
+    path = model_path(config, fold)
+    if not path.is_file():
+        return False
+    model = read_model(path)
+    changed = differences(config, Config(**model["config"]), TRAINING_SETTINGS)
+    if model["folds_sha"] != sha(folds_path(config)):
+        changed.append("folds.csv is another")
+    if changed:
+        print(f"{path} is trained anew, for what changed (now, then): {'; '.join(changed)}")
+        return False
+    print(f"{path} is trained already")
+    return True
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

@@ -1,0 +1,137 @@
+"""Images and masks, at the size the network sees, in batches of uint8 tensors."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lib import rle
+from lib.augment import augment, soft, stable_hash
+from lib.config import Config, InputError
+from lib.sources import UnusableImage, read_image
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Batch(NamedTuple):
+    """n images; `masks` is all zero where there is no table to tell them."""
+
+    rows: Tensor  # (n,) int64: the rows of the table
+    images: Tensor  # (n, 1, height, width) uint8
+    masks: Tensor  # (n, 1, height, width) uint8, 0 or 1
+    sizes: Tensor  # (n, 2) int64: height and width of the image files
+
+
+class NerveImages(Dataset[Batch]):
+    """Rows of a table, read and resized; augmented where the key names an epoch.
+
+    The table has columns image, path, and where masks are wanted rle_mask, height, width. A key is
+    (row, epoch): the epoch comes with the sampler's word, so that workers that live through all
+    epochs need not be told. The epoch -1 stands for "as it is".
+    """
+
+    def __init__(self, table: pd.DataFrame, config: Config) -> None:
+        self._rows: list[dict[str, Any]] = table.to_dict("records")
+        self._size = (config.image_height, config.image_width)
+        self._seed = config.seed
+        self._transform = soft()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        index, epoch = key
+        row = self._rows[index]
+        original = read(row["path"])
+        image, mask = resize(original, self._size), self._mask(row)
+        if epoch >= 0:
+            image, mask = augment(self._transform, image, mask, (self._seed, epoch, row["image"]))
+        size = torch.tensor(original.shape)
+        return Batch(torch.tensor(index), _tensor(image), _tensor(mask), size)
+
+    def _mask(self, row: dict[str, Any]) -> Pixels:
+        if not row.get("rle_mask"):
+            return np.zeros(self._size, dtype=np.uint8)
+        mask = rle.decode(row["rle_mask"], (row["height"], row["width"]), row["image"])
+        return cv2.resize(mask, self._size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+class EpochOrder(Sampler[list[tuple[int, int]]]):
+    """The batches of keys of one epoch at a time, shuffled as (seed, epoch) decides."""
+
+    def __init__(self, images: int, config: Config) -> None:
+        self._images, self._seed = images, config.seed
+        self._batch_size, self._drop_last = config.batch_size, config.drop_last_batch
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        whole, rest = divmod(self._images, self._batch_size)
+        return whole + (rest > 0 and not self._drop_last)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        random = np.random.default_rng(stable_hash(self._seed, self.epoch))
+        order = random.permutation(self._images).tolist()
+        for batch in range(len(self)):
+            part = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+            yield [(index, self.epoch) for index in part]
+
+
+def training_loader(table: pd.DataFrame, config: Config) -> tuple[DataLoader[Batch], EpochOrder]:
+    """Batches of augmented images, and the order to set the epoch in before each pass."""
+    order = EpochOrder(len(table), config)
+    if not len(order):
+        raise InputError(
+            f"batch_size {config.batch_size} with drop_last_batch leaves no batch of the "
+            f"{len(table)} training images: lower batch_size, or set drop_last_batch=false"
+        )
+    return _loader(table, config, order), order
+
+
+def plain_loader(table: pd.DataFrame, config: Config) -> DataLoader[Batch]:
+    """All images in their order, not augmented."""
+    keys = [(index, -1) for index in range(len(table))]
+    size = config.batch_size
+    return _loader(table, config, [keys[at : at + size] for at in range(0, len(keys), size)])
+
+
+def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Batch]:
+    workers = min(config.number_of_workers, len(table))
+    return DataLoader(
+        NerveImages(table, config),
+        batch_sampler=batches,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available() and config.gpus != [],
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_: int) -> None:
+    """The workers are the parallelism; OpenCV's threads inside each would fight for the cores."""
+    cv2.setNumThreads(0)
+
+
+def read(path: Path) -> Pixels:
+    """The image, or the InputError that names its file."""
+    try:
+        return read_image(path)
+    except UnusableImage as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """Squashed to `size` (height, width), as Hydrogen Torch does; the aspect is not kept."""
+    smaller = size[0] <= image.shape[0] and size[1] <= image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=how)
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels))[None]

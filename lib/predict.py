@@ -1,0 +1,56 @@
+"""Networks and images -> probabilities at each image's own size, an image at a time."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lib.artifacts import Probability, load_model
+from lib.config import Config
+from lib.dataset import Batch, plain_loader
+from lib.model import build_model, placed, precision, to_input
+
+
+class Prediction(NamedTuple):
+    row: int  # of the table
+    probability: Probability  # uint8 (height, width) of the image, 0..255 = 0..1
+    presence: float  # 0..1: the largest pixel probability, for want of a better judge
+
+
+def trained_network(config: Config, fold: int, device: torch.device) -> nn.Module:
+    """The network of fold{k}/model.pt, ready to predict."""
+    model = build_model(config)
+    model.load_state_dict(load_model(config, fold)["weights"])
+    return placed(model, device).eval()
+
+
+def predict(
+    models: Sequence[nn.Module], table: pd.DataFrame, config: Config, device: torch.device
+) -> Iterator[Prediction]:
+    """The mean probability over the models of each image of the table, in its order.
+
+    The table has columns image and path; memory does not grow with its length.
+    """
+    for batch in plain_loader(table, config):
+        probabilities = [logits_of(model, batch, config, device).sigmoid() for model in models]
+        yield from at_own_size(torch.stack(probabilities).mean(0), batch)
+
+
+def logits_of(model: nn.Module, batch: Batch, config: Config, device: torch.device) -> Tensor:
+    """float32 (n, 1, height, width) at the size the network sees, on its device."""
+    images = to_input(batch.images.to(device, non_blocking=True), config.image_channels)
+    with torch.inference_mode(), precision(device, config.mixed_precision_inference):
+        return model(images).float()
+
+
+def at_own_size(probability: Tensor, batch: Batch) -> Iterator[Prediction]:
+    """float32 (n, 1, height, width) -> one prediction an image, stretched back to its file."""
+    arrays = probability.squeeze(1).cpu().numpy()
+    for row, size, array in zip(batch.rows.tolist(), batch.sizes.tolist(), arrays, strict=True):
+        stretched = cv2.resize(array, size[::-1], interpolation=cv2.INTER_LINEAR)
+        pixels = np.rint(stretched * 255).astype(np.uint8)
+        yield Prediction(row, pixels, float(pixels.max()) / 255)
