@@ -7,11 +7,13 @@ A fold that is trained already, with the same settings on the same folds.csv, is
 
 from lib.artifacts import folds_path, load_folds, model_path, read_model, sha, with_drawn_seed
 from lib.config import TRAINING_SETTINGS, Config, differences, run
+from lib.model import keep_freed_memory
 from lib.sources import with_paths
 from lib.trainer import Trainer
 
 
 def main(config: Config) -> None:
+    keep_freed_memory()
     config = with_drawn_seed(config)
     folds = with_paths(load_folds(config), config)
     for fold in map(int, config.folds):

@@ -26,12 +26,13 @@ from lib.artifacts import (
     written_whole,
 )
 from lib.config import Config, run
-from lib.model import describe, device_of
+from lib.model import describe, device_of, keep_freed_memory
 from lib.predict import predict, trained_network
 from lib.sources import read_test_table, with_paths
 
 
 def main(config: Config) -> None:
+    keep_freed_memory()
     config = with_drawn_seed(config)
     folds = with_paths(load_folds(config), config)
     device = device_of(config)

@@ -15,14 +15,12 @@ from lib.artifacts import (
     Probabilities,
     Probability,
     load_folds,
-    model_path,
     oof_path,
+    require_models,
     run_folder,
     save_decision,
     save_table,
-    sha,
     test_path,
-    with_drawn_seed,
 )
 from lib.config import Config, InputError, run
 from lib.decision import decide
@@ -30,48 +28,155 @@ from lib.loss import loss_per_image
 from lib.metric import bootstrap_interval, dice, iou, overlap
 from lib.sources import read_test_table
 
-HEADER = "                              all images                 with a nerve"
-
 
 def main(config: Config) -> None:
-    config = with_drawn_seed(config)
-    scores = score_unseen(load_folds(config), config)
+    folds = load_folds(config)
+    scores = score_unseen(folds, config)
     save_table(run_folder(config) / "oof_iou.csv", scores)
     print(score_table(scores))
-    summary = summarise(scores, config)
-    save_decision(config, summary)
-    print(f"out-of-fold {config.metric}: {in_words(summary)}")
+    decision = rule(config) | {"scores": summarise(scores)}
+    save_decision(config, decision)
+    print(headline(decision, config))
     if config.validation_strategy == "kfold":
-        print("validation_strategy=kfold: frames of one person may be on both sides of a fold")
+        print("LEAK: kfold lets frames of one person stand on both sides: the scores flatter")
+    if missing := config.n_folds - len(config.folds):
+        print(f"{missing} of {config.n_folds} folds were not asked for and are not in the scores")
     make_submission(config)
     if config.build_scoring_pipelines:
         print("build_scoring_pipelines: no scoring pipeline is written, it is not built yet")
 
 
 def score_unseen(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """A row an image of the folds asked for: the content of oof_iou.csv, in the order of folds."""
+    """A row an image of the folds asked for, scored by the network that never saw it."""
     rows = []
     for fold in map(int, config.folds):
         unseen = folds[folds["fold"] == fold]
-        with open_current(config, fold) as probabilities:
-            bar = tqdm(unseen.itertuples(), f"scoring fold {fold}", len(unseen), disable=None)
-            rows += [score(row, probabilities, config) for row in bar]
+        with Probabilities(oof_path(config, fold)) as probabilities:
+            require_models(probabilities, config, [fold])
+            if probabilities.images != dict(zip(unseen["image"], unseen["sha"], strict=True)):
+                raise InputError(
+                    f"{probabilities.path} has other images than fold {fold} of folds.csv: run "
+                    "03_infer.py again"
+                )
+            for row in tqdm(
+                unseen.to_dict("records"), f"scoring fold {fold}", disable=None, leave=False
+            ):
+                image = row["image"]
+                score = score_image(row, probabilities[image], config)
+                rows.append(score | {"presence": probabilities.presence[image]})
     return pd.DataFrame(rows)
 
 
-def open_current(config: Config, fold: int) -> Probabilities:
-    """The probabilities of the fold; InputError where they are not of its present model."""
-    probabilities = Probabilities(oof_path(config, fold))
-    require_models(probabilities, config, [fold])
-    return probabilities
+def score_image(row: dict[str, Any], probability: Probability, config: Config) -> dict[str, Any]:
+    """IoU, Dice and loss at the image's own size; areas in pixels."""
+    truth = rle.decode(row["rle_mask"], (row["height"], row["width"]), row["image"])
+    counts = overlap(truth, decide(probability, config.probability_threshold))
+    return {
+        "image": row["image"],
+        "fold": row["fold"],
+        "subject": row["subject"],
+        "iou": iou(counts),
+        "dice": dice(counts),
+        "loss": loss_of(probability, truth, config.loss_function),
+        "area": counts.prediction,
+        "true_area": counts.truth,
+    }
 
 
-def require_models(probabilities: Probabilities, config: Config, folds: list[int]) -> None:
-    models = {str(fold): sha(model_path(config, fold)) for fold in folds}
-    if probabilities.provenance["models"] != models:
-        raise InputError(
-            f"{probabilities.path} was made by other models than those of fold "
-            f"{', '.join(models)} now: run 03_infer.py again"
+def loss_of(probability: Probability, truth: np.ndarray, name: str) -> float:
+    """The loss of a stored probability, its 0 and 255 read as the middle of their steps."""
+    steps = torch.from_numpy(probability).float().clamp(0.25, 254.75) / 255
+    return float(
+        loss_per_image(name, steps.logit()[None, None], torch.from_numpy(truth)[None, None])
+    )
+
+
+def score_table(scores: pd.DataFrame) -> str:
+    """Per fold and over all images: IoU and Dice, each beside the score of all-empty masks."""
+    lines = [
+        "                      all images         |             with a nerve",
+        "fold   images     IoU    Dice  all-empty | images     IoU    Dice  all-empty",
+    ]
+    groups = [*((str(fold), rows) for fold, rows in scores.groupby("fold")), ("all", scores)]
+    for name, rows in groups:
+        nerve = rows[rows["true_area"] > 0]
+        lines.append(f"{name:4}   {score_cells(rows)} | {score_cells(nerve)}")
+    return "\n".join(lines)
+
+
+def score_cells(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return f"{0:6}       -       -          -"
+    empty = (rows["true_area"] == 0).mean()  # an empty mask scores 1 there and 0 elsewhere
+    return f"{len(rows):6}  {rows['iou'].mean():.4f}  {rows['dice'].mean():.4f}     {empty:.4f}"
+
+
+def rule(config: Config) -> dict[str, Any]:
+    """The rule from probabilities to masks. It is fixed: nothing was chosen on these images."""
+    return {
+        "rule": "pixels above probability_threshold",
+        "probability_threshold": config.probability_threshold,
+        "chosen_on_these_images": False,
+    }
+
+
+def summarise(scores: pd.DataFrame) -> dict[str, Any]:
+    """Mean, 95 % interval over subjects and all-empty score, of all images and of those with one.
+
+    Where no subject is known, every image counts as one, which makes the interval too narrow.
+    """
+    known = bool((scores["subject"] != "").all())
+    summary: dict[str, Any] = {"subjects_known": known}
+    for name, rows in (("all", scores), ("with_nerve", scores[scores["true_area"] > 0])):
+        subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
+        empty = float((rows["true_area"] == 0).mean()) if len(rows) else None
+        summary[name] = {"images": len(rows), "subjects": len(set(subjects)), "all_empty": empty}
+        for metric in ("iou", "dice"):
+            values = rows[metric].to_numpy(dtype=float)
+            summary[name][metric] = float(values.mean()) if len(rows) else None
+            summary[name][f"{metric}_interval"] = bootstrap_interval(values, subjects)
+    return summary
+
+
+def headline(decision: dict[str, Any], config: Config) -> str:
+    scores = decision["scores"]
+    unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
+    lines = []
+    for name, words in (("all", "all images"), ("with_nerve", "images with a nerve")):
+        part, metric = scores[name], config.metric.lower()
+        if part[metric] is None:
+            continue
+        interval = part[f"{metric}_interval"]
+        between = f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+        lines.append(
+            f"out-of-fold {config.metric} over {words}: {part[metric]:.3f}{between} by bootstrap "
+            f"over {part['subjects']} {unit}; all-empty {part['all_empty']:.3f}"
         )
-"""
-"""
+    return "\n".join(lines)
+
+
+def make_submission(config: Config) -> None:
+    """submission.csv: a row a test image, in the order of test_dataframe."""
+    test = read_test_table(config)
+    if test is None:
+        print("there is no test set, so no submission is written")
+        return
+    with Probabilities(test_path(config)) as probabilities:
+        require_models(probabilities, config, [int(fold) for fold in config.folds])
+        if missing := set(test["image"]) - set(probabilities.images):
+            raise InputError(
+                f"{probabilities.path} lacks {len(missing)} test images, such as "
+                f"{min(missing)}: run 03_infer.py again"
+            )
+        pixels = [
+            rle.encode(decide(probabilities[image], config.probability_threshold))
+            for image in tqdm(test["image"], "encoding", disable=None, leave=False)
+        ]
+    path = run_folder(config) / "submission.csv"
+    save_table(path, pd.DataFrame({"img": test["image"], "pixels": pixels}))
+    nerves = sum(pixel != "" for pixel in pixels)
+    print(f"{path}: {len(test)} test images, {nerves} with a nerve")
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

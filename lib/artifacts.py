@@ -225,14 +225,15 @@ class Probabilities:
     """A probability file, read an image at a time; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        existing(path, "03_infer.py")
+        self.path = existing(path, "03_infer.py")
         try:
             self._arrays = np.load(path)
             names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
             presence = self._arrays[PRESENCE].tolist()
             self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
+            self.images: dict[str, str] = self.provenance["images"]  # name -> sha of its file
             self.presence: dict[str, float] = dict(zip(names, presence, strict=True))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"{path} is not a probability file ({error}): delete it and run 03_infer.py"
             ) from error
@@ -245,6 +246,16 @@ class Probabilities:
 
     def __exit__(self, *_: object) -> None:
         self._arrays.close()
+
+
+def require_models(probabilities: Probabilities, config: Config, folds: list[int]) -> None:
+    """InputError where the probabilities are not those of the folds' models as they are now."""
+    paths = {str(fold): existing(model_path(config, fold), "02_train.py") for fold in folds}
+    if probabilities.provenance["models"] != {fold: sha(path) for fold, path in paths.items()}:
+        raise InputError(
+            f"{probabilities.path} was not made by the present model.pt of fold "
+            f"{', '.join(paths)}: run 03_infer.py again"
+        )
 
 
 # What 04 writes

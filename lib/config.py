@@ -165,7 +165,11 @@ class Config:
         "environment", True, "bfloat16 in training, where the device has it"
     )
     number_of_workers: int = setting(
-        "environment", 4, "processes that read and augment images", low=0, high=256
+        "environment",
+        4,
+        "processes that read and augment images (at most one a core); they change no result",
+        low=0,
+        high=256,
     )
     seed: int = setting("environment", 42, "-1 draws one, prints and keeps it", low=-1, high=2**31)
 
@@ -402,10 +406,8 @@ def _value(name: str, value: Any) -> Any:
     value = _typed(_TYPES[name], value)
     if about["choices"] and value not in about["choices"]:
         allowed = ", ".join(map(str, about["choices"]))
-        near = difflib.get_close_matches(str(value), list(map(str, about["choices"])), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
         known = f" (not built yet: {', '.join(map(str, about['later']))})" if about["later"] else ""
-        raise ValueError(f"allowed: {allowed}{known}{hint}")
+        raise ValueError(f"allowed: {allowed}{known}")
     if isinstance(value, (int, float)) and not about["low"] <= value <= about["high"]:
         raise ValueError(f"allowed: {about['low']} to {about['high']}")
     if about["multiple_of"] > 1 and value % about["multiple_of"]:

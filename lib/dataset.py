@@ -1,5 +1,6 @@
 """Images and masks, at the size the network sees, in batches of uint8 tensors."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +61,8 @@ class NerveImages(Dataset[Batch]):
         if not row.get("rle_mask"):
             return np.zeros(self._size, dtype=np.uint8)
         mask = rle.decode(row["rle_mask"], (row["height"], row["width"]), row["image"])
-        return cv2.resize(mask, self._size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        resized = cv2.resize(mask, self._size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return resized.astype(np.uint8, copy=False)
 
 
 class EpochOrder(Sampler[list[tuple[int, int]]]):
@@ -102,7 +104,8 @@ def plain_loader(table: pd.DataFrame, config: Config) -> DataLoader[Batch]:
 
 
 def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Batch]:
-    workers = min(config.number_of_workers, len(table))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = min(config.number_of_workers, cores or 1)  # more would only wait for each other
     return DataLoader(
         NerveImages(table, config),
         batch_sampler=batches,
@@ -130,7 +133,7 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     """Squashed to `size` (height, width), as Hydrogen Torch does; the aspect is not kept."""
     smaller = size[0] <= image.shape[0] and size[1] <= image.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(image, size[::-1], interpolation=how)
+    return cv2.resize(image, size[::-1], interpolation=how).astype(np.uint8, copy=False)
 
 
 def _tensor(pixels: Pixels) -> Tensor:

@@ -16,10 +16,8 @@ class Overlap(NamedTuple):
 
 def overlap(truth: npt.NDArray[np.generic], prediction: npt.NDArray[np.generic]) -> Overlap:
     """Counts over two masks (height, width), non-zero = nerve."""
-    truth, prediction = truth != 0, prediction != 0
-    return Overlap(
-        np.count_nonzero(truth), np.count_nonzero(prediction), np.count_nonzero(truth & prediction)
-    )
+    both = np.logical_and(truth, prediction)
+    return Overlap(*(int(np.count_nonzero(mask)) for mask in (truth, prediction, both)))
 
 
 def iou(counts: Overlap) -> float:

@@ -115,7 +115,7 @@ def read_image(path: Path) -> Grey:
     except FileNotFoundError:
         raise UnusableImage("the file is missing") from None
     except UnidentifiedImageError:
-        raise UnusableImage("not an image, or of an unknown format") from None
+        raise UnusableImage("not an image of a known format, or its end is missing") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UnusableImage(f"damaged or truncated ({error})") from None
 
@@ -131,8 +131,8 @@ def read_mask(path: Path) -> Grey:
 
 
 def _grey(image: Image.Image) -> Grey:
-    if getattr(image, "n_frames", 1) > 1:
-        raise UnusableImage(f"{image.n_frames} pictures in one file: save each as its own")
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise UnusableImage(f"{frames} pictures in one file: save each as its own")
     if image.mode == "1":
         return np.asarray(image, dtype=np.uint8) * 255
     if image.mode == "L":
@@ -337,8 +337,8 @@ def _in_threads(
             return f"{row.image}: {error}"
 
     with ThreadPoolExecutor(READERS) as pool:
-        results = pool.map(attempt, table.itertuples())
-        results = list(tqdm(results, f"reading {title}", len(table), disable=None, leave=False))
+        attempts = pool.map(attempt, table.itertuples())
+        results = list(tqdm(attempts, f"reading {title}", len(table), disable=None, leave=False))
     errors += [result for result in results if isinstance(result, str)]
     return [result for result in results if not isinstance(result, str)]
 

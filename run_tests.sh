@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Passes all checks and tests; arguments go to pytest (bash run_tests.sh -k rle).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/lib/environment.sh"
+use_environment requirements-dev.txt
+
+cd "$here"
+"$python" -m ruff format --check .
+"$python" -m ruff check .
+"$python" -m mypy .
+"$python" -m pytest "$@"

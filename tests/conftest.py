@@ -1,0 +1,88 @@
+"""A tiny data set in the competition's layout, and settings that train on it in a second."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import rle
+from lib.config import Config, load_config
+
+REPOSITORY = Path(__file__).parent.parent
+STEPS = ["01_prepare_folds", "02_train", "03_infer", "04_make_submission"]
+SHAPE = (60, 80)
+
+
+def step(number: int) -> ModuleType:
+    return importlib.import_module(STEPS[number - 1])
+
+
+def tiny_image(seed: int, nerve: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Noise with, where there is a nerve, a bright ellipse; its mask 0/1."""
+    random = np.random.default_rng(seed)
+    image = random.integers(0, 100, SHAPE, dtype=np.uint8)
+    mask = np.zeros(SHAPE, dtype=np.uint8)
+    if nerve:
+        centre = tuple(int(value) for value in random.integers(20, 40, 2))
+        cv2.ellipse(mask, centre, (14, 8), 30, 0, 360, 1, -1)
+        image[mask > 0] += 120
+    return image, mask
+
+
+def write_competition(
+    folder: Path, subjects: int = 6, frames: int = 4, test_images: int = 3
+) -> Path:
+    """The competition's layout: every third frame is empty."""
+    for part in ("train", "test"):
+        (folder / part).mkdir(parents=True)
+    rows = []
+    for subject in range(1, subjects + 1):
+        for number in range(1, frames + 1):
+            image, mask = tiny_image(100 * subject + number, nerve=number % 3 != 0)
+            stem = folder / "train" / f"{subject}_{number}"
+            cv2.imwrite(f"{stem}.tif", image)
+            cv2.imwrite(f"{stem}_mask.tif", mask * 255)
+            rows.append({"subject": subject, "img": number, "pixels": rle.encode(mask)})
+    pd.DataFrame(rows).to_csv(folder / "train_masks.csv", index=False)
+    order = list(range(test_images, 0, -1))
+    for number in order:
+        cv2.imwrite(str(folder / "test" / f"{number}.tif"), tiny_image(number, nerve=True)[0])
+    submission = pd.DataFrame({"img": order, "pixels": "1 1"})
+    submission.to_csv(folder / "sample_submission.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_competition(tmp_path / "data")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, data: Path) -> list[str]:
+    """Settings of a run that takes seconds."""
+    return [
+        f"data={data}",
+        f"runs_folder={tmp_path / 'runs'}",
+        "backbone=resnet18",
+        "pretrained=false",
+        "image_height=32",
+        "image_width=64",
+        "batch_size=4",
+        "epochs=2",
+        "number_of_workers=0",
+        "n_folds=2",
+        "folds=[0, 1]",
+    ]
+
+
+@pytest.fixture
+def config(settings: list[str]) -> Config:
+    return configured(settings)
+
+
+def configured(settings: list[str], *more: str) -> Config:
+    return load_config(REPOSITORY / "config.yaml", [*settings, *more])

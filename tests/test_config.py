@@ -1,0 +1,176 @@
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lib.config import DEFAULT_FILE, FIELDS, Config, InputError, load_config, to_yaml
+from tests.conftest import REPOSITORY, STEPS
+
+# The reference experiment, Hydrogen Torch's own settings and no others.
+OURS = {"n_folds", "pretrained_weights", "runs_folder"}
+
+
+def load(*overrides: str) -> Config:
+    return load_config(DEFAULT_FILE, overrides)
+
+
+def test_config_yaml_holds_every_setting_at_its_default() -> None:
+    tree = yaml.safe_load(DEFAULT_FILE.read_text())
+    assert load() == Config()
+    assert to_yaml(Config()) == yaml.safe_dump(tree)
+
+
+def test_hydrogen_torch_has_59_settings_and_a_name_and_the_rest_is_ours() -> None:
+    assert len(FIELDS) - len(OURS) == 59 + 1
+    assert {name for name, item in FIELDS.items() if item.metadata["section"] == "pipeline"} == OURS
+
+
+def test_an_experiment_of_hydrogen_torch_loads_as_it_is(tmp_path: Path) -> None:
+    """Its values where they differ from ours, and its way of writing none, lists and JSON."""
+    path = tmp_path / "experiment.yaml"
+    path.write_text(
+        """
+augmentation:
+    custom_train_augmentations: '{"__version__": "1.1.0", "transform": {"height": IMAGE_HEIGHT}}'
+dataset:
+    data_sample: 1
+    folds:
+    - '4'
+    group_fold_column: image
+    test_dataframe: None
+    validation_dataframe: None
+    validation_strategy: kfold
+environment:
+    gpus:
+    - '0'
+    seed: -1
+experiment_name: 70_nerves_image_semantic_segmentation.4.1
+logging:
+    neptune_project: ''
+prediction:
+    test_time_augmentations: []
+training:
+    build_scoring_pipelines: true
+    evaluation_epochs: 1
+    warmup_epochs: 0
+"""
+    )
+    config = load_config(path)
+    assert config.folds == ["4"]
+    assert config.validation_strategy == "kfold"
+    assert config.build_scoring_pipelines is True
+    assert isinstance(config.warmup_epochs, float)
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("training: {epochs: 7, batch_size: 3}\nexperiment_name: here\n")
+    config = load_config(path, ["epochs=9", "experiment_name=001", "folds=['3']", "gpus=[]"])
+    assert (config.epochs, config.batch_size) == (9, 3)
+    assert (config.experiment_name, config.folds, config.gpus) == ("001", ["3"], [])
+
+
+def test_a_number_may_be_written_without_a_point() -> None:
+    assert load("learning_rate=1e-4").learning_rate == 1e-4
+
+
+REFUSED = [
+    ("epoch=3", "did you mean epochs"),
+    ("bachsize=3", "did you mean batch_size"),
+    ("zzz=3", "no such setting"),
+    ("epochs=0", "allowed: 1 to"),
+    ("epochs=2.5", "a whole number"),
+    ("epochs=true", "a whole number"),
+    ("epochs=", "a whole number"),
+    ("drop_last_batch=maybe", "true or false"),
+    ("drop_last_batch=1", "true or false"),
+    ("learning_rate=fast", "a number was expected"),
+    ("learning_rate=.nan", "a number was expected"),
+    ("learning_rate=-1", "allowed: 0"),
+    ("probability_threshold=1.5", "allowed: 0 to 1"),
+    ("image_height=100", "multiples of 32"),
+    ("image_channels=2", "allowed: 1, 3"),
+    ("mix_image=Mixup", "not built yet; allowed: Disabled"),
+    ("mix_image=Mixed", "allowed: Disabled"),
+    ("optimizer=SGD", "not built yet; allowed: AdamW"),
+    ("metric=iou", "allowed: IoU, Dice"),
+    ("save_best_checkpoint=true", "not built yet"),
+    ("test_time_augmentations=['Horizontal flip']", "allowed: []"),
+    ("data_sample=0.5", "allowed: 1.0"),
+    ("folds=4", "a list"),
+    ("folds=['7']", "allowed, with n_folds 5"),
+    ("folds=[]", "allowed, with n_folds 5"),
+    ("folds=['1','1']", "twice"),
+    ("gpus=['0','1']", "not built yet"),
+    ("gpus=['cuda']", "such as"),
+    ("experiment_name=a/b", "names a folder"),
+    ("experiment_name=..", "names a folder"),
+    ("data=/no/such/folder", "no such folder"),
+    ("epochs", "key=value"),
+]
+
+
+@pytest.mark.parametrize(("override", "complaint"), REFUSED)
+def test_a_wrong_setting_is_refused_by_name(override: str, complaint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(override)
+    assert override.partition("=")[0] in str(caught.value)
+    assert complaint in str(caught.value)
+
+
+def test_all_wrong_settings_are_listed_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        load("epoch=3", "optimizer=SGD", "image_height=100")
+    lines = str(caught.value).splitlines()[1:]
+    assert [line.split()[0].strip(":") for line in lines] == ["epoch", "optimizer", "image_height"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a: [", "not a YAML file"),
+        ("- 1", "was expected"),
+        ("training: {epochs: 1}\nepochs: 2", "set twice"),
+        ("experiment_name: 123", "put it in quotes"),
+        ("training: 5", "no such setting"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=complaint) as caught:
+        load_config(path)
+    assert "mine.yaml" in str(caught.value) or "experiment_name" in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read"):
+        load_config(Path("nowhere.yaml"))
+
+
+def test_the_settings_come_back_from_the_file_they_are_written_to(tmp_path: Path) -> None:
+    config = load("epochs=3", "learning_rate=2e-5", "folds=['1']", "experiment_name=nérf")
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config), encoding="utf-8")
+    assert load_config(path) == config
+
+
+def test_no_setting_is_read_and_ignored() -> None:
+    """Each acts in the code, or has one value only, or acts with a value that is not built yet."""
+    files = [*(REPOSITORY / "lib").glob("*.py"), *(REPOSITORY / f"{step}.py" for step in STEPS)]
+    code = "\n".join(path.read_text() for path in files)
+    used = set(re.findall(r"\bconfig\.(\w+)", code))
+    for name, item in FIELDS.items():
+        about = item.metadata
+        if about["only_with"]:
+            other = FIELDS[about["only_with"]].metadata
+            assert other["later"], f"{name} could act, by {about['only_with']}"
+        else:
+            assert name in used or len(about["choices"]) == 1, f"{name} is read and ignored"
+
+
+def test_settings_cannot_be_changed_once_they_are_loaded() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().epochs = 3  # type: ignore[misc]

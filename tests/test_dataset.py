@@ -1,0 +1,139 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import rle
+from lib.augment import augment, soft
+from lib.config import Config, InputError
+from lib.dataset import EpochOrder, plain_loader, resize, training_loader
+from lib.sources import read_training_table, with_paths
+from tests.conftest import configured
+
+
+def located(config: Config) -> pd.DataFrame:
+    return with_paths(read_training_table(config), config)
+
+
+def epochs(config: Config, workers: int, count: int = 2) -> list[torch.Tensor]:
+    """All that two epochs deliver, as one list of tensors."""
+    settings = Config(**{**vars(config), "number_of_workers": workers})
+    loader, order = training_loader(located(config), settings)
+    delivered = []
+    for epoch in range(count):
+        order.epoch = epoch
+        for batch in loader:
+            delivered += list(batch)
+    return delivered
+
+
+def test_the_number_of_workers_changes_nothing(config: Config) -> None:
+    alone = epochs(config, 0)
+    for workers in (1, 2):
+        together = epochs(config, workers)
+        assert len(alone) == len(together)
+        assert all(torch.equal(*pair) for pair in zip(alone, together, strict=True))
+
+
+def test_a_flip_moves_image_and_mask_alike_and_half_of_all_are_flipped() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    flips = 0
+    for number in range(200):
+        changed, mask = augment(soft(), image, image.copy(), (1, 0, f"image {number}"))
+        assert np.array_equal(changed, mask)
+        flips += not np.array_equal(changed, image)
+        assert np.array_equal(changed, image) or np.array_equal(changed, image[:, ::-1])
+    assert 75 < flips < 125
+
+
+def test_augmentation_depends_on_seed_epoch_and_image_and_nothing_else() -> None:
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    transform = soft()
+
+    def flips(seed: int, epoch: int, name: str) -> list[bool]:
+        keys = [(seed, epoch, f"{name}{number}") for number in range(40)]
+        return [augment(transform, image, image, key)[0][0, 0] != 0 for key in keys]
+
+    first = flips(1, 0, "a")
+    assert flips(1, 0, "a") == first
+    assert all(flips(*other) != first for other in [(2, 0, "a"), (1, 1, "a"), (1, 0, "b")])
+
+
+def keys(order: EpochOrder) -> list[list[int]]:
+    return [[row for row, _ in batch] for batch in order]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "drop", "sizes"),
+    [
+        (10, 4, True, [4, 4]),
+        (10, 4, False, [4, 4, 2]),
+        (8, 4, True, [4, 4]),
+        (8, 4, False, [4, 4]),
+        (3, 4, False, [3]),
+    ],
+)
+def test_every_image_stands_once_in_an_epoch_but_for_a_dropped_last_batch(
+    images: int, batch_size: int, drop: bool, sizes: list[int]
+) -> None:
+    order = EpochOrder(images, Config(batch_size=batch_size, drop_last_batch=drop))
+    batches = keys(order)
+    assert [len(batch) for batch in batches] == sizes
+    assert len(order) == len(sizes)
+    flat = [row for batch in batches for row in batch]
+    assert len(set(flat)) == len(flat) == sum(sizes)
+
+
+def test_each_epoch_and_seed_has_its_own_order() -> None:
+    order = EpochOrder(50, Config(seed=1))
+    first = keys(order)
+    assert keys(order) == first
+    order.epoch = 1
+    assert keys(order) != first
+    assert keys(EpochOrder(50, Config(seed=2))) != first
+
+
+def test_more_in_a_batch_than_there_are_images_is_an_error(config: Config) -> None:
+    with pytest.raises(InputError, match="batch_size 4 with drop_last_batch leaves no batch"):
+        training_loader(located(config).head(3), config)
+
+
+def test_images_are_read_in_their_order_and_tell_their_size(settings: list[str]) -> None:
+    config = configured(settings)
+    table = located(config)
+    rows, sizes, masks = [], [], []
+    for batch in plain_loader(table, config):
+        assert batch.images.dtype == batch.masks.dtype == torch.uint8
+        assert batch.images.shape[1:] == batch.masks.shape[1:] == (1, 32, 64)
+        rows += batch.rows.tolist()
+        sizes += batch.sizes.tolist()
+        masks += [bool(mask.any()) for mask in batch.masks]
+    assert rows == list(range(24))
+    assert sizes == [[60, 80]] * 24
+    assert masks == (table["rle_mask"] != "").tolist()
+
+
+def test_masks_keep_their_place_when_they_are_resized(settings: list[str]) -> None:
+    config = configured(settings, "image_height=64", "image_width=96")
+    table = located(config)
+    first = next(iter(plain_loader(table, config)))
+    mask = rle.decode(table["rle_mask"].iloc[0], (60, 80)).astype(np.float32)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(mask)[None, None], (64, 96), mode="nearest-exact"
+    )
+    assert torch.equal(first.masks[0].float(), expected[0])
+
+
+def test_a_shrunk_image_keeps_its_mean_and_every_pixel_counts() -> None:
+    image = np.zeros((64, 64), dtype=np.uint8)
+    image[::8, ::8] = 255
+    assert resize(image, (16, 16)).mean() == pytest.approx(image.mean(), rel=0.1)
+
+
+def test_an_image_that_has_gone_since_the_first_step_is_named(config: Config, data: Path) -> None:
+    table = read_training_table(config)
+    (data / "train" / "1_1.tif").unlink()
+    with pytest.raises(InputError, match="1_1: there is no such image"):
+        with_paths(table, config)

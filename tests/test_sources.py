@@ -1,0 +1,332 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lib import rle
+from lib.config import InputError, load_config
+from lib.sources import UnusableImage, read_image, read_mask, read_test_table, read_training_table
+from tests.conftest import REPOSITORY, SHAPE, configured, step, tiny_image, write_competition
+
+
+def write_hydrogen_torch(folder: Path, suffix: str = "pq", with_test: bool = False) -> Path:
+    """The layout of Hydrogen Torch: 6 subjects of 2 images with a nerve."""
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for number in range(12):
+        image, mask = tiny_image(number, nerve=True)
+        name = f"{number // 2:03d}_{number % 2}.png"
+        cv2.imwrite(str(folder / "images" / name), image)
+        rows.append({"image": name, "class_id": "nerve", "rle_mask": rle.encode(mask)})
+    table = pd.DataFrame(rows).assign(subject=[number // 2 for number in range(12)])
+    train = table.iloc[:10] if with_test else table
+    for name, part in (("train", train), *([("test", table.iloc[10:])] if with_test else [])):
+        if suffix == "csv":
+            part.to_csv(folder / f"{name}.csv", index=False)
+        else:
+            part.to_parquet(folder / f"{name}.{suffix}")
+    return folder
+
+
+def edit_table(data: Path, change: Callable[[pd.DataFrame], pd.DataFrame | None]) -> None:
+    """Changes train_masks.csv: in place, or into what `change` returns."""
+    path = data / "train_masks.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    changed = change(table)
+    (table if changed is None else changed).to_csv(path, index=False)
+
+
+def test_the_competition_is_read_from_one_word(settings: list[str]) -> None:
+    table = read_training_table(configured(settings))
+    assert len(table) == 24
+    assert set(table["subject"]) == set("123456")
+    assert table["image"].is_monotonic_increasing
+    assert (table["rle_mask"] == "").sum() == 6
+    assert set(zip(table["height"], table["width"], strict=True)) == {SHAPE}
+    row = table[table["image"] == "2_1"].iloc[0]
+    assert np.array_equal(rle.decode(row["rle_mask"], SHAPE), tiny_image(201, nerve=True)[1])
+
+
+def test_the_test_images_keep_the_order_of_the_submission(settings: list[str]) -> None:
+    table = read_test_table(configured(settings))
+    assert table is not None
+    assert table["image"].tolist() == ["3", "2", "1"]
+
+
+def test_masks_are_read_from_files_where_there_is_no_csv(data: Path, settings: list[str]) -> None:
+    with_csv = read_training_table(configured(settings))
+    (data / "train_masks.csv").unlink()
+    assert read_training_table(configured(settings)).equals(with_csv)
+
+
+def test_masks_are_read_from_the_csv_where_there_are_no_files(
+    data: Path, settings: list[str]
+) -> None:
+    with_files = read_training_table(configured(settings))
+    for path in data.glob("train/*_mask.tif"):
+        path.unlink()
+    assert read_training_table(configured(settings)).equals(with_files)
+
+
+@pytest.mark.parametrize("suffix", ["pq", "parquet", "csv"])
+@pytest.mark.parametrize("with_test", [False, True])
+def test_hydrogen_torchs_layout_is_read_from_one_word(
+    tmp_path: Path, suffix: str, with_test: bool
+) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht", suffix, with_test)
+    config = load_config(REPOSITORY / "config.yaml", [f"data={folder}"])
+    table = read_training_table(config)
+    assert len(table) == (10 if with_test else 12)
+    assert table["image"].iloc[0] == "000_0.png"
+    test = read_test_table(config)
+    assert (None if test is None else len(test)) == (2 if with_test else None)
+
+
+def test_the_data_settings_can_be_given_one_by_one(data: Path, settings: list[str]) -> None:
+    one_by_one = [
+        f"train_dataframe={data / 'train_masks.csv'}",
+        f"data_folder={data / 'train'}",
+        f"test_dataframe={data / 'sample_submission.csv'}",
+        f"data_folder_test={data / 'test'}",
+    ]
+    assert configured(settings[1:], *one_by_one) == configured(settings)
+
+
+def test_test_images_need_no_table(data: Path, settings: list[str]) -> None:
+    (data / "sample_submission.csv").unlink()
+    cv2.imwrite(str(data / "test" / "10.tif"), tiny_image(10, nerve=True)[0])
+    table = read_test_table(configured(settings))
+    assert table is not None
+    assert table["image"].tolist() == ["1", "2", "3", "10"]
+
+
+def test_image_names_of_digits_keep_their_zeros(tmp_path: Path) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht", "csv")
+    table = pd.read_csv(folder / "train.csv", dtype=str)
+    table["image"] = table["image"].str.removesuffix(".png").str.replace("_", "")
+    table.to_csv(folder / "train.csv", index=False)
+    for path in list((folder / "images").iterdir()):
+        path.rename(path.with_name(path.name.replace("_", "")))
+    config = load_config(REPOSITORY / "config.yaml", [f"data={folder}"])
+    assert read_training_table(config)["image"].iloc[1] == "0001"
+
+
+# What is done to the data, and what the error must say. 1_1 is an image with a nerve.
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(path)
+
+
+def grey_with_colour() -> np.ndarray:
+    pixels = np.repeat(tiny_image(1, nerve=True)[0][..., None], 3, axis=2)
+    pixels[5, 5, 0] ^= 1
+    return pixels
+
+
+def half_transparent() -> np.ndarray:
+    return np.dstack([np.zeros((*SHAPE, 3), np.uint8), np.full(SHAPE, 128, np.uint8)])
+
+
+BAD_FILES: list[tuple[str, Callable[[Path], object], str]] = [
+    ("1_1.tif", Path.unlink, "1_1: there is no such image"),
+    ("1_1.tif", truncate, "1_1: not an image of a known format, or its end"),
+    ("1_1.tif", lambda path: path.write_bytes(b""), "1_1: not an image"),
+    ("1_1.tif", lambda path: path.write_text("<html>"), "1_1: not an image"),
+    ("1_1.tif", lambda path: write_image(path, np.zeros(SHAPE, np.uint16)), "16 bits"),
+    ("1_1.tif", lambda path: write_image(path, np.zeros(SHAPE, np.float32)), "1_1: mode F"),
+    ("1_1.tif", lambda path: write_image(path, grey_with_colour()), "1_1: has colours"),
+    ("1_1.tif", lambda path: write_image(path, half_transparent()), "1_1: has transparent"),
+    ("1_1.tif", lambda path: write_image(path, np.zeros((60, 79), np.uint8)), "60x79"),
+    ("1_1_mask.tif", truncate, "its mask 1_1_mask.tif: not an image"),
+    ("1_1_mask.tif", lambda path: write_image(path, tiny_image(1, True)[0]), "one other value"),
+    ("1_1_mask.tif", lambda path: write_image(path, np.zeros(SHAPE, np.uint8)), "differ in"),
+    (
+        "1_1_mask.tif",
+        lambda path: write_image(path, np.zeros((9, 9), np.uint8)),
+        "1_1_mask.tif 9x9",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "damage", "complaint"), BAD_FILES)
+def test_a_bad_file_is_an_error_that_names_it(
+    data: Path,
+    settings: list[str],
+    name: str,
+    damage: Callable[[Path], object],
+    complaint: str,
+) -> None:
+    damage(data / "train" / name)
+    with pytest.raises(InputError) as caught:
+        read_training_table(configured(settings))
+    assert complaint in str(caught.value)
+    assert "1_1" in str(caught.value)
+
+
+BAD_TABLES: list[tuple[Callable[[pd.DataFrame], pd.DataFrame | None], str]] = [
+    (lambda table: table.head(0), "the table has no rows"),
+    (lambda table: table.drop(columns="pixels"), "has no column 'image'"),
+    (lambda table: table.rename(columns={"img": "imgs"}), "has no column 'image'"),
+    (lambda table: pd.concat([table, table.head(1)]), "1_1: stands in the table twice"),
+    (lambda table: table.replace({"subject": {"1": "77"}}), "77_1: there is no such image"),
+    (lambda table: table.assign(pixels="1 2 3"), "1_1: 3 numbers: run lengths come in pairs"),
+    (lambda table: table.assign(pixels="4799 9"), "1_1: run `4799 9` ends outside the 4800"),
+    (lambda table: table.assign(pixels="x y"), "1_1: `x` is not a whole number"),
+]
+
+
+@pytest.mark.parametrize(("change", "complaint"), BAD_TABLES)
+def test_a_bad_table_is_an_error_that_names_the_row_or_column(
+    data: Path,
+    settings: list[str],
+    change: Callable[[pd.DataFrame], pd.DataFrame | None],
+    complaint: str,
+) -> None:
+    edit_table(data, change)
+    with pytest.raises(InputError) as caught:
+        read_training_table(configured(settings))
+    assert complaint in str(caught.value)
+
+
+def test_an_unknown_name_is_given_its_nearest(tmp_path: Path) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht")
+    path = folder / "images" / "000_0.png"
+    path.rename(path.with_name("0000_0.png"))
+    with pytest.raises(InputError, match=r"000_0.png: there is no such .* \(near: 0000_0.png\)"):
+        read_training_table(load_config(REPOSITORY / "config.yaml", [f"data={folder}"]))
+
+
+def test_all_bad_images_are_listed_at_once_the_first_twenty_and_the_count(
+    data: Path, settings: list[str]
+) -> None:
+    for path in data.glob("train/?_?.tif"):
+        truncate(path)
+    with pytest.raises(InputError) as caught:
+        read_training_table(configured(settings))
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("24 images of")
+    assert len(lines) == 22
+    assert lines[-1].strip() == "... and 4 more"
+
+
+def test_errors_of_different_kinds_are_listed_together(data: Path, settings: list[str]) -> None:
+    (data / "train" / "1_1.tif").unlink()
+    truncate(data / "train" / "1_2.tif")
+    with pytest.raises(InputError) as caught:
+        read_training_table(configured(settings))
+    assert str(caught.value).startswith("2 images of")
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [(truncate, "3: not an image of a known format"), (Path.unlink, "no such image")],
+)
+def test_a_bad_test_image_stops_the_first_step(
+    data: Path, settings: list[str], damage: Callable[[Path], object], complaint: str
+) -> None:
+    damage(data / "test" / "3.tif")
+    with pytest.raises(InputError, match=complaint):
+        step(1).main(configured(settings))
+
+
+def test_a_folder_of_unknown_layout_says_what_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(InputError, match=r"it holds pictures"):
+        load_config(REPOSITORY / "config.yaml", [f"data={tmp_path}"])
+
+
+def test_no_data_says_how_to_give_it() -> None:
+    with pytest.raises(InputError, match="data_folder is not set: give data=PATH"):
+        read_training_table(load_config(REPOSITORY / "config.yaml"))
+
+
+def test_a_missing_folder_is_named(settings: list[str]) -> None:
+    with pytest.raises(InputError, match="data_folder=/nowhere: there is no such folder"):
+        read_training_table(configured(settings, "data_folder=/nowhere"))
+
+
+def test_two_files_of_one_name_are_an_error(data: Path, settings: list[str]) -> None:
+    write_image(data / "train" / "1_1.png", np.zeros(SHAPE, np.uint8))
+    with pytest.raises(InputError, match="which one is image 1_1"):
+        read_training_table(configured(settings))
+
+
+def test_files_that_no_row_names_are_told(
+    data: Path, settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_table(data, lambda table: table.iloc[1:])
+    assert len(read_training_table(configured(settings))) == 23
+    assert "1 image files are not in" in capsys.readouterr().out
+
+
+def test_folds_by_subject_need_to_know_the_subject(data: Path, settings: list[str]) -> None:
+    with pytest.raises(InputError, match="does not tell 'patient'"):
+        read_training_table(configured(settings, "group_fold_column=patient"))
+
+
+def test_kfold_needs_no_subject(tmp_path: Path) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht", "csv")
+    table = pd.read_csv(folder / "train.csv").drop(columns="subject")
+    table.to_csv(folder / "train.csv", index=False)
+    overrides = [f"data={folder}", "validation_strategy=kfold"]
+    read = read_training_table(load_config(REPOSITORY / "config.yaml", overrides))
+    assert (read["subject"] == "").all()
+    assert read["group"].equals(read["image"].rename("group"))
+
+
+def test_several_classes_are_refused_by_name(tmp_path: Path) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht", "csv")
+    table = pd.read_csv(folder / "train.csv")
+    table.loc[3, "class_id"] = "vessel"
+    table.to_csv(folder / "train.csv", index=False)
+    with pytest.raises(InputError, match="class_id holds nerve, vessel: one class is built"):
+        read_training_table(load_config(REPOSITORY / "config.yaml", [f"data={folder}"]))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "LA"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_grey_is_read_the_same_however_it_is_stored(tmp_path: Path, mode: str, suffix: str) -> None:
+    pixels, _ = tiny_image(5, nerve=True)
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(pixels).convert(mode).save(path)
+    assert np.array_equal(read_image(path), pixels)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp"])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.98])
+def test_a_truncated_image_of_any_format_is_refused(
+    tmp_path: Path, suffix: str, share: float
+) -> None:
+    path = tmp_path / f"image.{suffix}"
+    compression = {"compression": "tiff_lzw"} if suffix == "tif" else {}
+    Image.fromarray(tiny_image(5, nerve=True)[0]).save(path, **compression)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(UnusableImage):
+        read_image(path)
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 255), (0, 0), (0, 7)])
+def test_a_mask_of_zero_and_one_other_value_is_read(
+    tmp_path: Path, values: tuple[int, int]
+) -> None:
+    path = tmp_path / "mask.png"
+    write_image(path, np.array([values], dtype=np.uint8))
+    assert read_mask(path).tolist() == [[0, int(values[1] > 0)]]
+
+
+def test_a_data_set_without_a_test_set_is_fine(tmp_path: Path) -> None:
+    folder = write_competition(tmp_path / "no_test")
+    for path in folder.glob("test/*"):
+        path.unlink()
+    (folder / "test").rmdir()
+    (folder / "sample_submission.csv").unlink()
+    assert read_test_table(load_config(REPOSITORY / "config.yaml", [f"data={folder}"])) is None

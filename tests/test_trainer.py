@@ -1,0 +1,166 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from lib.artifacts import log_path, model_path
+from lib.config import Config, InputError
+from lib.dataset import Batch
+from lib.sources import with_paths
+from lib.trainer import Trainer, learning_rate_share
+from tests.conftest import configured, step
+
+
+def trainer(config: Config) -> Trainer:
+    from lib.artifacts import load_folds
+
+    step(1).main(config)
+    return Trainer(with_paths(load_folds(config), config), 0, config)
+
+
+@pytest.mark.parametrize(
+    ("update", "updates", "warmup", "share"),
+    [
+        (0, 10, 0, 1.0),
+        (5, 10, 0, 0.5),
+        (10, 10, 0, 0.0),
+        (2, 8, 0, (1 + math.sqrt(0.5)) / 2),
+        (0, 10, 4, 0.25),
+        (1, 10, 4, 0.5 * (1 + math.cos(math.pi / 10)) / 2),
+        (5, 10, 4, 0.5),
+    ],
+)
+def test_the_learning_rate_follows_a_line_up_and_half_a_cosine_down(
+    update: int, updates: int, warmup: float, share: float
+) -> None:
+    assert learning_rate_share(update, updates, warmup) == pytest.approx(share)
+
+
+def test_the_learning_rate_ends_at_zero(config: Config) -> None:
+    training = trainer(config)
+    training.fit()
+    assert training.optimizer.param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
+    settings: list[str], tmp_path: Path
+) -> None:
+    contents = []
+    for run in ("a", "b", "c"):
+        more = [f"runs_folder={tmp_path / 'same'}", "mixed_precision_training=false"]
+        config = configured(settings, *more, f"number_of_workers={2 if run == 'c' else 0}")
+        trainer(config).fit()
+        weights = torch.load(model_path(config, 0), weights_only=True)["weights"]
+        contents.append((model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()))
+    assert contents[0] == contents[1]
+    assert contents[0][1] == contents[2][1]  # model.pt names the number of workers
+    last = torch.load(model_path(config, 0), weights_only=True)["weights"]
+    assert all(torch.equal(weights[name], last[name]) for name in last)
+
+
+def test_another_seed_gives_another_model(settings: list[str]) -> None:
+    models = []
+    for seed in (1, 2):
+        config = configured(settings, f"seed={seed}", f"experiment_name=seed{seed}")
+        trainer(config).fit()
+        models.append(torch.load(model_path(config, 0), weights_only=True)["weights"])
+    assert not torch.equal(*(next(iter(weights.values())) for weights in models))
+
+
+def test_training_lowers_the_loss(settings: list[str]) -> None:
+    config = configured(settings, "epochs=8", "image_height=64", "image_width=96")
+    trainer(config).fit()
+    log = pd.read_csv(log_path(config, 0))
+    assert len(log) == 8
+    assert log["train_loss"].iloc[-1] < 0.7 * log["train_loss"].iloc[0]
+    assert log["learning_rate"].is_monotonic_decreasing
+
+
+class OneWeight(nn.Module):
+    """A network without batch statistics, so that the size of a batch alone changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.convolution(images)
+
+
+def batch(size: int, seed: int) -> Batch:
+    random = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (size, 1, 32, 64), generator=random, dtype=torch.uint8)
+    masks = torch.randint(0, 2, (size, 1, 32, 64), generator=random, dtype=torch.uint8)
+    return Batch(torch.arange(size), images, masks, torch.tensor([[60, 80]] * size))
+
+
+def updated(config: Config, group: list[Batch]) -> torch.Tensor:
+    """The weights after one update of a network that always starts the same."""
+    training = trainer(config)
+    torch.manual_seed(0)
+    training.model = OneWeight()
+    training.optimizer = torch.optim.SGD(training.model.parameters(), lr=1.0)
+    training._update(group)
+    return training.model.convolution.weight.detach().clone()
+
+
+def test_small_batches_accumulated_make_the_update_of_one_big_one(settings: list[str]) -> None:
+    config = configured(settings, "mixed_precision_training=false")
+    parts = [batch(4, 0), batch(4, 1), batch(1, 2)]  # the last one partial
+    whole = Batch(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+    assert torch.allclose(updated(config, parts), updated(config, [whole]), atol=1e-6)
+
+
+def test_gradients_are_clipped_to_the_norm_asked_for(settings: list[str]) -> None:
+    free = configured(settings, "mixed_precision_training=false")
+    clipped = configured(settings, "mixed_precision_training=false", "gradient_clip=0.001")
+    torch.manual_seed(0)
+    start = OneWeight().convolution.weight.detach()
+    assert (updated(free, [batch(4, 0)]) - start).norm() > 0.01
+    assert (updated(clipped, [batch(4, 0)]) - start).norm() <= 0.001 + 1e-6
+
+
+def test_every_image_is_trained_on_with_partial_batches_accumulated(settings: list[str]) -> None:
+    config = configured(settings, "drop_last_batch=false", "batch_size=5", "grad_accumulation=2")
+    training = trainer(config)
+    images = len(training.training)
+    assert images % 5  # else there would be no partial batch
+    seen: list[int] = []
+    update = training._update
+    training._update = lambda group: (  # type: ignore[method-assign]
+        seen.extend(row for part in group for row in part.rows.tolist()),
+        update(group),
+    )[1]
+    training.fit()
+    assert sorted(seen) == sorted(list(range(images)) * config.epochs)
+    assert training.updates == math.ceil(math.ceil(images / 5) / 2)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_images(config: Config) -> None:
+    training = trainer(config)
+    with torch.no_grad():
+        next(training.model.parameters()).fill_(math.nan)
+    with pytest.raises(InputError, match=r"not finite on \d_\d, .*lower learning_rate"):
+        training.fit()
+    assert not model_path(config, 0).exists()
+
+
+def test_only_the_images_with_the_wrong_loss_are_named(config: Config) -> None:
+    training = trainer(config)
+    losses = torch.tensor([0.5, math.inf, 0.2])
+    names = training.training["image"]
+    rows = Batch(torch.tensor([3, 5, 7]), *[torch.empty(0)] * 3)
+    with pytest.raises(InputError, match=f"not finite on {names[5]}\\. "):
+        training._require_finite(losses, rows)
+
+
+def test_the_network_is_scored_on_its_own_fold_alone(config: Config) -> None:
+    training = trainer(config)
+    both = set(training.training["image"]) & set(training.validation["image"])
+    assert not both
+    assert not set(training.training["subject"]) & set(training.validation["subject"])
+    assert np.isin(training.validation["fold"], 0).all()
