@@ -41,9 +41,10 @@ def main(config: Config) -> None:
         print("LEAK: kfold lets frames of one person stand on both sides: the scores flatter")
     if missing := config.n_folds - len(config.folds):
         print(f"{missing} of {config.n_folds} folds were not asked for and are not in the scores")
-    make_submission(config)
     if config.build_scoring_pipelines:
         print("build_scoring_pipelines: no scoring pipeline is written, it is not built yet")
+    print(f"every image's scores: {run_folder(config) / 'oof_iou.csv'}")
+    make_submission(config)
 
 
 def score_unseen(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -175,7 +176,7 @@ def make_submission(config: Config) -> None:
     path = run_folder(config) / "submission.csv"
     save_table(path, pd.DataFrame({"img": test["image"], "pixels": pixels}))
     nerves = sum(pixel != "" for pixel in pixels)
-    print(f"{path}: {len(test)} test images, {nerves} with a nerve")
+    print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
 
 
 if __name__ == "__main__":

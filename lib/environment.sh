@@ -10,7 +10,8 @@ stop() {
 # Prints the first Python of 3.11 or newer.
 find_python() {
     local candidate found=""
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else set -- python3 python3.13 python3.12 python3.11; fi
+    for candidate in "$@"; do
         command -v "$candidate" >/dev/null || continue
         found=$("$candidate" -c 'import platform; print(platform.python_version())' 2>/dev/null) || continue
         "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo "$candidate" && return

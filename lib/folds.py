@@ -21,7 +21,7 @@ def assign_folds(table: pd.DataFrame, n_folds: int) -> npt.NDArray[np.int64]:
     No group is split; folds are balanced in images without a nerve and in images with a small, a
     middling and a large one (StratifiedGroupKFold: a greedy choice, the most uneven group first).
     Depends on the rows and n_folds alone, not on their order. Needs columns image, group, rle_mask.
-    Raises InputError where there are fewer groups than folds.
+    Raises InputError where the groups do not suffice to put an image into every fold.
     """
     groups = table["group"].nunique()
     if groups < n_folds:
@@ -29,9 +29,17 @@ def assign_folds(table: pd.DataFrame, n_folds: int) -> npt.NDArray[np.int64]:
     order = np.argsort(table["image"].to_numpy(dtype=str), kind="stable")
     rows = table.iloc[order]
     folds = np.empty(len(table), dtype=np.int64)
-    splitter = StratifiedGroupKFold(n_folds)
-    for fold, (_, held_out) in enumerate(splitter.split(rows, _area_class(rows), rows["group"])):
+    classes = _area_class(rows)
+    if np.bincount(classes).max() < n_folds:  # too few images to balance anything but their number
+        classes = np.zeros_like(classes)
+    splits = StratifiedGroupKFold(n_folds).split(rows, classes, rows["group"])
+    for fold, (_, held_out) in enumerate(splits):
         folds[order[held_out]] = fold
+    if len(np.unique(folds)) < n_folds:
+        raise InputError(
+            f"the {groups} groups are too unequal for n_folds={n_folds}: a fold would have no "
+            f"image; lower n_folds"
+        )
     return folds
 
 

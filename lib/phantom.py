@@ -25,6 +25,7 @@ import json
 import math
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from lib import rle
+from lib.config import InputError
 
 # float32 all through; OpenCV's stubs know no more than "an array".
 Array = npt.NDArray[Any]
@@ -69,7 +71,7 @@ FIELDS = {
 }
 
 
-class FolderError(ValueError):
+class FolderError(InputError):
     """The folder holds something other than this phantom data set."""
 
 
@@ -85,7 +87,7 @@ class Settings:
     def __post_init__(self) -> None:
         smallest = min(self.subjects, self.frames, self.test_subjects, self.test_frames)
         if smallest < 1 or self.seed < 0:
-            raise ValueError(f"{self}: at least 1 subject and 1 frame of each, and a seed >= 0")
+            raise InputError(f"{self}: at least 1 subject and 1 frame of each, and a seed >= 0")
 
 
 @dataclass(frozen=True)
@@ -720,4 +722,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    generate(**vars(_parse_arguments()))
+    try:
+        generate(**vars(_parse_arguments()))
+    except InputError as wrong:
+        sys.exit(str(wrong))

@@ -66,6 +66,22 @@ def test_too_few_groups_are_named() -> None:
         assign_folds(table(3), 5)
 
 
+def test_as_few_images_as_folds_can_be_divided() -> None:
+    images = table(5).drop_duplicates("subject")
+    assert sorted(assign_folds(images, 5)) == [0, 1, 2, 3, 4]
+
+
+def test_no_fold_is_ever_empty() -> None:
+    """One huge group and small ones: each fold has an image, or it is refused."""
+    for seed in range(20):
+        images = table(6, seed)
+        images = images[(images["subject"] == "0") | (images["image"].str.endswith("_0"))]
+        try:
+            assert len(set(assign_folds(images, 5))) == 5
+        except InputError as error:
+            assert "too unequal" in str(error)
+
+
 def test_images_that_are_all_empty_can_be_divided() -> None:
     images = table().assign(rle_mask="")
     assert set(assign_folds(images, 5)) == {0, 1, 2, 3, 4}

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from lib import phantom, rle
+from lib.config import InputError
 
 SIZES = {"subjects": 3, "frames": 6, "test_subjects": 1, "test_frames": 3, "seed": 7}
 TINY = {"subjects": 1, "frames": 2, "test_subjects": 1, "test_frames": 1}
@@ -205,7 +206,7 @@ def test_a_set_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [{"subjects": 0}, {"test_frames": 0}, {"seed": -1}])
 def test_impossible_sizes_are_refused(wrong: dict[str, int], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least 1 subject"):
+    with pytest.raises(InputError, match="at least 1 subject"):
         phantom.generate(tmp_path / "set", **(TINY | wrong))
     assert not (tmp_path / "set").exists()
 
