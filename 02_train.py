@@ -5,7 +5,7 @@ runs/<experiment_name>/folds.csv, images -> fold{k}/model.pt, fold{k}/log.csv
 A fold that is trained already, with the same settings on the same folds.csv, is left as it is.
 """
 
-from lib.artifacts import folds_path, load_folds, model_path, read_model, sha, with_drawn_seed
+from lib.artifacts import load_folds, model_path, read_model, save_log, with_drawn_seed
 from lib.config import TRAINING_SETTINGS, Config, differences, run
 from lib.model import keep_freed_memory
 from lib.sources import with_paths
@@ -14,25 +14,27 @@ from lib.trainer import Trainer
 
 def main(config: Config) -> None:
     keep_freed_memory()
+    folds = load_folds(config)
     config = with_drawn_seed(config)
-    folds = with_paths(load_folds(config), config)
+    table = with_paths(folds.table, config)
     for fold in map(int, config.folds):
-        if not is_trained(config, fold):
-            Trainer(folds, fold, config).fit()
+        if not is_trained(config, fold, folds.sha):
+            Trainer(table, folds.sha, fold, config).fit()
 
 
-def is_trained(config: Config, fold: int) -> bool:
+def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
     """Whether fold{k}/model.pt is what training now would give; says what it found."""
     path = model_path(config, fold)
     if not path.is_file():
         return False
     model = read_model(path)
-    changed = differences(config, Config(**model["config"]), TRAINING_SETTINGS)
-    if model["folds_sha"] != sha(folds_path(config)):
+    changed = differences(config, model.config, TRAINING_SETTINGS)
+    if model.folds_sha != folds_sha:
         changed.append("folds.csv is another")
     if changed:
         print(f"{path} is trained anew, for what changed (now, then): {'; '.join(changed)}")
         return False
+    save_log(config, fold, model.log)  # a training that was cut off may have left its own
     print(f"{path} is trained already")
     return True
 

@@ -12,21 +12,22 @@ from tqdm import tqdm
 
 from lib import rle
 from lib.artifacts import (
-    Probabilities,
+    Folds,
     Probability,
     load_folds,
     oof_path,
-    require_models,
+    open_current,
     run_folder,
     save_decision,
     save_table,
     test_path,
 )
-from lib.config import Config, InputError, run
+from lib.config import Config, run
 from lib.decision import decide
+from lib.folds import audit, leaks
 from lib.loss import loss_per_image
 from lib.metric import bootstrap_interval, dice, iou, overlap
-from lib.sources import read_test_table
+from lib.sources import read_test_table, with_sha
 
 
 def main(config: Config) -> None:
@@ -34,34 +35,29 @@ def main(config: Config) -> None:
     scores = score_unseen(folds, config)
     save_table(run_folder(config) / "oof_iou.csv", scores)
     print(score_table(scores))
-    decision = rule(config) | {"scores": summarise(scores)}
+    found = leaks(audit(folds.table, config.validation_strategy))
+    decision = rule(config) | {"scores": summarise(scores), "leaks": found}
     save_decision(config, decision)
     print(headline(decision, config))
-    if config.validation_strategy == "kfold":
-        print("LEAK: kfold lets frames of one person stand on both sides: the scores flatter")
+    for leak in found:
+        print(leak)
     if missing := config.n_folds - len(config.folds):
         print(f"{missing} of {config.n_folds} folds were not asked for and are not in the scores")
     if config.build_scoring_pipelines:
         print("build_scoring_pipelines: no scoring pipeline is written, it is not built yet")
     print(f"every image's scores: {run_folder(config) / 'oof_iou.csv'}")
-    make_submission(config)
+    make_submission(folds, config)
 
 
-def score_unseen(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
+def score_unseen(folds: Folds, config: Config) -> pd.DataFrame:
     """A row an image of the folds asked for, scored by the network that never saw it."""
     rows = []
     for fold in map(int, config.folds):
-        unseen = folds[folds["fold"] == fold]
-        with Probabilities(oof_path(config, fold)) as probabilities:
-            require_models(probabilities, config, [fold])
-            if probabilities.images != dict(zip(unseen["image"], unseen["sha"], strict=True)):
-                raise InputError(
-                    f"{probabilities.path} has other images than fold {fold} of folds.csv: run "
-                    "03_infer.py again"
-                )
-            for row in tqdm(
-                unseen.to_dict("records"), f"scoring fold {fold}", disable=None, leave=False
-            ):
+        unseen = folds.table[folds.table["fold"] == fold]
+        bar = tqdm(unseen.to_dict("records"), f"scoring fold {fold}", disable=None, leave=False)
+        path = oof_path(config, fold)
+        with open_current(path, config, [fold], unseen, folds) as probabilities:
+            for row in bar:
                 image = row["image"]
                 score = score_image(row, probabilities[image], config)
                 rows.append(score | {"presence": probabilities.presence[image]})
@@ -156,24 +152,21 @@ def headline(decision: dict[str, Any], config: Config) -> str:
     return "\n".join(lines)
 
 
-def make_submission(config: Config) -> None:
+def make_submission(folds: Folds, config: Config) -> None:
     """submission.csv: a row a test image, in the order of test_dataframe."""
+    path = run_folder(config) / "submission.csv"
     test = read_test_table(config)
     if test is None:
-        print("there is no test set, so no submission is written")
+        before = f"; {path} is from before" if path.is_file() else ""
+        print(f"there is no test set, so no submission is written{before}")
         return
-    with Probabilities(test_path(config)) as probabilities:
-        require_models(probabilities, config, [int(fold) for fold in config.folds])
-        if missing := set(test["image"]) - set(probabilities.images):
-            raise InputError(
-                f"{probabilities.path} lacks {len(missing)} test images, such as "
-                f"{min(missing)}: run 03_infer.py again"
-            )
+    models = [int(fold) for fold in config.folds]
+    images = with_sha(test)
+    with open_current(test_path(config), config, models, images, folds) as probabilities:
         pixels = [
             rle.encode(decide(probabilities[image], config.probability_threshold))
             for image in tqdm(test["image"], "encoding", disable=None, leave=False)
         ]
-    path = run_folder(config) / "submission.csv"
     save_table(path, pd.DataFrame({"img": test["image"], "pixels": pixels}))
     nerves = sum(pixel != "" for pixel in pixels)
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")

@@ -22,7 +22,7 @@ case " $*" in
 *" data="* | *" data_folder="* | *" --config"*) settings=("$@") ;;
 *)
     echo "== No data= was given: a phantom data set takes its place"
-    PYTHONPATH=$here "$python" -m lib.phantom data/phantom
+    PYTHONPATH=$here "$python" -P -m lib.phantom data/phantom
     settings=(--config "$here/configs/demo.yaml" data=data/phantom "$@")
     ;;
 esac

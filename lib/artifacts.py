@@ -11,18 +11,25 @@ import os
 import random
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-import yaml
 
-from lib.config import NETWORK_SETTINGS, Config, InputError, differences, to_yaml
+from lib.config import (
+    NETWORK_SETTINGS,
+    TRAINING_SETTINGS,
+    Config,
+    InputError,
+    differences,
+    load_config,
+    to_yaml,
+)
 
 Probability = npt.NDArray[np.uint8]
 
@@ -34,27 +41,24 @@ def run_folder(config: Config) -> Path:
     return Path(config.runs_folder) / config.experiment_name
 
 
-def sha(path: Path) -> str:
-    """The first 16 hexadecimal digits of the file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
     """A binary file for writing that takes its name only when all of it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
+        if error.filename not in (None, str(path.parent), str(temporary)):
+            raise  # of another file, read meanwhile
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def existing(path: Path, step: str) -> Path:
@@ -62,6 +66,11 @@ def existing(path: Path, step: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is missing: run {step} first")
     return path
+
+
+def sha_of(content: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 # config.yaml: every setting of the run
@@ -73,15 +82,15 @@ def save_config(config: Config) -> None:
 
 
 def with_drawn_seed(config: Config) -> Config:
-    """Where the seed is -1, the one this run drew before, else one drawn now and printed."""
+    """Where the seed is -1, that of the run's config.yaml, else one drawn now; prints it."""
     if config.seed != -1:
         return config
     path = run_folder(config) / "config.yaml"
-    seed = random.SystemRandom().randrange(1_000_000)
     if path.is_file():
-        kept = yaml.safe_load(path.read_text(encoding="utf-8"))["environment"]["seed"]
-        seed = int(kept)
-    print(f"seed: {seed} ({'kept in ' + str(path) if path.is_file() else 'drawn'})")
+        seed, origin = load_config(path).seed, f"kept in {path}"
+    else:
+        seed, origin = random.SystemRandom().randrange(1_000_000), "drawn"
+    print(f"seed: {seed} ({origin})")
     return replace(config, seed=seed)
 
 
@@ -101,13 +110,24 @@ def save_folds(config: Config, folds: pd.DataFrame) -> None:
         file.write(folds[FOLD_COLUMNS].to_csv(index=False, lineterminator="\n").encode())
 
 
-def load_folds(config: Config) -> pd.DataFrame:
-    """The table of 01: texts, but for height, width and fold, which are whole numbers."""
+class Folds(NamedTuple):
+    table: pd.DataFrame  # columns FOLD_COLUMNS: texts, but height, width and fold whole numbers
+    sha: str  # of the file's content
+
+
+def load_folds(config: Config) -> Folds:
+    """The table of 01; InputError where it has not the folds that `folds` asks for."""
     path = existing(folds_path(config), "01_prepare_folds.py")
-    folds = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if missing := set(FOLD_COLUMNS) - set(folds.columns):
+    content = path.read_bytes()
+    table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+    if missing := set(FOLD_COLUMNS) - set(table.columns):
         raise InputError(f"{path} lacks the columns {sorted(missing)}: run 01_prepare_folds.py")
-    return folds.astype({"height": int, "width": int, "fold": int})
+    if strange := set(config.folds) - set(table["fold"]):
+        raise InputError(
+            f"{path} has the folds {sorted(set(table['fold']))}, not {sorted(strange)}: give the "
+            "n_folds and folds that 01_prepare_folds.py was run with, or run it again"
+        )
+    return Folds(table.astype({"height": int, "width": int, "fold": int}), sha_of(content))
 
 
 def save_audit(config: Config, audit: dict[str, Any]) -> Path:
@@ -123,13 +143,35 @@ def model_path(config: Config, fold: int) -> Path:
     return run_folder(config) / f"fold{fold}" / "model.pt"
 
 
-def save_model(config: Config, fold: int, weights: dict[str, torch.Tensor]) -> None:
-    """The same weights give the same bytes."""
+# The settings that a model depends on; others, such as the number of workers, it does not know.
+MODEL_SETTINGS = sorted(NETWORK_SETTINGS | TRAINING_SETTINGS)
+
+
+class Model(NamedTuple):
+    """The content of a model.pt."""
+
+    weights: dict[str, torch.Tensor]
+    config: Config  # of its MODEL_SETTINGS, the others at their defaults
+    fold: int
+    folds_sha: str
+    log: list[dict[str, float]]  # a row an epoch
+    sha: str  # of the file
+
+
+def save_model(
+    config: Config,
+    fold: int,
+    folds_sha: str,
+    weights: dict[str, torch.Tensor],
+    log: list[dict[str, float]],
+) -> None:
+    """`folds_sha` is that of the folds.csv trained on. The same model gives the same bytes."""
     content = {
-        "weights": {name: tensor.contiguous() for name, tensor in weights.items()},
-        "config": asdict(config),
+        "weights": {name: tensor.cpu().contiguous() for name, tensor in weights.items()},
+        "config": {name: getattr(config, name) for name in MODEL_SETTINGS},
         "fold": fold,
-        "folds_sha": sha(folds_path(config)),
+        "folds_sha": folds_sha,
+        "log": log,
     }
     buffer = io.BytesIO()  # torch.save puts the name of a path into the file
     torch.save(content, buffer)
@@ -137,31 +179,32 @@ def save_model(config: Config, fold: int, weights: dict[str, torch.Tensor]) -> N
         file.write(buffer.getbuffer())
 
 
-def load_model(config: Config, fold: int) -> dict[str, Any]:
+def load_model(config: Config, fold: int, folds_sha: str) -> Model:
     """What save_model wrote; InputError for one of another folds.csv, fold or kind of network."""
     path = existing(model_path(config, fold), "02_train.py")
-    content = read_model(path)
-    if content["fold"] != fold:
-        raise InputError(f"{path} is the model of fold {content['fold']}: run 02_train.py again")
-    if content["folds_sha"] != sha(existing(folds_path(config), "01_prepare_folds.py")):
+    model = read_model(path)
+    if model.fold != fold:
+        raise InputError(f"{path} is the model of fold {model.fold}: run 02_train.py again")
+    if model.folds_sha != folds_sha:
         raise InputError(
             f"{path} was trained on another folds.csv, so images it has seen could be scored as "
             "unseen: run 02_train.py again"
         )
-    if changed := differences(config, Config(**content["config"]), NETWORK_SETTINGS):
+    if changed := differences(config, model.config, NETWORK_SETTINGS):
         raise InputError(
             f"{path} was trained with other settings (asked for, trained with):\n  "
             + "\n  ".join(changed)
         )
-    return content
+    return model
 
 
-def read_model(path: Path) -> dict[str, Any]:
+def read_model(path: Path) -> Model:
     """A checkpoint's content; InputError where the file is not one."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        Config(**content["config"])
-        return {key: content[key] for key in ("weights", "config", "fold", "folds_sha")}
+        content = path.read_bytes()
+        parts = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        settings = Config(**parts.pop("config"))
+        return Model(**parts, config=settings, sha=sha_of(content))
     except Exception as error:  # torch.load raises what its many formats raise
         raise InputError(
             f"{path} is not a model of this version ({error}): delete it and run 02_train.py"
@@ -197,20 +240,24 @@ class ProbabilityWriter:
 
     The file is a NumPy .npz: one member an image, named as the image, uint8 (height, width),
     0..255 = probability 0..1; `_presence` float32 in the order of the images; `_provenance` a JSON
-    text of what the file was made from. The same content gives the same bytes.
+    text of what the file was made from. The same content gives the same bytes. A context manager.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], provenance: dict[str, Any]) -> None:
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self._provenance = provenance
         self._presence: list[float] = []
 
     def add(self, image: str, probability: Probability, presence: float) -> None:
         self._write(image, probability)
         self._presence.append(presence)
 
-    def close(self, provenance: dict[str, Any]) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._write(PRESENCE, np.array(self._presence, dtype=np.float32))
-        self._write(PROVENANCE, np.array(json.dumps(provenance, sort_keys=True)))
+        self._write(PROVENANCE, np.array(json.dumps(self._provenance, sort_keys=True)))
         self._archive.close()
 
     def _write(self, name: str, array: npt.NDArray[Any]) -> None:
@@ -231,7 +278,6 @@ class Probabilities:
             names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
             presence = self._arrays[PRESENCE].tolist()
             self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
-            self.images: dict[str, str] = self.provenance["images"]  # name -> sha of its file
             self.presence: dict[str, float] = dict(zip(names, presence, strict=True))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(
@@ -248,14 +294,32 @@ class Probabilities:
         self._arrays.close()
 
 
-def require_models(probabilities: Probabilities, config: Config, folds: list[int]) -> None:
-    """InputError where the probabilities are not those of the folds' models as they are now."""
-    paths = {str(fold): existing(model_path(config, fold), "02_train.py") for fold in folds}
-    if probabilities.provenance["models"] != {fold: sha(path) for fold, path in paths.items()}:
-        raise InputError(
-            f"{probabilities.path} was not made by the present model.pt of fold "
-            f"{', '.join(paths)}: run 03_infer.py again"
-        )
+def provenance_of(models: dict[int, str], images: pd.DataFrame, folds: Folds) -> dict[str, Any]:
+    """What a probability file depends on: sha of each fold's model.pt, of each image, of folds.csv.
+
+    `images` has columns image and sha.
+    """
+    return {
+        "models": {str(fold): sha for fold, sha in models.items()},
+        "images": dict(zip(images["image"], images["sha"], strict=True)),
+        "folds": folds.sha,
+    }
+
+
+def open_current(
+    path: Path, config: Config, fold_numbers: list[int], images: pd.DataFrame, folds: Folds
+) -> Probabilities:
+    """The probabilities of these images by the present models; InputError where they are others."""
+    probabilities = Probabilities(path)
+    paths = {fold: existing(model_path(config, fold), "02_train.py") for fold in fold_numbers}
+    models = {fold: sha_of(model.read_bytes()) for fold, model in paths.items()}
+    for name, expected in provenance_of(models, images, folds).items():
+        if probabilities.provenance.get(name) != expected:
+            what = {"models": "model.pt", "images": "images", "folds": "folds.csv"}[name]
+            raise InputError(
+                f"{path} was made from other {what} than the present: run 03_infer.py again"
+            )
+    return probabilities
 
 
 # What 04 writes

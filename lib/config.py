@@ -331,7 +331,7 @@ def run(main: Callable[[Config], None], description: str | None) -> None:
     try:
         main(load_config(options.config, options.settings))
     except InputError as error:
-        sys.exit(str(error))
+        sys.exit(str(error).rpartition("InputError: ")[2])  # one from a worker brings its traceback
     except KeyboardInterrupt:
         sys.exit("\nStopped. Start the same command again to go on: finished work is kept.")
 
@@ -339,7 +339,7 @@ def run(main: Callable[[Config], None], description: str | None) -> None:
 def _read_file(path: Path) -> dict[str, Any]:
     """The settings of a YAML file by name, out of their sections."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = yaml.load(path.read_text(encoding="utf-8"), _NoDoubles) or {}
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -355,12 +355,24 @@ def _read_file(path: Path) -> dict[str, Any]:
     return flat
 
 
+class _NoDoubles(yaml.SafeLoader):
+    """Refuses a name that stands twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise yaml.YAMLError(f"set twice: {', '.join(map(str, twice))}")
+        return super().construct_mapping(node, deep)
+
+
 def _split_overrides(overrides: Iterable[str], errors: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for word in overrides:
         name, equals, text = word.partition("=")
         if not equals:
             errors.append(f"{word!r}: a setting is written key=value")
+        elif name in FIELDS and (other := FIELDS[name].metadata["only_with"]):
+            errors.append(f"{name}: acts with values of {other} that are not built yet")
         elif name == "data" or _TYPES.get(name) is str:
             values[name] = text
         else:
@@ -451,15 +463,22 @@ def _conflicts(config: Config) -> list[str]:
     errors = []
     known = [str(fold) for fold in range(config.n_folds)]
     if not config.folds or not set(config.folds) <= set(known):
-        errors.append(f"folds: {config.folds}: allowed, with n_folds {config.n_folds}: {known}")
+        errors.append(
+            f"folds: {config.folds}: allowed, with n_folds {config.n_folds}: {known}; set both, "
+            f"as in folds=[{', '.join(known[:9])}]"
+        )
     if len(config.folds) != len(set(config.folds)):
         errors.append(f"folds: {config.folds}: a fold stands there twice")
     if len(config.gpus) > 1:
         errors.append(f"gpus: {config.gpus}: training on several is not built yet; name one")
-    if not all(gpu.isdigit() for gpu in config.gpus):
+    if not all(gpu.isascii() and gpu.isdigit() for gpu in config.gpus):
         errors.append(f"gpus: {config.gpus}: allowed: a list of one number, such as ['0'], or []")
     name = config.experiment_name
-    if not name or name != name.strip(". ") or any(letter in name for letter in '/\\:*?"<>|\0'):
+    if (
+        not 0 < len(name) <= 200
+        or name != name.strip(". ")
+        or any(letter in name for letter in '/\\:*?"<>|\0')
+    ):
         errors.append(f"experiment_name: {name!r}: it names a folder: letters, digits, . _ -")
     if not config.pretrained and config.pretrained_weights != "None":
         errors.append("pretrained_weights acts with pretrained: true only")

@@ -26,7 +26,7 @@ make_environment() {
     [ "$free" -ge 8 ] || stop "$here has $free GiB of free disk space, and the packages need 8: make room, or clone the project to a larger disk."
     "$base" -c 'import ensurepip, venv' 2>/dev/null ||
         stop "This Python has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)."
-    "$base" -m venv "$here/.venv" || stop "$here/.venv could not be made: see the lines above."
+    "$base" -m venv --clear "$here/.venv" || stop "$here/.venv could not be made: see the lines above."
 }
 
 use_environment() {
@@ -34,8 +34,8 @@ use_environment() {
     python=$here/.venv/bin/python
     stamp=$here/.venv/installed-$requirements
     # The development file builds on the other, so either one's change counts.
-    if cat "$here"/requirements*.txt | cmp -s - "$stamp"; then return; fi
-    if ! "$python" -c '' 2>/dev/null; then
+    if "$python" -c '' 2>/dev/null && cat "$here"/requirements*.txt | cmp -s - "$stamp"; then return; fi
+    if ! "$python" -m pip --version >/dev/null 2>&1; then
         base=$(find_python) || exit 1
         make_environment "$base"
     fi

@@ -101,6 +101,28 @@ def audit(folds: pd.DataFrame, strategy: str) -> dict[str, Any]:
     }
 
 
+def leaks(findings: dict[str, Any]) -> list[str]:
+    """What an audit found that flatters every score, in words; empty where nothing leaks."""
+    found = []
+    if findings["subjects_split"]:
+        found.append(
+            f"LEAK: {findings['subjects_split']} subjects stand in several folds, so the networks "
+            "know the people they are scored on: the scores flatter. validation_strategy=grouped, "
+            "by the column of the subjects, keeps each in one fold."
+        )
+    if findings["subjects_split"] is None:
+        found.append(
+            "LEAK, perhaps: no subject is known, and frames of one person in several folds would "
+            "flatter the scores. group_fold_column names the column of the subjects."
+        )
+    if findings["identical_images_split"]:
+        found.append(
+            f"LEAK: {findings['identical_images_split']} image files stand in several folds under "
+            "different names: see identical_images in folds_audit.json."
+        )
+    return found
+
+
 def _split(folds: pd.DataFrame, column: str) -> int:
     """How many values of the column stand in more than one fold."""
     return int((folds.groupby(column)["fold"].nunique() > 1).sum())

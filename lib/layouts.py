@@ -27,11 +27,12 @@ def find_layout(folder: Path) -> dict[str, str]:
 
 
 def _kaggle(folder: Path) -> dict[str, str]:
+    has_test = (folder / "test").is_dir() or (folder / "sample_submission.csv").is_file()
     return {
         "train_dataframe": _file_or_none(folder, "train_masks.csv"),
         "data_folder": str(folder / "train"),
         "test_dataframe": _file_or_none(folder, "sample_submission.csv"),
-        "data_folder_test": str(folder / ("test" if (folder / "test").is_dir() else "train")),
+        "data_folder_test": str(folder / ("test" if has_test else "train")),
     }
 
 

@@ -45,6 +45,10 @@ def bootstrap_interval(
     sums, sizes = np.bincount(index, scores), np.bincount(index)
     if len(sums) < 2:
         return None
-    times = np.random.default_rng(0).multinomial(len(sums), [1 / len(sums)] * len(sums), draws)
-    low, high = np.quantile(times @ sums / (times @ sizes), [0.025, 0.975])
+    random, equal = np.random.default_rng(0), np.full(len(sums), 1 / len(sums))
+    means = np.empty(draws)
+    for at in range(0, draws, 500):  # so many at a time that memory stays small with any number
+        times = random.multinomial(len(sums), equal, min(500, draws - at))
+        means[at : at + 500] = times @ sums / (times @ sizes)
+    low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -28,13 +28,18 @@ def build_model(config: Config) -> smp.base.SegmentationModel:
     that nobody knows names the nearest.
     """
     _require_encoder(config.backbone)
-    return smp.create_model(
-        config.architecture.lower(),
-        config.backbone,
-        encoder_weights=None,
-        in_channels=config.image_channels,
-        classes=1,
-    )
+    try:
+        return smp.create_model(
+            config.architecture.lower(),
+            config.backbone,
+            encoder_weights=None,
+            in_channels=config.image_channels,
+            classes=1,
+        )
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise InputError(
+            f"backbone: {config.backbone} does not go with {config.architecture} ({error})"
+        ) from error
 
 
 def load_pretrained(model: smp.base.SegmentationModel, config: Config) -> str:
@@ -113,9 +118,9 @@ def _keep_in_float32(module: nn.Conv2d) -> None:
     """
     forward = module.forward
 
-    def in_float32(images: Tensor) -> Tensor:
+    def in_float32(input: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):
-            return forward(images.float()).to(images.dtype)
+            return forward(input.float()).to(input.dtype)
 
     module.forward = in_float32  # type: ignore[method-assign]
 
@@ -133,6 +138,7 @@ def device_of(config: Config) -> torch.device:
     number = int(config.gpus[0])
     if number >= torch.cuda.device_count():
         raise InputError(f"gpus: ['{number}']: this machine has {torch.cuda.device_count()} GPU(s)")
+    torch.cuda.set_device(number)
     return torch.device("cuda", number)
 
 

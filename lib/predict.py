@@ -21,11 +21,17 @@ class Prediction(NamedTuple):
     presence: float  # 0..1: the largest pixel probability, for want of a better judge
 
 
-def trained_network(config: Config, fold: int, device: torch.device) -> nn.Module:
+class Trained(NamedTuple):
+    network: nn.Module
+    sha: str  # of its model.pt
+
+
+def trained_network(config: Config, fold: int, folds_sha: str, device: torch.device) -> Trained:
     """The network of fold{k}/model.pt, ready to predict."""
-    model = build_model(config)
-    model.load_state_dict(load_model(config, fold)["weights"])
-    return placed(model, device).eval()
+    model = load_model(config, fold, folds_sha)
+    network = build_model(config)
+    network.load_state_dict(model.weights)
+    return Trained(placed(network, device).eval(), model.sha)
 
 
 def predict(

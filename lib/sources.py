@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from lib import rle
-from lib.artifacts import PRESENCE, PROVENANCE, sha
+from lib.artifacts import PRESENCE, PROVENANCE, sha_of
 from lib.config import Config, InputError
 
 IMAGE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"}
@@ -62,7 +62,7 @@ def read_test_table(config: Config) -> pd.DataFrame | None:
     folder = _folder(config.data_folder_test, "data_folder_test")
     files = image_paths(folder)
     if config.test_dataframe == "None":
-        origin, names = str(folder), sorted({path.stem for path in files.values()}, key=_natural)
+        origin, names = str(folder), sorted(_image_stems(files), key=_natural)
     else:
         origin, names = config.test_dataframe, _test_names(config)
     if not names:
@@ -75,12 +75,23 @@ def read_test_table(config: Config) -> pd.DataFrame | None:
 
 
 def with_paths(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """The table of 01 with a column `path`; InputError where an image has gone since."""
+    """The table of 01 with a column `path`; InputError where an image has gone or changed since."""
     folder = _folder(config.data_folder, "data_folder")
     files = image_paths(folder)
     errors = _name_errors(folds["image"], files, folder)
     _raise_all(errors, f"{len(errors)} images of folds.csv are not there:")
-    return folds.assign(path=[files[image] for image in folds["image"]])
+    folds = folds.assign(path=[files[image] for image in folds["image"]])
+    changed = folds["image"][folds["sha"] != with_sha(folds)["sha"]]
+    errors = [f"{image}: another file than 01_prepare_folds.py read" for image in changed]
+    _raise_all(errors, f"{len(errors)} images of {folder} have changed: run 01_prepare_folds.py:")
+    return folds
+
+
+def with_sha(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column `sha`, read from the files of its column `path`."""
+    return table.assign(
+        sha=_in_threads(lambda row: sha_of(row.path.read_bytes()), table, "images", [])
+    )
 
 
 def check_images(table: pd.DataFrame) -> None:
@@ -95,9 +106,9 @@ def image_paths(folder: Path) -> dict[str, Path]:
 
     Raises InputError where two files differ in the suffix only.
     """
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
     paths: dict[str, Path] = {}
-    for path in files:
+    for path in sorted(path for path in files if not path.name.startswith(".")):
         if other := paths.get(path.stem):
             raise InputError(f"{other} and {path.name}: which one is image {path.stem}? Keep one")
         paths[path.stem] = paths[path.name] = path
@@ -168,7 +179,7 @@ def _labels(config: Config, folder: Path, files: dict[str, Path]) -> tuple[pd.Da
     if config.train_dataframe != "None":
         origin = config.train_dataframe
         table = _read_table(Path(origin), "train_dataframe")
-        table = _as_hydrogen_torch(table, origin, config)
+        labels = _labels_of_table(table, origin, config)
     else:
         origin = str(folder)
         masked = {image for image in files if mask_path(image, files)}
@@ -177,8 +188,8 @@ def _labels(config: Config, folder: Path, files: dict[str, Path]) -> tuple[pd.Da
                 f"{folder} has no *{MASK_SUFFIX} files and train_dataframe is not set: give "
                 "data=PATH, or train_dataframe=TABLE"
             )
-        table = _labels_of_files(files)
-    return _with_group(table, config, origin), origin
+        labels = table = _labels_of_files(files)
+    return _with_group(labels, table, config, origin), origin
 
 
 def mask_path(image: str, files: dict[str, Path]) -> Path | None:
@@ -187,10 +198,14 @@ def mask_path(image: str, files: dict[str, Path]) -> Path | None:
 
 
 def _labels_of_files(files: dict[str, Path]) -> pd.DataFrame:
-    stems = sorted({path.stem for path in files.values()})
-    images = [stem for stem in stems if not _is_mask(stem, files)]
+    images = sorted(_image_stems(files))
     subjects = [_subject_of(image) for image in images]
     return pd.DataFrame({"image": images, "rle_mask": None, "subject": subjects})
+
+
+def _image_stems(files: dict[str, Path]) -> set[str]:
+    """Names without suffix of the files that are not masks."""
+    return {path.stem for path in files.values() if not _is_mask(path.stem, files)}
 
 
 def _is_mask(stem: str, files: dict[str, Path]) -> bool:
@@ -216,7 +231,7 @@ def _read_table(path: Path, name: str) -> pd.DataFrame:
         if path.suffix in (".pq", ".parquet"):
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a table that can be read ({error})") from None
     if table.empty:
@@ -224,6 +239,7 @@ def _read_table(path: Path, name: str) -> pd.DataFrame:
     for column in table.columns:
         if table[column].map(lambda value: isinstance(value, (list, np.ndarray))).any():
             raise InputError(f"{path}: column {column} holds lists; one value a row is built")
+    table = table.reset_index(drop=True)  # a parquet file brings its own, which may repeat
     return table.astype(object).where(table.notna(), "").astype(str)
 
 
@@ -237,11 +253,13 @@ def _require_columns(table: pd.DataFrame, columns: list[str], origin: str) -> No
             )
 
 
-def _as_hydrogen_torch(table: pd.DataFrame, origin: str, config: Config) -> pd.DataFrame:
-    """The table with columns image, rle_mask, subject, and its others."""
+def _labels_of_table(table: pd.DataFrame, origin: str, config: Config) -> pd.DataFrame:
+    """Columns image, rle_mask, subject of a table of the competition or of Hydrogen Torch."""
     if set(KAGGLE_COLUMNS) <= set(table.columns):
         image = table["subject"] + "_" + table["img"]
-        return table.assign(image=image, rle_mask=table["pixels"])
+        return pd.DataFrame(
+            {"image": image, "rle_mask": table["pixels"], "subject": table["subject"]}
+        )
     _require_columns(table, [config.image_column, config.rle_mask_column], origin)
     classes = config.class_name_column
     if classes in table.columns and table[classes].nunique() > 1:
@@ -249,14 +267,28 @@ def _as_hydrogen_torch(table: pd.DataFrame, origin: str, config: Config) -> pd.D
             f"{origin}: {classes} holds {', '.join(sorted(table[classes].unique())[:5])}: one "
             "class is built; keep the rows of one"
         )
-    names = {config.image_column: "image", config.rle_mask_column: "rle_mask"}
-    table = table.rename(columns=names)
-    return table if "subject" in table.columns else table.assign(subject="")
+    return pd.DataFrame(
+        {
+            "image": table[config.image_column],
+            "rle_mask": table[config.rle_mask_column],
+            "subject": table.get("subject", ""),
+        }
+    )
 
 
-def _with_group(table: pd.DataFrame, config: Config, origin: str) -> pd.DataFrame:
-    """The column `group`: what the folds may not split."""
-    column = config.group_fold_column if config.validation_strategy == "grouped" else "image"
+def _with_group(
+    labels: pd.DataFrame, table: pd.DataFrame, config: Config, origin: str
+) -> pd.DataFrame:
+    """Adds `group`, what the folds may not split: a column of the table, or each image by itself.
+
+    Where the table has no column `subject`, group_fold_column is taken for it.
+    """
+    column = config.group_fold_column
+    unknown = (labels["subject"] == "").all()
+    if unknown and column in table.columns and column != config.image_column:
+        labels = labels.assign(subject=table[column])
+    if config.validation_strategy == "kfold":
+        return labels.assign(group=labels["image"])
     if column not in table.columns or (table[column] == "").all():
         raise InputError(
             f"{origin} does not tell {column!r}, which folds are grouped by; it has "
@@ -264,15 +296,21 @@ def _with_group(table: pd.DataFrame, config: Config, origin: str) -> pd.DataFram
             "(validation_strategy=kfold goes without, but then frames of one person stand on "
             "both sides and flatter the score.)"
         )
-    if (empty := table[column] == "").any():
-        names = ", ".join(table.loc[empty, "image"].head(ERRORS_SHOWN))
+    group = table[column]
+    if (empty := group == "").any():
+        names = ", ".join(labels.loc[empty, "image"].head(ERRORS_SHOWN))
         raise InputError(f"{origin}: {column} is empty for {empty.sum()} images: {names}")
-    return table.assign(group=table[column])[["image", "rle_mask", "subject", "group"]]
+    return labels.assign(group=group)
 
 
 def _name_errors(images: pd.Series, files: dict[str, Path], folder: Path) -> list[str]:
     """What is wrong with the names, before any file is read."""
     errors = [f"{image}: stands in the table twice" for image in images[images.duplicated()]]
+    once = images.drop_duplicates()
+    paths = once[once.isin(list(files))].map(files)
+    errors += [
+        f"{path.stem}: the table names it and {path.name}" for path in paths[paths.duplicated()]
+    ]
     for image in images.drop_duplicates():
         if image in (PRESENCE, PROVENANCE):
             errors.append(f"{image}: the name is kept for the pipeline's own use: rename it")
@@ -307,11 +345,17 @@ def _examine(path: Path, rle_mask: str | None, mask_file: Path | None) -> dict[s
             raise UnusableImage(f"there is no mask {path.stem}{MASK_SUFFIX}{path.suffix}")
         rle_mask = rle.encode(mask)
     else:
+        rle_mask = " ".join(rle_mask.split())
         labelled = rle.decode(rle_mask, (height, width))
         if mask is not None and (wrong := np.count_nonzero(labelled != mask)):
             assert mask_file is not None
             raise UnusableImage(f"table and {mask_file.name} differ in {wrong} pixels")
-    return {"rle_mask": rle_mask, "height": height, "width": width, "sha": sha(path)}
+    return {
+        "rle_mask": rle_mask,
+        "height": height,
+        "width": width,
+        "sha": sha_of(path.read_bytes()),
+    }
 
 
 def _checked_mask(path: Path, shape: tuple[int, int]) -> Grey:
@@ -360,7 +404,7 @@ def _test_names(config: Config) -> list[str]:
 def _say_unlisted(images: pd.Series, files: dict[str, Path], origin: str) -> None:
     """Files that no row names are no error: a folder often holds the images of several tables."""
     used = {files[image].stem for image in images}
-    unlisted = {path.stem for path in files.values() if not _is_mask(path.stem, files)} - used
+    unlisted = _image_stems(files) - used
     if unlisted:
         shown = ", ".join(sorted(unlisted)[:3])
         print(f"{len(unlisted)} image files are not in {origin} and stay unused: {shown} ...")

@@ -29,11 +29,11 @@ Row = dict[str, float]
 class Trainer:
     """Trains the network of one fold on the images of the others, and scores it on its own.
 
-    `folds` is the table of 01 with a column `path`.
+    `folds` is the table of 01 with a column `path`, `folds_sha` that of its file.
     """
 
-    def __init__(self, folds: pd.DataFrame, fold: int, config: Config) -> None:
-        self.config, self.fold = config, fold
+    def __init__(self, folds: pd.DataFrame, folds_sha: str, fold: int, config: Config) -> None:
+        self.config, self.fold, self.folds_sha = config, fold, folds_sha
         held_out = folds["fold"] == fold
         self.training = folds[~held_out].reset_index(drop=True)
         self.validation = folds[held_out].reset_index(drop=True)
@@ -61,6 +61,15 @@ class Trainer:
 
     def fit(self) -> None:
         """Trains all epochs; leaves fold{k}/log.csv and, last of all, fold{k}/model.pt."""
+        try:
+            self._fit()
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"batch_size {self.config.batch_size} is too much for the memory of the GPU: halve "
+                "it, and double grad_accumulation for updates of the same size"
+            ) from error
+
+    def _fit(self) -> None:
         rows: list[Row] = []
         total = self.updates * self.config.epochs
         with tqdm(total=total, unit="step", disable=None, leave=False) as bar:
@@ -71,7 +80,8 @@ class Trainer:
                 rows.append(row)
                 save_log(self.config, self.fold, rows)
                 bar.write(f"{self._line(row)}  {time.monotonic() - start:.0f} s")
-        save_model(self.config, self.fold, self.model.state_dict())
+        weights = self.model.state_dict()
+        save_model(self.config, self.fold, self.folds_sha, weights, rows)
         print(f"{model_path(self.config, self.fold)}, {log_path(self.config, self.fold).name}")
 
     def _train_epoch(self, epoch: int, bar: tqdm) -> float:
@@ -94,7 +104,7 @@ class Trainer:
         for batch in group:
             losses.append(self._losses(batch))
             (losses[-1].sum() / images).backward()
-            self._require_finite(losses[-1], batch)
+            self._require_finite(losses[-1], batch, self.training)
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
@@ -112,10 +122,10 @@ class Trainer:
         masks = batch.masks.to(self.device, non_blocking=True)
         return loss_per_image(self.config.loss_function, logits, masks)
 
-    def _require_finite(self, losses: Tensor, batch: Batch) -> None:
+    def _require_finite(self, losses: Tensor, batch: Batch, table: pd.DataFrame) -> None:
         wrong = ~losses.isfinite().cpu()
         if wrong.any():
-            names = self.training["image"].iloc[batch.rows[wrong].tolist()]
+            names = table["image"].iloc[batch.rows[wrong].tolist()]
             raise InputError(
                 f"fold {self.fold}: the loss is not finite on {', '.join(names)}. Where these are "
                 "all of a batch, the weights have grown without limit: lower learning_rate, set "
@@ -128,11 +138,11 @@ class Trainer:
         scores = []
         for batch in self.validation_loader:
             logits = logits_of(self.model, batch, self.config, self.device)
-            losses = loss_per_image(
-                self.config.loss_function, logits, batch.masks.to(self.device)
-            ).tolist()
+            masks = batch.masks.to(self.device)
+            losses = loss_per_image(self.config.loss_function, logits, masks)
+            self._require_finite(losses, batch, self.validation)
             predictions = at_own_size(logits.sigmoid(), batch)
-            for loss, prediction in zip(losses, predictions, strict=True):
+            for loss, prediction in zip(losses.tolist(), predictions, strict=True):
                 row = self.validation.iloc[prediction.row]
                 truth = rle.decode(row["rle_mask"], (row["height"], row["width"]), row["image"])
                 mask = decide(prediction.probability, self.config.probability_threshold)

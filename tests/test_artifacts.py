@@ -10,11 +10,10 @@ from tests.conftest import configured, step
 
 
 def write(path: Path, images: dict[str, np.ndarray]) -> None:
-    with written_whole(path) as file:
-        writer = ProbabilityWriter(file)
+    provenance = {"models": {"0": "abc"}, "images": dict.fromkeys(images, "sha")}
+    with written_whole(path) as file, ProbabilityWriter(file, provenance) as writer:
         for number, (image, probability) in enumerate(images.items()):
             writer.add(image, probability, number / 10)
-        writer.close({"models": {"0": "abc"}, "images": dict.fromkeys(images, "sha")})
 
 
 def test_a_file_whose_writing_fails_leaves_the_one_before(tmp_path: Path) -> None:
@@ -25,6 +24,29 @@ def test_a_file_whose_writing_fails_leaves_the_one_before(tmp_path: Path) -> Non
         raise RuntimeError
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match=r"file/below: cannot be written"),
+        written_whole(tmp_path / "file" / "below"),
+    ):
+        pass
+
+
+def test_what_a_killed_step_left_half_written_is_gone_after_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with written_whole(path) as file:
+        file.write(b"half")
+        file.flush()
+        killed = {part.name: part.read_bytes() for part in tmp_path.iterdir()}
+    for name, content in killed.items():
+        (tmp_path / name).write_bytes(content)
+    with written_whole(path) as file:
+        file.write(b"whole")
+    assert [part.name for part in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == b"whole"
 
 
 def test_probabilities_are_a_plain_npz_keyed_by_image(tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ REFUSED = [
     ("experiment_name=..", "names a folder"),
     ("data=/no/such/folder", "no such folder"),
     ("epochs", "key=value"),
+    ("mix_probability=0.3", "acts with values of mix_image that are not built yet"),
+    ("gpus=['²']", "such as"),
+    ("n_folds=3", "set both, as in folds=[0, 1, 2]"),
 ]
 
 
@@ -133,6 +136,8 @@ def test_all_wrong_settings_are_listed_at_once() -> None:
         ("a: [", "not a YAML file"),
         ("- 1", "was expected"),
         ("training: {epochs: 1}\nepochs: 2", "set twice"),
+        ("training: {epochs: 1}\ntraining: {batch_size: 2}", "set twice: training"),
+        ("training:\n  epochs: 1\n  epochs: 2", "set twice: epochs"),
         ("experiment_name: 123", "put it in quotes"),
         ("training: 5", "no such setting"),
     ],

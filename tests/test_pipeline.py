@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from lib import rle
-from lib.artifacts import run_folder
-from lib.config import Config, InputError
+from lib.artifacts import load_folds, run_folder
+from lib.config import FIELDS, Config, InputError
+from lib.model import device_of
+from lib.predict import predict, trained_network
+from lib.sources import read_test_table
 from tests.conftest import REPOSITORY, STEPS, configured, step
 
 
@@ -98,16 +101,17 @@ def test_the_submission_has_the_ids_and_order_of_the_sample(config: Config, data
 
 
 def test_a_test_image_gets_the_mean_over_the_folds(config: Config) -> None:
-    from lib.model import device_of
-    from lib.predict import predict, trained_network
-    from lib.sources import read_test_table
-
     folder = chain(config)
     test = read_test_table(config)
     assert test is not None
+    device, sha = device_of(config), load_folds(config).sha
+    networks = [trained_network(config, fold, sha, device).network for fold in (0, 1)]
     alone = [
-        [p.probability.astype(float) for p in predict([network], test, config, device_of(config))]
-        for network in (trained_network(config, fold, device_of(config)) for fold in (0, 1))
+        [
+            prediction.probability.astype(float)
+            for prediction in predict([network], test, config, device)
+        ]
+        for network in networks
     ]
     with np.load(folder / "test.npz") as arrays:
         for row, image in enumerate(test["image"]):
@@ -165,6 +169,10 @@ def test_a_model_of_other_folds_is_refused(settings: list[str], data: Path) -> N
     step(1).main(config)
     with pytest.raises(InputError, match=r"trained on another folds.csv.*run 02_train.py again"):
         step(3).main(config)
+    with pytest.raises(
+        InputError, match=r"was made from other (images|folds.csv) than the present"
+    ):
+        step(4).main(config)
 
 
 def test_a_model_of_another_fold_is_refused(config: Config) -> None:
@@ -195,18 +203,45 @@ def test_probabilities_of_another_model_are_refused(settings: list[str]) -> None
     chain(configured(settings))
     changed = configured(settings, "epochs=1")
     step(2).main(changed)
-    with pytest.raises(InputError, match=r"oof_fold0.npz was not made by the present model.pt"):
+    with pytest.raises(InputError, match=r"oof_fold0.npz was made from other model.pt"):
         step(4).main(changed)
 
 
-def test_probabilities_of_other_images_are_refused(settings: list[str]) -> None:
-    config = configured(settings)
-    folder = chain(config)
-    folds = pd.read_csv(folder / "folds.csv", dtype=str, keep_default_na=False)
-    folds.loc[folds["image"] == "2_1", "sha"] = "0" * 16
-    folds.to_csv(folder / "folds.csv", index=False)
-    with pytest.raises(InputError, match="has other images than fold"):
+@pytest.mark.parametrize("number", [2, 3])
+def test_training_images_that_changed_since_the_first_step_are_named(
+    config: Config, data: Path, number: int
+) -> None:
+    chain(config)
+    (data / "train/2_1.tif").write_bytes((data / "train/2_2.tif").read_bytes())
+    with pytest.raises(InputError, match=r"1 images .* have changed.*\n.*2_1: another file"):
+        step(number).main(config)
+
+
+def test_test_images_that_changed_since_they_were_predicted_are_told(
+    config: Config, data: Path
+) -> None:
+    chain(config)
+    (data / "test/1.tif").write_bytes((data / "test/2.tif").read_bytes())
+    with pytest.raises(InputError, match=r"test.npz was made from other images"):
         step(4).main(config)
+    step(3).main(config)
+    step(4).main(config)
+
+
+def test_the_log_of_a_training_that_was_cut_off_gives_way_to_that_of_the_model(
+    config: Config,
+) -> None:
+    log = chain(config) / "fold0/log.csv"
+    before = log.read_bytes()
+    log.write_text("of another training")
+    step(2).main(config)
+    assert log.read_bytes() == before
+
+
+def test_folds_that_the_first_step_did_not_make_are_named(settings: list[str]) -> None:
+    step(1).main(configured(settings))
+    with pytest.raises(InputError, match=r"has the folds \['0', '1'\], not \['2'\]"):
+        step(2).main(configured(settings, "n_folds=3", "folds=[2]"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
@@ -246,8 +281,18 @@ def test_kfold_is_run_as_asked_and_called_a_leak(
 ) -> None:
     chain(configured(settings, "validation_strategy=kfold"))
     out = capsys.readouterr().out
-    assert "LEAK: 6 subjects stand in several folds" in out
-    assert "the scores flatter" in out
+    assert out.count("LEAK: 6 subjects stand in several folds") == 2  # in 01 and beside the scores
+
+
+def test_a_leak_is_told_beside_the_scores_whatever_the_last_step_is_told(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    leaking = configured(settings, "validation_strategy=kfold")
+    folder = chain(leaking)
+    capsys.readouterr()
+    step(4).main(configured(settings))
+    assert "LEAK: 6 subjects" in capsys.readouterr().out
+    assert "LEAK: 6 subjects" in json.loads((folder / "decision.json").read_text())["leaks"][0]
 
 
 def test_image_files_that_are_identical_stay_in_one_fold(settings: list[str], data: Path) -> None:
@@ -286,8 +331,6 @@ def test_a_wrong_setting_ends_a_step_with_one_message_and_no_traceback() -> None
 
 
 def test_help_names_every_setting() -> None:
-    from lib.config import FIELDS
-
     result = command("--help")
     assert result.returncode == 0
     assert all(f"\n  {name} (" in result.stdout for name in FIELDS)

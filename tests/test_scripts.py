@@ -14,7 +14,8 @@ case "$*" in
 *platform*) echo {version} ;;
 *version_info*) exit {too_old} ;;
 *ensurepip*) exit {no_venv} ;;
-"-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+"-m venv "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+*"pip --version"*) ;;
 *pip*)
     echo "ERROR: no matching distribution" >&2
     echo "$*" >>"{folder}/pip-calls"

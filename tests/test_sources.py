@@ -273,6 +273,70 @@ def test_folds_by_subject_need_to_know_the_subject(data: Path, settings: list[st
         read_training_table(configured(settings, "group_fold_column=patient"))
 
 
+@pytest.mark.parametrize("suffix", ["pq", "csv"])
+def test_a_table_whose_index_repeats_keeps_its_labels(tmp_path: Path, suffix: str) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht", "csv")
+    table = pd.read_csv(folder / "train.csv")
+    expected = dict(zip(table["image"], table["rle_mask"], strict=True))
+    repeated = pd.concat([table.iloc[6:].reset_index(drop=True), table.iloc[:6]])
+    (folder / "train.csv").unlink()
+    if suffix == "csv":
+        repeated.to_csv(folder / "train.csv", index=False)
+    else:
+        repeated.to_parquet(folder / "train.pq")
+    read = read_training_table(load_config(REPOSITORY / "config.yaml", [f"data={folder}"]))
+    assert dict(zip(read["image"], read["rle_mask"], strict=True)) == expected
+
+
+def test_the_columns_asked_for_are_read_beside_columns_of_the_usual_names(tmp_path: Path) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht", "csv")
+    table = pd.read_csv(folder / "train.csv")
+    expected = dict(zip(table["image"], table["rle_mask"], strict=True))
+    table["file"], table["expert"], table["patient"] = table["image"], table["rle_mask"], "p"
+    table["image"], table["rle_mask"] = "no such", "1 1"
+    table["patient"] = [f"p{number // 4}" for number in range(12)]
+    table.drop(columns="subject").to_csv(folder / "train.csv", index=False)
+    names = ["image_column=file", "rle_mask_column=expert", "group_fold_column=patient"]
+    config = load_config(REPOSITORY / "config.yaml", [f"data={folder}", *names])
+    read = read_training_table(config)
+    assert dict(zip(read["image"], read["rle_mask"], strict=True)) == expected
+    assert set(read["subject"]) == set(read["group"]) == {"p0", "p1", "p2"}
+
+
+def test_one_file_under_two_names_is_an_error(data: Path, settings: list[str]) -> None:
+    rows = pd.DataFrame({"image": ["1_1", "1_1.tif", "2_1"], "rle_mask": "", "subject": "1"})
+    rows.to_csv(data / "table.csv", index=False)
+    config = configured(settings, f"train_dataframe={data / 'table.csv'}")
+    with pytest.raises(InputError, match=r"1_1: the table names it and 1_1.tif"):
+        read_training_table(config)
+
+
+def test_run_lengths_of_blanks_are_an_empty_mask(data: Path, settings: list[str]) -> None:
+    for path in data.glob("train/*_mask.tif"):
+        path.unlink()
+    edit_table(data, lambda table: table.assign(pixels="  "))
+    assert (read_training_table(configured(settings))["rle_mask"] == "").all()
+
+
+def test_hidden_files_and_masks_are_no_test_images(data: Path, settings: list[str]) -> None:
+    (data / "sample_submission.csv").unlink()
+    for name in ("._1.tif", "1_mask.tif"):
+        (data / "test" / name).write_bytes((data / "test" / "1.tif").read_bytes())
+    table = read_test_table(configured(settings))
+    assert table is not None
+    assert table["image"].tolist() == ["1", "2", "3"]
+
+
+def test_a_sample_submission_without_test_images_is_an_error(
+    data: Path, settings: list[str]
+) -> None:
+    for path in data.glob("test/*"):
+        path.unlink()
+    (data / "test").rmdir()
+    with pytest.raises(InputError, match=r"data_folder_test=.*test: there is no such folder"):
+        read_test_table(configured(settings))
+
+
 def test_kfold_needs_no_subject(tmp_path: Path) -> None:
     folder = write_hydrogen_torch(tmp_path / "ht", "csv")
     table = pd.read_csv(folder / "train.csv").drop(columns="subject")

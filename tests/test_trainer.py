@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib.artifacts import log_path, model_path
+from lib.artifacts import load_folds, log_path, model_path, read_model
 from lib.config import Config, InputError
 from lib.dataset import Batch
 from lib.sources import with_paths
@@ -16,10 +16,9 @@ from tests.conftest import configured, step
 
 
 def trainer(config: Config) -> Trainer:
-    from lib.artifacts import load_folds
-
     step(1).main(config)
-    return Trainer(with_paths(load_folds(config), config), 0, config)
+    folds = load_folds(config)
+    return Trainer(with_paths(folds.table, config), folds.sha, 0, config)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +53,8 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
         more = [f"runs_folder={tmp_path / 'same'}", "mixed_precision_training=false"]
         config = configured(settings, *more, f"number_of_workers={2 if run == 'c' else 0}")
         trainer(config).fit()
-        weights = torch.load(model_path(config, 0), weights_only=True)["weights"]
         contents.append((model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()))
-    assert contents[0] == contents[1]
-    assert contents[0][1] == contents[2][1]  # model.pt names the number of workers
-    last = torch.load(model_path(config, 0), weights_only=True)["weights"]
-    assert all(torch.equal(weights[name], last[name]) for name in last)
+    assert contents[0] == contents[1] == contents[2]
 
 
 def test_another_seed_gives_another_model(settings: list[str]) -> None:
@@ -67,7 +62,7 @@ def test_another_seed_gives_another_model(settings: list[str]) -> None:
     for seed in (1, 2):
         config = configured(settings, f"seed={seed}", f"experiment_name=seed{seed}")
         trainer(config).fit()
-        models.append(torch.load(model_path(config, 0), weights_only=True)["weights"])
+        models.append(read_model(model_path(config, 0)).weights)
     assert not torch.equal(*(next(iter(weights.values())) for weights in models))
 
 
@@ -103,7 +98,9 @@ def updated(config: Config, group: list[Batch]) -> torch.Tensor:
     training = trainer(config)
     torch.manual_seed(0)
     training.model = OneWeight()
-    training.optimizer = torch.optim.SGD(training.model.parameters(), lr=1.0)
+    training.optimizer = torch.optim.SGD(  # type: ignore[assignment]
+        training.model.parameters(), lr=1.0
+    )
     training._update(group)
     return training.model.convolution.weight.detach().clone()
 
@@ -131,10 +128,12 @@ def test_every_image_is_trained_on_with_partial_batches_accumulated(settings: li
     assert images % 5  # else there would be no partial batch
     seen: list[int] = []
     update = training._update
-    training._update = lambda group: (  # type: ignore[method-assign]
-        seen.extend(row for part in group for row in part.rows.tolist()),
-        update(group),
-    )[1]
+
+    def noting(group: list[Batch]) -> torch.Tensor:
+        seen.extend(row for part in group for row in part.rows.tolist())
+        return update(group)
+
+    training._update = noting  # type: ignore[method-assign]
     training.fit()
     assert sorted(seen) == sorted(list(range(images)) * config.epochs)
     assert training.updates == math.ceil(math.ceil(images / 5) / 2)
@@ -155,7 +154,37 @@ def test_only_the_images_with_the_wrong_loss_are_named(config: Config) -> None:
     names = training.training["image"]
     rows = Batch(torch.tensor([3, 5, 7]), *[torch.empty(0)] * 3)
     with pytest.raises(InputError, match=f"not finite on {names[5]}\\. "):
-        training._require_finite(losses, rows)
+        training._require_finite(losses, rows, training.training)
+
+
+def test_weights_that_break_in_the_last_update_are_not_kept(config: Config) -> None:
+    training = trainer(config)
+    update = training._update
+
+    def breaking(group: list[Batch]) -> torch.Tensor:
+        losses = update(group)
+        with torch.no_grad():
+            next(training.model.parameters()).fill_(math.nan)
+        training._update = update  # type: ignore[method-assign]
+        return losses
+
+    training.loader = [batch(4, 0)]  # type: ignore[assignment]
+    training._update = breaking  # type: ignore[method-assign]
+    with pytest.raises(InputError, match="the loss is not finite"):
+        training.fit()
+    assert not model_path(config, 0).exists()
+
+
+def test_a_model_is_marked_with_the_folds_it_was_trained_on(config: Config) -> None:
+    """Also where the first step is run again, to other folds, while it trains."""
+    training = trainer(config)
+    trained_on = load_folds(config).sha
+    other = Config(**{**vars(config), "n_folds": 3, "folds": ["0", "1", "2"]})
+    step(1).main(other)
+    training.fit()
+    assert read_model(model_path(config, 0)).folds_sha == trained_on != load_folds(config).sha
+    with pytest.raises(InputError, match=r"trained on another folds.csv"):
+        step(3).main(config)
 
 
 def test_the_network_is_scored_on_its_own_fold_alone(config: Config) -> None:
