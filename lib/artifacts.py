@@ -206,8 +206,9 @@ def read_model(path: Path) -> Model:
         settings = Config(**parts.pop("config"))
         return Model(**parts, config=settings, sha=sha_of(content))
     except Exception as error:  # torch.load raises what its many formats raise
+        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{path} is not a model of this version ({error}): delete it and run 02_train.py"
+            f"{path} is not a model of this version ({reason}): delete it and run 02_train.py"
         ) from error
 
 

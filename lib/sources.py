@@ -378,13 +378,13 @@ def _in_threads(
         try:
             return read(row)
         except (UnusableImage, rle.RleError) as error:
-            return f"{row.image}: {error}"
+            return UnusableImage(f"{row.image}: {error}")
 
     with ThreadPoolExecutor(READERS) as pool:
         attempts = pool.map(attempt, table.itertuples())
         results = list(tqdm(attempts, f"reading {title}", len(table), disable=None, leave=False))
-    errors += [result for result in results if isinstance(result, str)]
-    return [result for result in results if not isinstance(result, str)]
+    errors += [str(result) for result in results if isinstance(result, UnusableImage)]
+    return [result for result in results if not isinstance(result, UnusableImage)]
 
 
 def _raise_all(errors: list[str], title: str) -> None:

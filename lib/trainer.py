@@ -149,7 +149,7 @@ class Trainer:
                 counts = overlap(truth, mask)
                 scores.append((loss, iou(counts), dice(counts), counts.truth > 0))
         table = pd.DataFrame(scores, columns=["loss", "iou", "dice", "nerve"])
-        means, nerve = table.mean(), table[table["nerve"]].mean()
+        means, nerve = table.mean().to_dict(), table[table["nerve"]].mean().to_dict()
         return {
             "validation_loss": means["loss"],
             "validation_iou": means["iou"],
