@@ -7,7 +7,7 @@ A fold that is trained already, with the same settings on the same folds.csv, is
 
 from lib.artifacts import load_folds, model_path, read_model, save_log, with_drawn_seed
 from lib.config import TRAINING_SETTINGS, Config, differences, run
-from lib.model import keep_freed_memory
+from lib.memory import keep_freed_memory
 from lib.sources import with_paths
 from lib.trainer import Trainer
 

@@ -23,7 +23,8 @@ from lib.artifacts import (
     written_whole,
 )
 from lib.config import Config, run
-from lib.model import describe, device_of, keep_freed_memory
+from lib.memory import keep_freed_memory
+from lib.model import describe, device_of
 from lib.predict import Trained, predict, trained_network
 from lib.sources import read_test_table, with_paths, with_sha
 

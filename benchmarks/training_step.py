@@ -15,7 +15,8 @@ from torch import nn
 
 from lib.config import Config
 from lib.loss import loss_per_image
-from lib.model import build_model, keep_freed_memory, placed, precision, to_input
+from lib.memory import keep_freed_memory
+from lib.model import build_model, placed, precision, to_input
 
 BATCH, STEPS, WARM_UP, ROUNDS = 16, 6, 2, 3
 # (bfloat16, channels last, large depthwise convolutions in float32, freed memory kept)

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from lib import rle
 from lib.augment import augment, soft, stable_hash
 from lib.config import Config, InputError
+from lib.memory import release_freed_memory
 from lib.sources import UnusableImage, read_image
 
 Pixels = npt.NDArray[np.uint8]
@@ -112,13 +113,14 @@ def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Bat
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available() and config.gpus != [],
-        worker_init_fn=_one_thread,
+        worker_init_fn=_make_small,
     )
 
 
-def _one_thread(_: int) -> None:
-    """The workers are the parallelism; OpenCV's threads inside each would fight for the cores."""
+def _make_small(_: int) -> None:
+    """A worker has one thread, since OpenCV's own would fight the others', and no spare memory."""
     cv2.setNumThreads(0)
+    release_freed_memory()
 
 
 def read(path: Path) -> Pixels:

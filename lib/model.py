@@ -1,9 +1,7 @@
 """Settings -> network, its weights, the device it runs on and its inputs."""
 
-import ctypes
 import difflib
 import importlib
-import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -140,20 +138,6 @@ def device_of(config: Config) -> torch.device:
         raise InputError(f"gpus: ['{number}']: this machine has {torch.cuda.device_count()} GPU(s)")
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
-
-
-def keep_freed_memory() -> None:
-    """Tells glibc to keep what PyTorch frees: a training step on a processor is a seventh faster.
-
-    By default glibc hands every large tensor back to the system, which clears its pages anew at the
-    next step. The peak of memory stays the same. Elsewhere than on glibc this does nothing.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mmap_max, trim_threshold, top_pad = -4, -1, -2  # the names' numbers in malloc.h
-        mallopt(mmap_max, 0)
-        mallopt(trim_threshold, 2**31 - 1)
-        mallopt(top_pad, 2**28)
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 
 import pandas as pd
@@ -51,7 +52,9 @@ class Trainer:
             weight_decay=config.weight_decay,
             fused=self.device.type == "cuda",
         )
-        self.schedule = LambdaLR(self.optimizer, self._rate)
+        total, warmup = self.updates * config.epochs, self.updates * config.warmup_epochs
+        rate = partial(learning_rate_share, updates=total, warmup=warmup)
+        self.schedule = LambdaLR(self.optimizer, rate)
         where = describe(self.device, config.mixed_precision_training)
         print(
             f"fold {fold}: {len(self.training)} training images, {len(self.validation)} to "
@@ -157,11 +160,6 @@ class Trainer:
             "validation_iou_nerve": nerve["iou"],
             "validation_dice_nerve": nerve["dice"],
         }
-
-    def _rate(self, update: int) -> float:
-        return learning_rate_share(
-            update, self.updates * self.config.epochs, self.config.warmup_epochs * self.updates
-        )
 
     def _line(self, row: Row) -> str:
         return (

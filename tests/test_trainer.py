@@ -1,4 +1,6 @@
 import math
+import multiprocessing
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +187,16 @@ def test_a_model_is_marked_with_the_folds_it_was_trained_on(config: Config) -> N
     assert read_model(model_path(config, 0)).folds_sha == trained_on != load_folds(config).sha
     with pytest.raises(InputError, match=r"trained on another folds.csv"):
         step(3).main(config)
+
+
+def test_a_fold_that_is_done_leaves_no_memory_and_no_process(settings: list[str]) -> None:
+    training = trainer(configured(settings, "number_of_workers=1"))
+    training.fit()
+    gone = weakref.ref(training)
+    assert multiprocessing.active_children()
+    del training
+    assert gone() is None
+    assert not multiprocessing.active_children()
 
 
 def test_the_network_is_scored_on_its_own_fold_alone(config: Config) -> None:

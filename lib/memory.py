@@ -1,0 +1,29 @@
+"""What glibc does with memory that PyTorch frees. Elsewhere than on glibc these do nothing."""
+
+import ctypes
+import sys
+
+
+def keep_freed_memory() -> None:
+    """Keeps it for the next tensor: a training step on a processor is a seventh faster.
+
+    By default glibc hands every large tensor back to the system, which clears its pages anew at the
+    next step. The peak stays the same.
+    """
+    mallopt = _of_glibc("mallopt")
+    if mallopt:
+        mmap_max, trim_threshold, top_pad = -4, -1, -2  # the names' numbers in malloc.h
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(top_pad, 2**28)
+
+
+def release_freed_memory() -> None:
+    """Gives back what was kept: for a worker process, which inherits it and needs none of it."""
+    malloc_trim = _of_glibc("malloc_trim")
+    if malloc_trim:
+        malloc_trim(0)
+
+
+def _of_glibc(name: str) -> "ctypes._NamedFuncPointer | None":
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
