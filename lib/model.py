@@ -112,7 +112,7 @@ def _keep_in_float32(module: nn.Conv2d) -> None:
     """Takes a convolution out of autocast.
 
     For large depthwise kernels oneDNN has no fast bfloat16 gradient: it takes 3 to 6 times as long
-    as the float32 one (5x5; at 3x3 bfloat16 is ahead), a third of an EfficientNet's training step.
+    as the float32 one (5x5; at 3x3 bfloat16 is ahead), a sixth of an EfficientNet's training step.
     """
     forward = module.forward
 
