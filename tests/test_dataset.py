@@ -37,6 +37,22 @@ def test_the_number_of_workers_changes_nothing(config: Config) -> None:
         assert all(torch.equal(*pair) for pair in zip(alone, together, strict=True))
 
 
+def test_an_image_is_augmented_differently_from_epoch_to_epoch(config: Config) -> None:
+    loader, order = training_loader(located(config), config)
+    seen: dict[int, list[torch.Tensor]] = {}
+    for epoch in range(3):
+        order.epoch = epoch
+        for batch in loader:
+            for row, image in zip(batch.rows.tolist(), batch.images, strict=True):
+                seen.setdefault(row, []).append(image)
+    changed = 0
+    for first, *others in seen.values():
+        for other in others:
+            changed += not torch.equal(first, other)
+            assert torch.equal(first, other) or torch.equal(first.flip(-1), other)
+    assert 0.25 < changed / (2 * len(seen)) < 0.75
+
+
 def test_a_flip_moves_image_and_mask_alike_and_half_of_all_are_flipped() -> None:
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     flips = 0
