@@ -73,6 +73,12 @@ def sha_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+def save_table(path: Path, table: pd.DataFrame) -> None:
+    """A .csv; fractions to six digits."""
+    with written_whole(path) as file:
+        file.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+
+
 # config.yaml: every setting of the run
 
 
@@ -106,8 +112,7 @@ def folds_path(config: Config) -> Path:
 
 def save_folds(config: Config, folds: pd.DataFrame) -> None:
     """Columns FOLD_COLUMNS; `subject` is "" where it is not known."""
-    with written_whole(folds_path(config)) as file:
-        file.write(folds[FOLD_COLUMNS].to_csv(index=False, lineterminator="\n").encode())
+    save_table(folds_path(config), folds[FOLD_COLUMNS])
 
 
 class Folds(NamedTuple):
@@ -130,10 +135,8 @@ def load_folds(config: Config) -> Folds:
     return Folds(table.astype({"height": int, "width": int, "fold": int}), sha_of(content))
 
 
-def save_audit(config: Config, audit: dict[str, Any]) -> Path:
-    path = run_folder(config) / "folds_audit.json"
-    _save_json(path, audit)
-    return path
+def save_audit(config: Config, audit: dict[str, Any]) -> None:
+    _save_json(run_folder(config) / "folds_audit.json", audit)
 
 
 # fold{k}/model.pt: weights, settings, fold, and the folds.csv it was trained on
@@ -220,9 +223,7 @@ def log_path(config: Config, fold: int) -> Path:
 
 
 def save_log(config: Config, fold: int, rows: list[dict[str, float]]) -> None:
-    with written_whole(log_path(config, fold)) as file:
-        text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        file.write(text.encode())
+    save_table(log_path(config, fold), pd.DataFrame(rows))
 
 
 # oof_fold{k}.npz, test.npz: a probability array an image
@@ -273,7 +274,7 @@ class Probabilities:
     """A probability file, read an image at a time; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self.path = existing(path, "03_infer.py")
+        existing(path, "03_infer.py")
         try:
             self._arrays = np.load(path)
             names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
@@ -323,12 +324,7 @@ def open_current(
     return probabilities
 
 
-# What 04 writes
-
-
-def save_table(path: Path, table: pd.DataFrame) -> None:
-    with written_whole(path) as file:
-        file.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+# decision.json: the rule and its scores
 
 
 def save_decision(config: Config, decision: dict[str, Any]) -> None:

@@ -311,7 +311,7 @@ def _name_errors(images: pd.Series, files: dict[str, Path], folder: Path) -> lis
     errors += [
         f"{path.stem}: the table names it and {path.name}" for path in paths[paths.duplicated()]
     ]
-    for image in images.drop_duplicates():
+    for image in once:
         if image in (PRESENCE, PROVENANCE):
             errors.append(f"{image}: the name is kept for the pipeline's own use: rename it")
         elif image not in files:
