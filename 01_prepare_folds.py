@@ -1,51 +1,137 @@
-"""Reads and checks all images and labels, and divides the images into folds.
+"""Reads and checks all images and labels, finds near-duplicates, and makes folds that cannot leak.
 
-data -> runs/<experiment_name>/folds.csv, folds_audit.json, config.yaml
+data -> runs/<experiment_name>/folds.csv, folds_audit.json, duplicates.csv, contradictions.csv and
+.png, quarantine.csv, config.yaml
 """
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from lib.artifacts import (
     folds_path,
+    run_folder,
     save_audit,
     save_config,
     save_folds,
+    save_quarantine,
+    save_table,
     with_drawn_seed,
+    written_whole,
+)
+from lib.audit import (
+    folds_text,
+    inventory,
+    inventory_text,
+    leaks,
+    near_duplicates_found,
+    shared_by_folds,
 )
 from lib.config import Config, run
-from lib.folds import assign_folds, audit, leaks, merge_twins
-from lib.sources import check_images, read_test_table, read_training_table
+from lib.contradictions import agreement, contradictions, label_noise_ceiling, sheet, weights
+from lib.duplicates import near_duplicates
+from lib.folds import assign_folds, assign_groups
+from lib.sources import Images, read_test_images, read_training_images
 
 
 def main(config: Config) -> None:
     config = with_drawn_seed(config)
-    table = read_training_table(config)
-    test = read_test_table(config)
-    if test is not None:
-        check_images(test)
-    if config.validation_strategy == "grouped":
-        table["group"] = merge_twins(table)
-    folds = table.assign(fold=assign_folds(table, config.n_folds))
+    images, test = read_training_images(config), read_test_images(config)
+    pairs, test_pairs = find_twins(images, test)
+    table = images.table
+    pairs = agreement(table, pairs)
+    found = contradictions(table, pairs)
+    table["group"] = assign_groups(table, pairs, config)
+    table["fold"] = assign_folds(table, config)
+    table["weight"] = weights(table, found, config.label_policy)
     path = folds_path(config)
     before = path.read_bytes() if path.is_file() else None
     save_config(config)
-    save_folds(config, folds)
-    findings = audit(folds, config.validation_strategy)
-    findings["test_images"] = 0 if test is None else len(test)
-    save_audit(config, findings)
-    report(findings)
+    save_folds(config, table)
+    save_quarantine(config, images.unusable, test.unusable if test else {})
+    save_twins(table, pairs, test, test_pairs, config)
+    save_contradictions(table, found, config)
+    shared = shared_by_folds(table, pairs)
+    audit = {
+        "validation_strategy": config.validation_strategy,
+        "leaks": leaks(shared, config),
+        "inventory": inventory(table),
+        "test": {"images": len(test.table) if test else 0, "twins": len(test_pairs)},
+        "quarantine": {
+            "train": len(images.unusable),
+            "test": len(test.unusable) if test else 0,
+        },
+        "near_duplicates": near_duplicates_found(table, pairs),
+        "contradictions": len(found),
+        "label_policy": config.label_policy,
+        "label_noise_ceiling": label_noise_ceiling(table, pairs),
+        **shared,
+    }
+    save_audit(config, audit)
+    report(audit, config)
     print(f"{path}{' (unchanged)' if before == path.read_bytes() else ''}")
 
 
-def report(findings: dict) -> None:
-    """Prints the counts, and everything that could flatter a score."""
-    print(pd.DataFrame(findings["folds"]).to_string(index=False))
-    print(
-        f"{findings['images']} images, {findings['with_nerve']} with a nerve, "
-        f"{findings['subjects'] or 'unknown'} subjects, {findings['test_images']} test images; "
-        f"height x width: {', '.join(f'{size} ({n})' for size, n in findings['sizes'].items())}"
+def find_twins(images: Images, test: Images | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Near-duplicates among the training images, and those of a training and a test image.
+
+    Columns a, b, similarity; row numbers, b in the second table one of the test images.
+    """
+    count = len(images.thumbnails)
+    both = [images.thumbnails] + ([test.thumbnails] if test and len(test.table) else [])
+    pairs = near_duplicates(np.concatenate(both))
+    across = pairs[(pairs["a"] < count) & (pairs["b"] >= count)]
+    return pairs[pairs["b"] < count], across.assign(b=across["b"] - count)
+
+
+def save_twins(
+    table: pd.DataFrame,
+    pairs: pd.DataFrame,
+    test: Images | None,
+    test_pairs: pd.DataFrame,
+    config: Config,
+) -> None:
+    """duplicates.csv: a row a pair of near-duplicates."""
+    parts = [named(pairs, table, table, "train")]
+    if test and len(test_pairs):
+        parts.append(named(test_pairs, table, test.table, "test"))
+    save_table(run_folder(config) / "duplicates.csv", pd.concat(parts))
+
+
+def named(pairs: pd.DataFrame, table: pd.DataFrame, twins: pd.DataFrame, part: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image": table["image"].iloc[pairs["a"]].to_numpy(),
+            "twin": twins["image"].iloc[pairs["b"]].to_numpy(),
+            "twin_part": part,
+            "similarity": pairs["similarity"].to_numpy(),
+        }
     )
-    for leak in leaks(findings):
+
+
+def save_contradictions(table: pd.DataFrame, found: pd.DataFrame, config: Config) -> None:
+    """contradictions.csv, and contradictions.png of the worst, where there are any."""
+    save_table(run_folder(config) / "contradictions.csv", found)
+    picture = run_folder(config) / "contradictions.png"
+    if found.empty:
+        picture.unlink(missing_ok=True)
+        return
+    with written_whole(picture) as file:
+        sheet(table, found).save(file, "PNG")
+
+
+def report(audit: dict[str, Any], config: Config) -> None:
+    """Prints the inventory, the folds, and everything that could flatter a score."""
+    print(inventory_text(audit))
+    print(folds_text(audit))
+    if audit["contradictions"]:
+        print(
+            f"{audit['contradictions']} pairs of near-duplicates have labels that contradict each "
+            f"other: {run_folder(config) / 'contradictions.png'}; label_policy: "
+            f"{audit['label_policy']}"
+        )
+    for leak in audit["leaks"]:
         print(leak)
 
 

@@ -5,10 +5,18 @@ runs/<experiment_name>/folds.csv, images -> fold{k}/model.pt, fold{k}/log.csv
 A fold that is trained already, with the same settings on the same folds.csv, is left as it is.
 """
 
-from lib.artifacts import load_folds, model_path, read_model, save_log, with_drawn_seed
+from lib.artifacts import (
+    load_audit,
+    load_folds,
+    model_path,
+    read_model,
+    save_log,
+    with_drawn_seed,
+)
+from lib.audit import caveats
 from lib.config import TRAINING_SETTINGS, Config, differences, run
 from lib.memory import keep_freed_memory
-from lib.sources import with_paths
+from lib.sources import with_files
 from lib.trainer import Trainer
 
 
@@ -16,10 +24,13 @@ def main(config: Config) -> None:
     keep_freed_memory()
     folds = load_folds(config)
     config = with_drawn_seed(config)
-    table = with_paths(folds.table, config)
-    for fold in map(int, config.folds):
+    table = with_files(folds.table, config)
+    audit = load_audit(config, folds)
+    for caveat in caveats(audit, config):
+        print(caveat)
+    for fold in config.fold_numbers:
         if not is_trained(config, fold, folds.sha):
-            Trainer(table, folds.sha, fold, config).fit()
+            Trainer(folds, table, fold, config, leak=bool(audit["leaks"])).fit()
 
 
 def is_trained(config: Config, fold: int, folds_sha: str) -> bool:

@@ -19,32 +19,37 @@ from lib.artifacts import (
     load_folds,
     oof_path,
     provenance_of,
+    quarantined,
     test_path,
     written_whole,
 )
 from lib.config import Config, run
+from lib.folds import unseen_part
 from lib.memory import keep_freed_memory
 from lib.model import describe, device_of
 from lib.predict import Trained, predict, trained_network
-from lib.sources import read_test_table, with_paths, with_sha
+from lib.sources import read_test_table, with_files, with_sha
 
 
 def main(config: Config) -> None:
     keep_freed_memory()
     folds = load_folds(config)
-    table = with_paths(folds.table, config)
+    table = with_files(folds.table, config)
     device = device_of(config)
     print(f"on {describe(device, config.mixed_precision_inference)}")
-    numbers = map(int, config.folds)
-    trained = {fold: trained_network(config, fold, folds.sha, device) for fold in numbers}
+    trained = {k: trained_network(config, k, folds.sha, device) for k in config.fold_numbers}
     for fold, network in trained.items():
-        unseen = table[table["fold"] == fold].reset_index(drop=True)
+        unseen = unseen_part(table, fold, config)
         infer(oof_path(config, fold), {fold: network}, unseen, folds, config, device)
-    test = read_test_table(config)
+    left_out = quarantined(config, "test")
+    test = read_test_table(config, left_out)
     if test is None:
         print("there is no test set")
-    else:
-        infer(test_path(config), trained, with_sha(test), folds, config, device)
+        return
+    usable = test.dropna(subset="file").reset_index(drop=True)
+    infer(test_path(config), trained, with_sha(usable), folds, config, device)
+    if left_out:
+        print(f"QUARANTINE: {len(left_out)} test images could not be used and are not predicted")
 
 
 def infer(

@@ -14,17 +14,20 @@ from lib import rle
 from lib.artifacts import (
     Folds,
     Probability,
+    load_audit,
     load_folds,
     oof_path,
     open_current,
+    quarantined,
     run_folder,
     save_decision,
     save_table,
     test_path,
 )
+from lib.audit import caveats
 from lib.config import Config, run
 from lib.decision import decide
-from lib.folds import audit, leaks
+from lib.folds import TRAINING_ONLY, unseen_part
 from lib.loss import loss_per_image
 from lib.metric import bootstrap_interval, dice, iou, overlap
 from lib.sources import read_test_table, with_sha
@@ -35,14 +38,15 @@ def main(config: Config) -> None:
     scores = score_unseen(folds, config)
     save_table(run_folder(config) / "oof_iou.csv", scores)
     print(score_table(scores))
-    found = leaks(audit(folds.table, config.validation_strategy))
-    decision = rule(config) | {"scores": summarise(scores), "leaks": found}
+    audit = load_audit(config, folds)
+    decision = rule(config) | {"scores": summarise(scores), "leaks": audit["leaks"]}
     save_decision(config, decision)
     print(headline(decision, config))
-    for leak in found:
-        print(leak)
-    if missing := config.n_folds - len(config.folds):
-        print(f"{missing} of {config.n_folds} folds were not asked for and are not in the scores")
+    for caveat in caveats(audit, config):
+        print(caveat)
+    made = set(folds.table["fold"]) - {TRAINING_ONLY}
+    if missing := made - set(config.fold_numbers):
+        print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
     if config.build_scoring_pipelines:
         print("build_scoring_pipelines: no scoring pipeline is written, it is not built yet")
     print(f"every image's scores: {run_folder(config) / 'oof_iou.csv'}")
@@ -50,23 +54,37 @@ def main(config: Config) -> None:
 
 
 def score_unseen(folds: Folds, config: Config) -> pd.DataFrame:
-    """A row an image of the folds asked for, scored by the network that never saw it."""
+    """A row an image, and class where there are several, of the folds asked for.
+
+    Scored by the network that never saw the image.
+    """
     rows = []
-    for fold in map(int, config.folds):
-        unseen = folds.table[folds.table["fold"] == fold]
+    for fold in config.fold_numbers:
+        unseen = unseen_part(folds.table, fold, config)
         bar = tqdm(unseen.to_dict("records"), f"scoring fold {fold}", disable=None, leave=False)
         path = oof_path(config, fold)
         with open_current(path, config, [fold], unseen, folds) as probabilities:
             for row in bar:
                 image = row["image"]
-                score = score_image(row, probabilities[image], config)
-                rows.append(score | {"presence": probabilities.presence[image]})
-    return pd.DataFrame(rows)
+                parts = zip(
+                    folds.masks,
+                    folds.classes,
+                    probabilities[image],
+                    probabilities.presence[image].tolist(),
+                    strict=True,
+                )
+                for column, name, probability, presence in parts:
+                    score = score_image(row, row[column], probability, config)
+                    rows.append({"class_id": name, **score, "presence": presence})
+    table = pd.DataFrame(rows)
+    return table if len(folds.classes) > 1 else table.drop(columns="class_id")
 
 
-def score_image(row: dict[str, Any], probability: Probability, config: Config) -> dict[str, Any]:
+def score_image(
+    row: dict[str, Any], runs: str, probability: Probability, config: Config
+) -> dict[str, Any]:
     """IoU, Dice and loss at the image's own size; areas in pixels."""
-    truth = rle.decode(row["rle_mask"], (row["height"], row["width"]), row["image"])
+    truth = rle.decode(runs, (row["height"], row["width"]), row["image"])
     counts = overlap(truth, decide(probability, config.probability_threshold))
     return {
         "image": row["image"],
@@ -89,15 +107,19 @@ def loss_of(probability: Probability, truth: np.ndarray, name: str) -> float:
 
 
 def score_table(scores: pd.DataFrame) -> str:
-    """Per fold and over all images: IoU and Dice, each beside the score of all-empty masks."""
+    """Per fold, class and over all: IoU and Dice, each beside the score of all-empty masks."""
+    groups = [(str(fold), rows) for fold, rows in scores.groupby("fold")]
+    if "class_id" in scores:
+        groups += [(str(name), rows) for name, rows in scores.groupby("class_id")]
+    groups.append(("all", scores))
+    wide = max(len("fold"), *(len(name) for name, _ in groups))
     lines = [
-        "                      all images         |             with a nerve",
-        "fold   images     IoU    Dice  all-empty | images     IoU    Dice  all-empty",
+        f"{'':{wide}}                  all images         |             with a nerve",
+        f"{'fold':{wide}}   images     IoU    Dice  all-empty | images     IoU    Dice  all-empty",
     ]
-    groups = [*((str(fold), rows) for fold, rows in scores.groupby("fold")), ("all", scores)]
     for name, rows in groups:
         nerve = rows[rows["true_area"] > 0]
-        lines.append(f"{name:4}   {score_cells(rows)} | {score_cells(nerve)}")
+        lines.append(f"{name:{wide}}   {score_cells(rows)} | {score_cells(nerve)}")
     return "\n".join(lines)
 
 
@@ -124,6 +146,9 @@ def summarise(scores: pd.DataFrame) -> dict[str, Any]:
     """
     known = bool((scores["subject"] != "").all())
     summary: dict[str, Any] = {"subjects_known": known}
+    if "class_id" in scores:
+        by_class = scores.drop(columns="class_id").groupby(scores["class_id"])
+        summary["by_class"] = {str(name): summarise(rows) for name, rows in by_class}
     for name, rows in (("all", scores), ("with_nerve", scores[scores["true_area"] > 0])):
         subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
         empty = float((rows["true_area"] == 0).mean()) if len(rows) else None
@@ -153,22 +178,34 @@ def headline(decision: dict[str, Any], config: Config) -> str:
 
 
 def make_submission(folds: Folds, config: Config) -> None:
-    """submission.csv: a row a test image, in the order of test_dataframe."""
+    """submission.csv: a row a test image, and class where there are several, in the given order.
+
+    The masks of a test image in quarantine are empty.
+    """
     path = run_folder(config) / "submission.csv"
-    test = read_test_table(config)
+    test = read_test_table(config, quarantined(config, "test"))
     if test is None:
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return
-    models = [int(fold) for fold in config.folds]
-    images = with_sha(test)
-    with open_current(test_path(config), config, models, images, folds) as probabilities:
-        pixels = [
-            rle.encode(decide(probabilities[image], config.probability_threshold))
-            for image in tqdm(test["image"], "encoding", disable=None, leave=False)
-        ]
-    save_table(path, pd.DataFrame({"img": test["image"], "pixels": pixels}))
-    nerves = sum(pixel != "" for pixel in pixels)
+    usable = with_sha(test.dropna(subset="file"))
+    rows: list[dict[str, str]] = []
+    numbers = config.fold_numbers
+    with open_current(test_path(config), config, numbers, usable, folds) as probabilities:
+        for image in tqdm(test["image"], "encoding", disable=None, leave=False):
+            masks = [""] * len(folds.classes)
+            if image in probabilities.presence:
+                masks = [
+                    rle.encode(decide(probability, config.probability_threshold))
+                    for probability in probabilities[image]
+                ]
+            rows += [
+                {"img": image, "class_id": name, "pixels": pixels}
+                for name, pixels in zip(folds.classes, masks, strict=True)
+            ]
+    table = pd.DataFrame(rows)
+    nerves = table["img"][table["pixels"] != ""].nunique()
+    save_table(path, table if len(folds.classes) > 1 else table.drop(columns="class_id"))
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import random
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +74,7 @@ def sha_of(content: bytes) -> str:
 
 
 def save_table(path: Path, table: pd.DataFrame) -> None:
-    """A .csv; fractions to six digits."""
+    """A .csv in UTF-8; fractions to six digits."""
     with written_whole(path) as file:
         file.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
 
@@ -103,7 +103,18 @@ def with_drawn_seed(config: Config) -> Config:
 # folds.csv: one row an image
 
 
-FOLD_COLUMNS = ["image", "rle_mask", "height", "width", "subject", "group", "fold", "sha"]
+RLE = "rle_mask"
+FOLD_COLUMNS = ["image", "height", "width", "subject", "group", "fold", "weight", "sha"]
+
+
+def mask_columns(classes: Sequence[str]) -> list[str]:
+    """The columns of run lengths: rle_mask for one class, else rle_mask_NAME for each."""
+    return [RLE] if len(classes) == 1 else [f"{RLE}_{name}" for name in classes]
+
+
+def masks_in(table: pd.DataFrame) -> list[str]:
+    """The columns of run lengths that the table has."""
+    return [name for name in table.columns if name == RLE or name.startswith(f"{RLE}_")]
 
 
 def folds_path(config: Config) -> Path:
@@ -111,13 +122,26 @@ def folds_path(config: Config) -> Path:
 
 
 def save_folds(config: Config, folds: pd.DataFrame) -> None:
-    """Columns FOLD_COLUMNS; `subject` is "" where it is not known."""
-    save_table(folds_path(config), folds[FOLD_COLUMNS])
+    """Columns FOLD_COLUMNS and the run lengths; `subject` is "" where it is not known.
+
+    The fold is -1 for an image that every network is trained on and none is scored on.
+    """
+    save_table(folds_path(config), folds[["image", *masks_in(folds), *FOLD_COLUMNS[1:]]])
 
 
 class Folds(NamedTuple):
-    table: pd.DataFrame  # columns FOLD_COLUMNS: texts, but height, width and fold whole numbers
+    table: pd.DataFrame  # texts, but height, width, fold whole numbers, and weight
     sha: str  # of the file's content
+
+    @property
+    def masks(self) -> list[str]:
+        """The columns of run lengths, one a class."""
+        return masks_in(self.table)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; [""] where there is only one."""
+        return [name.removeprefix(RLE).removeprefix("_") for name in self.masks]
 
 
 def load_folds(config: Config) -> Folds:
@@ -125,18 +149,63 @@ def load_folds(config: Config) -> Folds:
     path = existing(folds_path(config), "01_prepare_folds.py")
     content = path.read_bytes()
     table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-    if missing := set(FOLD_COLUMNS) - set(table.columns):
+    needed = {*FOLD_COLUMNS, *(masks_in(table) or [RLE])}
+    if missing := needed - set(table.columns):
         raise InputError(f"{path} lacks the columns {sorted(missing)}: run 01_prepare_folds.py")
-    if strange := set(config.folds) - set(table["fold"]):
+    if strange := set(map(str, config.fold_numbers)) - set(table["fold"]):
         raise InputError(
             f"{path} has the folds {sorted(set(table['fold']))}, not {sorted(strange)}: give the "
-            "n_folds and folds that 01_prepare_folds.py was run with, or run it again"
+            "validation_strategy, n_folds and folds that 01_prepare_folds.py was run with, or run "
+            "it again"
         )
-    return Folds(table.astype({"height": int, "width": int, "fold": int}), sha_of(content))
+    numbers = {"height": int, "width": int, "fold": int, "weight": float}
+    return Folds(table.astype(numbers), sha_of(content))
+
+
+# folds_audit.json: the inventory, and what the folds share; quarantine.csv, duplicates.csv,
+# contradictions.csv: the images it counts
+
+
+def audit_path(config: Config) -> Path:
+    return run_folder(config) / "folds_audit.json"
 
 
 def save_audit(config: Config, audit: dict[str, Any]) -> None:
-    _save_json(run_folder(config) / "folds_audit.json", audit)
+    """With the sha of the folds.csv it is of."""
+    sha = sha_of(folds_path(config).read_bytes())
+    _save_json(audit_path(config), {"folds_sha": sha} | audit)
+
+
+def load_audit(config: Config, folds: Folds) -> dict[str, Any]:
+    path = existing(audit_path(config), "01_prepare_folds.py")
+    try:
+        audit: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError:
+        audit = {}
+    if audit.get("folds_sha") != folds.sha:
+        raise InputError(f"{path} is of another folds.csv: run 01_prepare_folds.py again")
+    return audit
+
+
+def quarantine_path(config: Config) -> Path:
+    return run_folder(config) / "quarantine.csv"
+
+
+def save_quarantine(config: Config, train: dict[str, str], test: dict[str, str]) -> None:
+    """Columns part, image, reason: a row an image that was left out."""
+    rows = [
+        {"part": part, "image": image, "reason": reason}
+        for part, images in (("train", train), ("test", test))
+        for image, reason in images.items()
+    ]
+    save_table(quarantine_path(config), pd.DataFrame(rows, columns=["part", "image", "reason"]))
+
+
+def quarantined(config: Config, part: str) -> list[str]:
+    """The images of `part`, train or test, that 01 left out."""
+    path = existing(quarantine_path(config), "01_prepare_folds.py")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return table["image"][table["part"] == part].tolist()
 
 
 # fold{k}/model.pt: weights, settings, fold, and the folds.csv it was trained on
@@ -154,6 +223,7 @@ class Model(NamedTuple):
     """The content of a model.pt."""
 
     weights: dict[str, torch.Tensor]
+    classes: list[str]
     config: Config  # of its MODEL_SETTINGS, the others at their defaults
     fold: int
     folds_sha: str
@@ -164,16 +234,17 @@ class Model(NamedTuple):
 def save_model(
     config: Config,
     fold: int,
-    folds_sha: str,
+    folds: Folds,
     weights: dict[str, torch.Tensor],
     log: list[dict[str, float]],
 ) -> None:
-    """`folds_sha` is that of the folds.csv trained on. The same model gives the same bytes."""
+    """`folds` are those trained on. The same model gives the same bytes."""
     content = {
         "weights": {name: tensor.cpu().contiguous() for name, tensor in weights.items()},
+        "classes": folds.classes,
         "config": {name: getattr(config, name) for name in MODEL_SETTINGS},
         "fold": fold,
-        "folds_sha": folds_sha,
+        "folds_sha": folds.sha,
         "log": log,
     }
     buffer = io.BytesIO()  # torch.save puts the name of a path into the file
@@ -240,19 +311,22 @@ def test_path(config: Config) -> Path:
 class ProbabilityWriter:
     """Writes a probability file an image at a time, so that memory does not grow with their number.
 
-    The file is a NumPy .npz: one member an image, named as the image, uint8 (height, width),
-    0..255 = probability 0..1; `_presence` float32 in the order of the images; `_provenance` a JSON
-    text of what the file was made from. The same content gives the same bytes. A context manager.
+    The file is a NumPy .npz: one member an image, named as the image, uint8 (height, width), or
+    (classes, height, width) where there are several, 0..255 = probability 0..1; `_presence` float32
+    in the order of the images, (images,) or (images, classes); `_provenance` a JSON text of what
+    the file was made from. The same content gives the same bytes. A context manager.
     """
 
     def __init__(self, file: IO[bytes], provenance: dict[str, Any]) -> None:
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         self._provenance = provenance
-        self._presence: list[float] = []
+        self._presence: list[npt.NDArray[np.float32]] = []
 
-    def add(self, image: str, probability: Probability, presence: float) -> None:
-        self._write(image, probability)
-        self._presence.append(presence)
+    def add(self, image: str, probability: Probability, presence: npt.NDArray[np.float32]) -> None:
+        """Probability (classes, height, width), presence (classes,)."""
+        one = len(probability) == 1
+        self._write(image, probability[0] if one else probability)
+        self._presence.append(presence[0] if one else presence)
 
     def __enter__(self) -> Self:
         return self
@@ -271,23 +345,28 @@ class ProbabilityWriter:
 
 
 class Probabilities:
-    """A probability file, read an image at a time; a context manager."""
+    """A probability file, read an image at a time; a context manager.
+
+    `presence` is (classes,) for each image by name.
+    """
 
     def __init__(self, path: Path) -> None:
         existing(path, "03_infer.py")
         try:
             self._arrays = np.load(path)
             names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
-            presence = self._arrays[PRESENCE].tolist()
+            presence = self._arrays[PRESENCE].reshape(len(names), -1)
             self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
-            self.presence: dict[str, float] = dict(zip(names, presence, strict=True))
+            self.presence = dict(zip(names, presence, strict=True))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"{path} is not a probability file ({error}): delete it and run 03_infer.py"
             ) from error
 
     def __getitem__(self, image: str) -> Probability:
-        return self._arrays[image]
+        """uint8 (classes, height, width)."""
+        array = self._arrays[image]
+        return array[None] if array.ndim == 2 else array
 
     def __enter__(self) -> Self:
         return self

@@ -19,15 +19,15 @@ def soft() -> A.Compose:
 
 
 def augment(
-    transform: A.Compose, image: Pixels, mask: Pixels, key: tuple[int, int, str]
-) -> tuple[Pixels, Pixels]:
-    """Image and mask (height, width), changed alike, as (seed, epoch, image name) decides.
+    transform: A.Compose, image: Pixels, masks: list[Pixels], key: tuple[int, int, str]
+) -> tuple[Pixels, list[Pixels]]:
+    """Image and masks (height, width), changed alike, as (seed, epoch, image name) decides.
 
     Seeded for every sample, so worker processes neither repeat each other nor change the result.
     """
     transform.set_random_seed(stable_hash(*key))
-    changed = transform(image=image, mask=mask)
-    return changed["image"], changed["mask"]
+    changed = transform(image=image, masks=np.stack(masks))
+    return changed["image"], list(changed["masks"])
 
 
 def stable_hash(*parts: object) -> int:

@@ -120,39 +120,43 @@ class Config:
     )
 
     class_name_column: str = setting(
-        "dataset", "class_id", "column of train_dataframe with the class; one class is built"
+        "dataset", "class_id", "column of train_dataframe with the class, or a list of classes"
     )
     data_folder: str = setting("dataset", "None", "folder of the training images")
     data_folder_test: str = setting("dataset", "None", "folder of the test images")
     data_sample: float = setting(
-        "dataset", 1.0, "share of the images that is used", choices=(1.0,), later=("0 to 1",)
+        "dataset", 1.0, "share of the images that is used, for a quick try", low=0, high=1
     )
     data_sample_choice: list[str] = setting(
-        "dataset", ["Train", "Validation"], "which part is sampled", only_with="data_sample"
+        "dataset",
+        ["Train", "Validation"],
+        "which part data_sample thins out: Train, Validation or both",
     )
     folds: list[str] = setting(
         "dataset", ["0", "1", "2", "3", "4"], "the folds to validate on, one model each"
     )
     group_fold_column: str = setting(
-        "dataset", "subject", "column whose values no two folds share (with grouped)"
+        "dataset", "subject", "column whose values no two folds share (grouped, automatic)"
     )
     image_column: str = setting("dataset", "image", "column of the tables with the image's name")
     rle_mask_column: str = setting("dataset", "rle_mask", "column with the run lengths")
     test_dataframe: str = setting("dataset", "None", "table of test images: .csv, .pq, .parquet")
-    train_dataframe: str = setting("dataset", "None", "table of training images and run lengths")
+    train_dataframe: str = setting(
+        "dataset", "None", "table of training images and run lengths, or a COCO .json"
+    )
     validation_dataframe: str = setting(
-        "dataset", "None", "table of validation images", choices=("None",), later=("PATH",)
+        "dataset", "None", "table of the images to validate on, as fold 0 (with custom)"
     )
     validation_size: float = setting(
-        "dataset", 0.2, "share held out", low=0, high=1, only_with="validation_strategy"
+        "dataset", 0.2, "share of the images held out, as fold 0 (with automatic)", low=0, high=1
     )
     validation_strategy: str = setting(
         "dataset",
         "grouped",
-        "grouped: folds never split a group; kfold: frames of one person may stand in several "
-        "folds, which flatters every score",
-        choices=("grouped", "kfold"),
-        later=("automatic", "custom"),
+        "grouped: folds never split a group; automatic: nor does the one part held out; custom: "
+        "as validation_dataframe or fold_column says; kfold: frames of one person may stand in "
+        "several folds, which flatters every score",
+        choices=("grouped", "automatic", "custom", "kfold"),
     )
 
     gpus: list[str] = setting(
@@ -271,11 +275,47 @@ class Config:
     )
     weight_decay: float = setting("training", 0.0, "weight decay of AdamW", low=0, high=100)
 
+    fold_column: str = setting(
+        "pipeline", "fold", "column of train_dataframe with folds counted from 0 (with custom)"
+    )
+    label_policy: str = setting(
+        "pipeline",
+        "keep",
+        "training images whose near-duplicate is labelled otherwise: keep them; drop_empty_twin: "
+        "leave out the one without a mask; downweight: both count half",
+        choices=("keep", "drop_empty_twin", "downweight"),
+    )
+    mask_folder: str = setting(
+        "pipeline", "None", "folder of mask pictures named as the images; a subfolder a class"
+    )
     n_folds: int = setting("pipeline", 5, "folds the images are divided into", low=2, high=1000)
     pretrained_weights: str = setting(
         "pipeline", "None", "a local file of encoder weights: .pth, .pt or .safetensors"
     )
-    runs_folder: str = setting("pipeline", "runs", "folder of all runs")
+    quarantine: bool = setting(
+        "pipeline", False, "leave out images that cannot be used, and list them, instead of ending"
+    )
+    rle_order: str = setting(
+        "pipeline",
+        "columns",
+        "run lengths of the tables go down the columns first, as the competition's, or along rows",
+        choices=("columns", "rows"),
+    )
+    rle_start: int = setting(
+        "pipeline", 1, "number of the first pixel in the run lengths", choices=(1, 0)
+    )
+    runs_folder: str = setting("pipeline", "runs", "folder of all runs, and of unpacked zips")
+
+    @property
+    def fold_numbers(self) -> list[int]:
+        """The folds to train, predict and score: of a single part held out, the one called 0."""
+        return [0] if self.one_part else [int(fold) for fold in self.folds]
+
+    @property
+    def one_part(self) -> bool:
+        """Whether one part is held out, in place of each fold in its turn."""
+        custom = self.validation_strategy == "custom" and self.validation_dataframe != "None"
+        return custom or self.validation_strategy == "automatic"
 
 
 FIELDS = {item.name: item for item in dataclasses.fields(Config)}
@@ -288,8 +328,13 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     Raises InputError that lists everything wrong with them at once.
     """
     errors: list[str] = []
-    values = _checked(_read_file(path), str(path), errors)
-    values |= _checked(_split_overrides(overrides, errors), "command line", errors)
+    in_file = _checked(_read_file(path), str(path), errors)
+    given = _checked(_split_overrides(overrides, errors), "command line", errors)
+    unpack_into = Path((in_file | given).get("runs_folder", DEFAULTS.runs_folder)) / ".unpacked"
+    values: dict[str, Any] = {}
+    for source in (in_file, given):
+        data = source.pop("data", None)
+        values |= (_layout(Path(data), unpack_into, errors) if data else {}) | source
     if not errors:
         errors += _conflicts(Config(**values))
     if errors:
@@ -389,14 +434,11 @@ def _parsed(text: str) -> Any:
 
 def _checked(values: dict[str, Any], source: str, errors: list[str]) -> dict[str, Any]:
     """The values that are right, in the type of their setting; the others go to `errors`."""
-    values = dict(values)
     good: dict[str, Any] = {}
-    if (data := values.pop("data", None)) is not None:
-        try:
-            good |= find_layout(Path(str(data)))
-        except ValueError as error:
-            errors.append(str(error))
     for name, value in values.items():
+        if name == "data":
+            good[name] = str(value)
+            continue
         if name not in FIELDS:
             near = difflib.get_close_matches(str(name), [*FIELDS, "data"], n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -407,6 +449,15 @@ def _checked(values: dict[str, Any], source: str, errors: list[str]) -> dict[str
         except ValueError as error:
             errors.append(f"{name}: {value!r} ({source}): {error}")
     return good
+
+
+def _layout(data: Path, unpack_into: Path, errors: list[str]) -> dict[str, Any]:
+    """The data settings of the folder or zip; what is wrong with it goes to `errors`."""
+    try:
+        return find_layout(data, unpack_into)
+    except ValueError as error:
+        errors.append(str(error))
+        return {}
 
 
 def _value(name: str, value: Any) -> Any:
@@ -480,15 +531,30 @@ def _conflicts(config: Config) -> list[str]:
         or any(letter in name for letter in '/\\:*?"<>|\0')
     ):
         errors.append(f"experiment_name: {name!r}: it names a folder: letters, digits, . _ -")
+    errors += _data_conflicts(config)
     if not config.pretrained and config.pretrained_weights != "None":
         errors.append("pretrained_weights acts with pretrained: true only")
+    return errors
+
+
+def _data_conflicts(config: Config) -> list[str]:
+    errors = []
+    if not config.data_sample:
+        errors.append("data_sample: 0: allowed: above 0, to 1")
+    choice = config.data_sample_choice
+    if not choice or not set(choice) <= {"Train", "Validation"}:
+        errors.append(f"data_sample_choice: {choice}: allowed: Train, Validation or both")
+    if config.validation_strategy == "automatic" and not 0 < config.validation_size < 1:
+        errors.append("validation_size: allowed with automatic: between 0 and 1")
+    if config.validation_dataframe != "None" and config.validation_strategy != "custom":
+        errors.append("validation_dataframe acts with validation_strategy: custom only")
     return errors
 
 
 def _settings_help() -> str:
     """All settings with their meaning and default, for --help."""
     lines = ["settings (key=value; in the file they stand in these sections):"]
-    lines += ["  data=PATH", "      a folder of known layout: fills in the data settings below"]
+    lines += ["  data=PATH", "      a folder or zip of known layout: fills in data settings below"]
     section = ""
     for name, item in FIELDS.items():
         about = item.metadata
@@ -520,4 +586,10 @@ DEFAULTS = Config()
 NETWORK_SETTINGS = _names_in("architecture", "image") - {"pretrained"}
 TRAINING_SETTINGS = (
     _names_in("architecture", "image", "augmentation", "training") - {"build_scoring_pipelines"}
-) | {"mixed_precision_training", "pretrained_weights", "seed"}
+) | {
+    "data_sample",
+    "data_sample_choice",
+    "mixed_precision_training",
+    "pretrained_weights",
+    "seed",
+}

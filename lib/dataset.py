@@ -1,8 +1,7 @@
 """Images and masks, at the size the network sees, in batches of uint8 tensors."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -14,33 +13,37 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lib import rle
+from lib.artifacts import masks_in
 from lib.augment import augment, soft, stable_hash
 from lib.config import Config, InputError
+from lib.images import ImageFile, UnusableImage, read_image
 from lib.memory import release_freed_memory
-from lib.sources import UnusableImage, read_image
 
 Pixels = npt.NDArray[np.uint8]
 
 
 class Batch(NamedTuple):
-    """n images; `masks` is all zero where there is no table to tell them."""
+    """n images; `masks` has no class where there is no table to tell them."""
 
     rows: Tensor  # (n,) int64: the rows of the table
     images: Tensor  # (n, 1, height, width) uint8
-    masks: Tensor  # (n, 1, height, width) uint8, 0 or 1
+    masks: Tensor  # (n, classes, height, width) uint8, 0 or 1
     sizes: Tensor  # (n, 2) int64: height and width of the image files
+    weights: Tensor  # (n,) float32: what each counts in training, 0..1
 
 
 class NerveImages(Dataset[Batch]):
     """Rows of a table, read and resized; augmented where the key names an epoch.
 
-    The table has columns image, path, and where masks are wanted rle_mask, height, width. A key is
+    The table has columns image, file, and where masks are wanted those of run lengths, height,
+    width and weight. A key is
     (row, epoch): the epoch comes with the sampler's word, so that workers that live through all
     epochs need not be told. The epoch -1 stands for "as it is".
     """
 
     def __init__(self, table: pd.DataFrame, config: Config) -> None:
         self._rows: list[dict[str, Any]] = table.to_dict("records")
+        self._masks = masks_in(table)
         self._size = (config.image_height, config.image_width)
         self._seed = config.seed
         self._transform = soft()
@@ -51,17 +54,19 @@ class NerveImages(Dataset[Batch]):
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         index, epoch = key
         row = self._rows[index]
-        original = read(row["path"])
-        image, mask = resize(original, self._size), self._mask(row)
+        original = read(row["file"])
+        image = resize(original, self._size)
+        masks = [self._mask(row, column) for column in self._masks]
         if epoch >= 0:
-            image, mask = augment(self._transform, image, mask, (self._seed, epoch, row["image"]))
-        size = torch.tensor(original.shape)
-        return Batch(torch.tensor(index), _tensor(image), _tensor(mask), size)
+            drawn_from = (self._seed, epoch, row["image"])
+            image, masks = augment(self._transform, image, masks, drawn_from)
+        size, weight = torch.tensor(original.shape), torch.tensor(row.get("weight", 1.0))
+        return Batch(torch.tensor(index), _tensor([image]), _tensor(masks), size, weight.float())
 
-    def _mask(self, row: dict[str, Any]) -> Pixels:
-        if not row.get("rle_mask"):
+    def _mask(self, row: dict[str, Any], column: str) -> Pixels:
+        if not row[column]:
             return np.zeros(self._size, dtype=np.uint8)
-        mask = rle.decode(row["rle_mask"], (row["height"], row["width"]), row["image"])
+        mask = rle.decode(row[column], (row["height"], row["width"]), row["image"])
         resized = cv2.resize(mask, self._size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return resized.astype(np.uint8, copy=False)
 
@@ -123,12 +128,12 @@ def _make_small(_: int) -> None:
     release_freed_memory()
 
 
-def read(path: Path) -> Pixels:
+def read(file: ImageFile) -> Pixels:
     """The image, or the InputError that names its file."""
     try:
-        return read_image(path)
+        return read_image(file)
     except UnusableImage as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{file.path}: {error}") from None
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -138,5 +143,6 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     return cv2.resize(image, size[::-1], interpolation=how).astype(np.uint8, copy=False)
 
 
-def _tensor(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels))[None]
+def _tensor(planes: Sequence[Pixels]) -> Tensor:
+    """Planes (height, width) -> (planes, height, width); none are a tensor of no values."""
+    return torch.from_numpy(np.stack(planes)) if planes else torch.empty(0, dtype=torch.uint8)

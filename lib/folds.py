@@ -1,128 +1,139 @@
-"""A table of images -> the fold of each, and an audit of what the folds share."""
-
-from collections import Counter
-from typing import Any
+"""A table of images -> the group and fold of each, and the part that each network sees."""
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
-from lib.config import InputError
+from lib.artifacts import masks_in
+from lib.augment import stable_hash
+from lib.balance import balance
+from lib.config import DEFAULTS, Config, InputError
 
-AREA_CLASSES = 3
+NAMES_SHOWN = 3
+TRAINING_ONLY = -1  # the fold of an image that is never held out
 
 
-def assign_folds(table: pd.DataFrame, n_folds: int) -> npt.NDArray[np.int64]:
-    """The fold 0..n_folds-1 of each row, as folds.csv's `fold`.
+def assign_groups(table: pd.DataFrame, pairs: pd.DataFrame, config: Config) -> pd.Series:
+    """What the folds may not split: the groups told, joined where near-duplicates cross them.
 
-    No group is split; folds are balanced in images without a nerve and in images with a small, a
-    middling and a large one (StratifiedGroupKFold: a greedy choice, the most uneven group first).
-    Depends on the rows and n_folds alone, not on their order. Needs columns image, group, rle_mask.
-    Raises InputError where the groups do not suffice to put an image into every fold.
+    Needs columns image, subject, told_group; `pairs` has row numbers a and b of near-duplicates.
+    Joined groups are named after their members, as in 17+18. Where neither group nor subject is
+    told, each cluster of near-duplicates is a group. With kfold every image is its own, as it is
+    with custom where nothing is told.
     """
-    groups = table["group"].nunique()
-    if groups < n_folds:
-        raise InputError(f"{groups} groups cannot make n_folds={n_folds}: n_folds={groups} at most")
-    order = np.argsort(table["image"].to_numpy(dtype=str), kind="stable")
-    rows = table.iloc[order]
-    folds = np.empty(len(table), dtype=np.int64)
-    classes = _area_class(rows)
-    if np.bincount(classes).max() < n_folds:  # too few images to balance anything but their number
-        classes = np.zeros_like(classes)
-    splits = StratifiedGroupKFold(n_folds).split(rows, classes, rows["group"])
-    for fold, (_, held_out) in enumerate(splits):
-        folds[order[held_out]] = fold
-    if len(np.unique(folds)) < n_folds:
-        raise InputError(
-            f"the {groups} groups are too unequal for n_folds={n_folds}: a fold would have no "
-            f"image; lower n_folds"
-        )
-    return folds
-
-
-def merge_twins(table: pd.DataFrame) -> pd.Series:
-    """The column `group` with groups that share an identical image file made into one.
-
-    Such groups are named after all their members, as in 17+18. Needs columns group and sha.
-    """
-    group, names = pd.factorize(table["group"], sort=True)
-    image, images = pd.factorize(table["sha"])
-    shape = (len(names) + len(images),) * 2
-    links = coo_array((np.ones(len(table)), (group, len(names) + image)), shape=shape)
+    if config.validation_strategy == "kfold":
+        return table["image"]
+    told = _told_groups(table, config)
+    if config.validation_strategy == "custom":
+        return told
+    group, names = pd.factorize(told, sort=True)
+    links = coo_array(
+        (np.ones(len(pairs)), (group[pairs["a"]], group[pairs["b"]])), shape=(len(names),) * 2
+    )
     _, component = connected_components(links, directed=False)
-    members = pd.Series(names).groupby(component[: len(names)]).agg("+".join)
+    members = pd.Series(names).groupby(component).agg(_joined_name)
     return pd.Series(component[group], index=table.index).map(members)
 
 
-def _area_class(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """0 for an empty mask, 1..3 for the thirds of the mask areas (as a share of the image)."""
-    area = table["rle_mask"].map(_pixels) / (table["height"] * table["width"])
-    limits = np.quantile(area[area > 0], [1 / 3, 2 / 3]) if (area > 0).any() else []
-    return np.where(area > 0, 1 + np.searchsorted(limits, area), 0)
+def _told_groups(table: pd.DataFrame, config: Config) -> pd.Series:
+    """The column of groups, else that of subjects, else each image by itself."""
+    told = table["told_group"]
+    column = config.group_fold_column
+    if (told == "").all() and column == DEFAULTS.group_fold_column:
+        told = table["subject"]
+        if (told == "").all():
+            return table["image"]
+    if config.validation_strategy == "custom":
+        return told.where(told != "", table["image"])
+    if (empty := told == "").any():
+        names = ", ".join(table.loc[empty, "image"].head(NAMES_SHOWN))
+        raise InputError(
+            f"group_fold_column={column}: nobody tells it for {empty.sum()} images, such as "
+            f"{names}: set it to a column that has a value in every row. (validation_strategy="
+            "kfold goes without, but then frames of one person stand on both sides and flatter "
+            "the score.)"
+        )
+    return told
 
 
-def _pixels(rle_mask: str) -> int:
-    return sum(map(int, rle_mask.split()[1::2]))
+def _joined_name(members: pd.Series) -> str:
+    if len(members) <= NAMES_SHOWN:
+        return "+".join(members)
+    return f"{members.iloc[0]}+{len(members) - 1} more"
 
 
-def audit(folds: pd.DataFrame, strategy: str) -> dict[str, Any]:
-    """Counts a fold, and what stands in more than one: the content of folds_audit.json.
+def assign_folds(table: pd.DataFrame, config: Config) -> npt.NDArray[np.int64]:
+    """The fold 0..n_folds-1 of each row, or 0 and TRAINING_ONLY where one part is held out.
 
-    `subjects_split` and `identical_images_split` are 0 where nothing leaks; `subjects_split` is
-    null where the table does not know its subjects.
+    Depends on the rows and the settings of folds alone: on no order, seed or machine. Needs columns
+    image, group, height, width, those of run lengths, and with custom told_fold and validation.
+    Raises InputError where the groups do not suffice or the table tells no folds.
     """
-    known = (folds["subject"] != "").all()
-    by_sha = folds.groupby("sha")
-    counts = folds.assign(nerve=folds["rle_mask"] != "").groupby("fold")
-    return {
-        "validation_strategy": strategy,
-        "images": len(folds),
-        "with_nerve": int((folds["rle_mask"] != "").sum()),
-        "subjects": folds["subject"].nunique() if known else None,
-        "subjects_split": _split(folds, "subject") if known else None,
-        "groups_split": _split(folds, "group"),
-        "identical_images": [sorted(twins["image"]) for _, twins in by_sha if len(twins) > 1],
-        "identical_images_split": _split(folds, "sha"),
-        "sizes": dict(
-            Counter(f"{h}x{w}" for h, w in zip(folds["height"], folds["width"], strict=True))
-        ),
-        "folds": [
-            {
-                "fold": int(fold),
-                "images": len(rows),
-                "with_nerve": int(rows["nerve"].sum()),
-                "subjects": rows["subject"].nunique() if known else None,
-            }
-            for fold, rows in counts
-        ],
-    }
+    if config.validation_strategy == "custom":
+        return _told_folds(table, config)
+    if config.validation_strategy == "automatic":
+        shares = [config.validation_size, 1 - config.validation_size]
+        return np.where(_balanced(table, shares, "validation_size") == 0, 0, TRAINING_ONLY)
+    return _balanced(table, [1 / config.n_folds] * config.n_folds, "n_folds")
 
 
-def leaks(findings: dict[str, Any]) -> list[str]:
-    """What an audit found that flatters every score, in words; empty where nothing leaks."""
-    found = []
-    if findings["subjects_split"]:
-        found.append(
-            f"LEAK: {findings['subjects_split']} subjects stand in several folds, so the networks "
-            "know the people they are scored on: the scores flatter. validation_strategy=grouped, "
-            "by the column of the subjects, keeps each in one fold."
+def _balanced(table: pd.DataFrame, shares: list[float], name: str) -> npt.NDArray[np.int64]:
+    group, names = pd.factorize(table["group"], sort=True)
+    if len(names) < len(shares):
+        raise InputError(
+            f"{len(names)} groups cannot make {len(shares)} parts ({name}), of which none is empty"
+            + (f": n_folds={len(names)} at most" if name == "n_folds" else "")
         )
-    if findings["subjects_split"] is None:
-        found.append(
-            "LEAK, perhaps: no subject is known, and frames of one person in several folds would "
-            "flatter the scores. group_fold_column names the column of the subjects."
-        )
-    if findings["identical_images_split"]:
-        found.append(
-            f"LEAK: {findings['identical_images_split']} image files stand in several folds under "
-            "different names: see identical_images in folds_audit.json."
-        )
-    return found
+    features = pd.DataFrame({"images": np.ones(len(table))})
+    for column in masks_in(table):
+        area = mask_areas(table, column)
+        features[f"{column} there"] = area > 0
+        features[f"{column} share"] = area / (table["height"] * table["width"]).to_numpy()
+    return balance(features.groupby(group).sum().to_numpy(dtype=np.float64), shares)[group]
 
 
-def _split(folds: pd.DataFrame, column: str) -> int:
-    """How many values of the column stand in more than one fold."""
-    return int((folds.groupby(column)["fold"].nunique() > 1).sum())
+def _told_folds(table: pd.DataFrame, config: Config) -> npt.NDArray[np.int64]:
+    """Of validation_dataframe, else of fold_column."""
+    if config.validation_dataframe != "None":
+        return np.where(table["validation"], 0, TRAINING_ONLY)
+    told, known = table["told_fold"], [str(fold) for fold in range(config.n_folds)]
+    whole = told.str.removesuffix(".0")  # what a column with gaps makes of whole numbers
+    if (strange := ~whole.isin(known)).any():
+        row = table[strange].iloc[0]
+        raise InputError(
+            f"fold_column={config.fold_column}: {strange.sum()} images have no fold of 0 to "
+            f"{config.n_folds - 1} there, such as {row['image']}: {row['told_fold']!r}. Set "
+            "fold_column to the column of the folds and n_folds to their number, or give "
+            "validation_dataframe."
+        )
+    return whole.astype(np.int64).to_numpy()
+
+
+def mask_areas(table: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Pixels of each row's mask."""
+    pixels = [sum(map(int, text.split()[1::2])) for text in table[column]]
+    return np.array(pixels, dtype=np.float64)
+
+
+def training_part(table: pd.DataFrame, fold: int, config: Config) -> pd.DataFrame:
+    """The rows that the network of `fold` is trained on."""
+    part = table[(table["fold"] != fold) & (table["weight"] > 0)]
+    return _sampled(part, "Train", config)
+
+
+def unseen_part(table: pd.DataFrame, fold: int, config: Config) -> pd.DataFrame:
+    """The rows that the network of `fold` is scored on."""
+    return _sampled(table[table["fold"] == fold], "Validation", config)
+
+
+def _sampled(part: pd.DataFrame, name: str, config: Config) -> pd.DataFrame:
+    """The share data_sample of the rows, as their names decide; at least one."""
+    if config.data_sample == 1 or name not in config.data_sample_choice:
+        return part.reset_index(drop=True)
+    hashes = part["image"].map(lambda image: stable_hash("sample", image))
+    chosen = hashes.sort_values(kind="stable").index[
+        : max(1, round(config.data_sample * len(part)))
+    ]
+    return part.loc[chosen.sort_values()].reset_index(drop=True)

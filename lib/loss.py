@@ -1,4 +1,4 @@
-"""BCE, Dice and their sum, one value an image."""
+"""BCE, Dice and their sum, one value an image: the mean over its classes."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def bce_per_image(logits: Tensor, masks: Tensor) -> Tensor:
-    """Binary cross-entropy, the mean over an image's pixels: (n, 1, height, width) -> (n,)."""
+    """Binary cross-entropy, mean over all pixels: (n, classes, height, width) -> (n,)."""
     pixels = functional.binary_cross_entropy_with_logits(logits, masks, reduction="none")
     return pixels.flatten(1).mean(1)
 
@@ -23,17 +23,18 @@ def bce_per_image(logits: Tensor, masks: Tensor) -> Tensor:
 def dice_per_image(logits: Tensor, masks: Tensor) -> Tensor:
     """1 - soft Dice of each image (Milletari et al. 2016, sums not squared), smoothed by SMOOTH.
 
-    Logits and masks 0..1, (n, 1, height, width) -> (n,) in 0..1. An empty mask is defined: 0 where
-    no probability is spent, and its gradient pushes probabilities down.
+    Logits and masks 0..1, (n, classes, height, width) -> (n,) in 0..1. An empty mask is defined: 0
+    where no probability is spent, and its gradient pushes probabilities down.
     """
-    probability, truth = logits.sigmoid().flatten(1), masks.flatten(1)
-    smooth = SMOOTH * truth.shape[1]
-    both = (probability * truth).sum(1)
-    return 1 - (2 * both + smooth) / (probability.sum(1) + truth.sum(1) + smooth)
+    probability, truth = logits.sigmoid().flatten(2), masks.flatten(2)
+    smooth = SMOOTH * truth.shape[2]
+    both = (probability * truth).sum(2)
+    dice = (2 * both + smooth) / (probability.sum(2) + truth.sum(2) + smooth)
+    return 1 - dice.mean(1)
 
 
 def bce_dice_per_image(logits: Tensor, masks: Tensor) -> Tensor:
-    """The sum of both, unweighted, as in Hydrogen Torch: (n, 1, height, width) -> (n,)."""
+    """The sum of both, unweighted, as in Hydrogen Torch: (n, classes, height, width) -> (n,)."""
     return bce_per_image(logits, masks) + dice_per_image(logits, masks)
 
 
@@ -45,5 +46,5 @@ LOSSES: dict[str, Loss] = {
 
 
 def loss_per_image(name: str, logits: Tensor, masks: Tensor) -> Tensor:
-    """The loss called `name` of each image, in float32: (n, 1, height, width) -> (n,)."""
+    """The loss called `name` of each image, in float32: (n, classes, height, width) -> (n,)."""
     return LOSSES[name](logits.float(), masks.to(torch.float32))

@@ -19,8 +19,8 @@ PACKAGED_WEIGHTS = {
 }
 
 
-def build_model(config: Config) -> smp.base.SegmentationModel:
-    """A network (n, image_channels, height, width) float 0..1 -> logits (n, 1, height, width).
+def build_model(config: Config, classes: int = 1) -> smp.base.SegmentationModel:
+    """A network (n, image_channels, height, width), 0..1 -> logits (n, classes, height, width).
 
     With random weights; `load_pretrained` or a checkpoint brings others. InputError for a backbone
     that nobody knows names the nearest.
@@ -32,7 +32,7 @@ def build_model(config: Config) -> smp.base.SegmentationModel:
             config.backbone,
             encoder_weights=None,
             in_channels=config.image_channels,
-            classes=1,
+            classes=classes,
         )
     except (ValueError, RuntimeError, KeyError) as error:
         raise InputError(

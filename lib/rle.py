@@ -54,6 +54,28 @@ def decode(rle: str, shape: tuple[int, int], image: str = "") -> Mask:
     return mask
 
 
+def decode_as(rle: str, shape: tuple[int, int], order: str, start: int) -> Mask:
+    """Run lengths of another convention -> mask of `shape` (height, width).
+
+    `order` is "columns" (down the columns first, as here) or "rows", `start` the number of the
+    first pixel, 1 or 0. Raises RleError.
+    """
+    if start == 0:
+        words = rle.split()
+        words[::2] = [_next(word) for word in words[::2]]
+        rle = " ".join(words)
+    if order == "columns":
+        return decode(rle, shape)
+    return np.ascontiguousarray(decode(rle, shape[::-1]).T)
+
+
+def read_the_other_way(mask: Mask, order: str) -> Mask:
+    """What the run lengths of `mask`, which were read by `order`, mean in the other order."""
+    if order == "columns":
+        return decode_as(encode(mask), (mask.shape[0], mask.shape[1]), "rows", 1)
+    return decode(encode(mask.T), (mask.shape[0], mask.shape[1]))
+
+
 def _runs(rle: str, pixels: int) -> tuple[list[int], list[int]]:
     """Zero-based starts and ends (exclusive) of the runs, checked; RleError says what is wrong."""
     words = rle.split()
@@ -90,6 +112,11 @@ def _complaint(words: list[str]) -> str:
     if word[0] == "-" and word[1:].isdigit():
         return f"`{word[:40]}` is negative: start and length are at least 1"
     return f"`{word[:40]}` is not a whole number"
+
+
+def _next(word: str) -> str:
+    """The number after it; what is no number, or far outside of any image, stays as it is."""
+    return str(int(word) + 1) if word.isascii() and word.isdigit() and len(word) < 20 else word
 
 
 def _shortened(word: str) -> str:

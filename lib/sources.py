@@ -1,169 +1,132 @@
-"""Every input layout, read into one table, each image and label checked.
+"""The images and labels of every layout, read once and held against each other: ONE table.
 
-Nothing is dropped: a row that cannot be used is an error, and all errors are listed at once.
+Nothing is dropped silently. An image that cannot be used is an error, and all of them are listed at
+once; with `quarantine: true` it is left out and kept in quarantine.csv with the reason.
 """
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from lib import rle
-from lib.artifacts import PRESENCE, PROVENANCE, sha_of
+from lib.artifacts import PRESENCE, PROVENANCE, mask_columns, masks_in
 from lib.config import Config, InputError
+from lib.duplicates import SHAPE, thumbnail
+from lib.images import (
+    MASK_SUFFIX,
+    Grey,
+    ImageFile,
+    UnusableImage,
+    composed,
+    image_files,
+    read_mask,
+    read_picture,
+    sha_of_image,
+    stem_of,
+)
+from lib.labels import Label, Labels, image_stems, read_label_table, read_labels, read_table
 
-IMAGE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"}
-MASK_SUFFIX = "_mask"
-KAGGLE_COLUMNS = ["subject", "img", "pixels"]
 ERRORS_SHOWN = 20
 READERS = 4
-
-Grey = npt.NDArray[np.uint8]
-
-
-class UnusableImage(Exception):
-    """An image file that cannot be used; the message says why, without the file's name."""
+ORDER_CHECKED = 50  # masks whose reading by rows is compared with that by columns
+ORDERS = {"columns": "rows", "rows": "columns"}
 
 
-def read_training_table(config: Config) -> pd.DataFrame:
-    """Columns image, rle_mask, height, width, subject, group, sha; sorted by image.
+class Images(NamedTuple):
+    """All that 01 knows of the images of a folder."""
 
-    `subject` is "" where the table does not know it, `sha` that of the image file. Raises
-    InputError that lists the first 20 of all images that cannot be used, and their count.
+    table: pd.DataFrame  # a row an image that can be used
+    thumbnails: npt.NDArray[np.uint8]  # (rows, height, width), for lib/duplicates.py
+    unusable: dict[str, str]  # the others: why
+
+
+def read_training_images(config: Config) -> Images:
+    """Reads every image and label once; the table is sorted by image.
+
+    Columns image, file, one of run lengths a class (`mask_columns`), height, width, subject,
+    told_group, told_fold, validation (bool), kind, components, sha. What nobody tells is "".
+    InputError lists the first 20 images that cannot be used, and their count.
     """
-    folder = _folder(config.data_folder, "data_folder")
-    files = image_paths(folder)
-    table, origin = _labels(config, folder, files)
-    errors = _name_errors(table["image"], files, folder)
-    table = table[~table["image"].duplicated() & table["image"].isin(list(files))]
-    table = _with_files_read(table, files, errors)
-    _raise_all(errors, f"{len(errors)} images of {origin} cannot be used:")
-    _say_unlisted(table["image"], files, origin)
-    return table.sort_values("image", ignore_index=True)
+    folder = folder_of(config.data_folder, "data_folder")
+    files = image_files(folder)
+    labels = read_labels(config, files)
+    validation = _add_validation(labels, config)
+    unusable = _name_errors(labels.by_image, files, folder)
+    unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
+
+    def examine(image: str) -> dict[str, Any]:
+        label = labels.by_image[image]
+        row = _examine(files[image], label, labels, config)
+        return {"image": image, "file": files[image], "validation": image in validation, **row}
+
+    names = sorted(labels.by_image.keys() - unusable.keys())
+    images = _images(_in_threads(examine, names, "training images", unusable), unusable)
+    _stop_or_tell(images, config, f"images of {labels.origin}")
+    _say_unlisted(labels.by_image, files, labels.origin)
+    if config.train_dataframe != "None" and config.mask_folder == "None" and not labels.ours:
+        _check_order(images.table, config)
+    return images
 
 
-def read_test_table(config: Config) -> pd.DataFrame | None:
-    """Columns image, path, in the order of the submission; None where there is no test set.
+def read_test_images(config: Config) -> Images | None:
+    """Reads every test image once: columns image, height, width, kind; None without a test set."""
+    if (listed := _list_test_images(config)) is None:
+        return None
+    unusable = _name_errors(listed.names, listed.files, listed.folder)
+
+    def examine(image: str) -> dict[str, Any]:
+        picture = read_picture(listed.files[image])
+        return {"image": image, **_about(picture.pixels), "kind": picture.kind}
+
+    names = [name for name in dict.fromkeys(listed.names) if name not in unusable]
+    images = _images(_in_threads(examine, names, "test images", unusable), unusable)
+    _stop_or_tell(images, config, f"test images of {listed.origin}")
+    _say_unlisted(listed.names, listed.files, listed.origin)
+    return images
+
+
+def read_test_table(config: Config, left_out: Collection[str] = ()) -> pd.DataFrame | None:
+    """Columns image, file, in the order of the submission; None where there is no test set.
 
     The order is that of test_dataframe, else that of the names, their numbers read as numbers.
+    `left_out` are the images in quarantine, whose file is None.
     """
-    if config.data_folder_test == "None":
+    if (listed := _list_test_images(config)) is None:
         return None
-    if config.test_dataframe == "None" and config.data_folder_test == config.data_folder:
-        return None
-    folder = _folder(config.data_folder_test, "data_folder_test")
-    files = image_paths(folder)
-    if config.test_dataframe == "None":
-        origin, names = str(folder), sorted(_image_stems(files), key=_natural)
-    else:
-        origin, names = config.test_dataframe, _test_names(config)
-    if not names:
-        raise InputError(f"{origin}: there is no test image in it")
-    images = pd.Series(names, dtype=str)
-    errors = _name_errors(images, files, folder)
-    _raise_all(errors, f"{len(errors)} images of {origin} cannot be used:")
-    _say_unlisted(images, files, origin)
-    return pd.DataFrame({"image": images, "path": [files[image] for image in images]})
+    errors = _name_errors(listed.names, listed.files, listed.folder)
+    wrong = {name: error for name, error in errors.items() if name not in left_out}
+    raise_all(wrong, f"test images of {listed.origin} cannot be used")
+    files = [None if name in left_out else listed.files[name] for name in listed.names]
+    return pd.DataFrame({"image": listed.names, "file": pd.Series(files, dtype=object)})
 
 
-def with_paths(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """The table of 01 with a column `path`; InputError where an image has gone or changed since."""
-    folder = _folder(config.data_folder, "data_folder")
-    files = image_paths(folder)
-    errors = _name_errors(folds["image"], files, folder)
-    _raise_all(errors, f"{len(errors)} images of folds.csv are not there:")
-    folds = folds.assign(path=[files[image] for image in folds["image"]])
+def with_files(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The table of 01 with a column `file`; InputError where an image has gone or changed since."""
+    folder = folder_of(config.data_folder, "data_folder")
+    files = image_files(folder)
+    raise_all(_name_errors(folds["image"], files, folder), "images of folds.csv are not there")
+    folds = folds.assign(file=pd.Series([files[i] for i in folds["image"]], folds.index, object))
     changed = folds["image"][folds["sha"] != with_sha(folds)["sha"]]
-    errors = [f"{image}: another file than 01_prepare_folds.py read" for image in changed]
-    _raise_all(errors, f"{len(errors)} images of {folder} have changed: run 01_prepare_folds.py:")
+    another = dict.fromkeys(changed, "another file than 01_prepare_folds.py read")
+    raise_all(another, f"images of {folder} have changed: run 01_prepare_folds.py")
     return folds
 
 
 def with_sha(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column `sha`, read from the files of its column `path`."""
-    return table.assign(
-        sha=_in_threads(lambda row: sha_of(row.path.read_bytes()), table, "images", [])
-    )
+    """The table with a column `sha`, read from the files of its column `file`."""
+    return table.assign(sha=_in_threads(sha_of_image, table["file"].tolist(), "images", {}))
 
 
-def check_images(table: pd.DataFrame) -> None:
-    """Reads every image of the table once; InputError lists those that cannot be used."""
-    errors: list[str] = []
-    _in_threads(lambda row: read_image(row.path), table, "test images", errors)
-    _raise_all(errors, f"{len(errors)} test images cannot be used:")
-
-
-def image_paths(folder: Path) -> dict[str, Path]:
-    """Image files of a folder by their name, and by their name without its suffix.
-
-    Raises InputError where two files differ in the suffix only.
-    """
-    files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    paths: dict[str, Path] = {}
-    for path in sorted(path for path in files if not path.name.startswith(".")):
-        if other := paths.get(path.stem):
-            raise InputError(f"{other} and {path.name}: which one is image {path.stem}? Keep one")
-        paths[path.stem] = paths[path.name] = path
-    return paths
-
-
-def read_image(path: Path) -> Grey:
-    """Grey image uint8 (height, width). Raises UnusableImage for any other kind of file.
-
-    Three or four channels are read where they hold the same grey, as many programs store it.
-    """
-    try:
-        with Image.open(path) as image:
-            return _grey(image)
-    except FileNotFoundError:
-        raise UnusableImage("the file is missing") from None
-    except UnidentifiedImageError:
-        raise UnusableImage("not an image of a known format, or its end is missing") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UnusableImage(f"damaged or truncated ({error})") from None
-
-
-def read_mask(path: Path) -> Grey:
-    """Mask uint8 0/1 (height, width) of a file that holds 0 and one other value."""
-    mask = read_image(path)
-    values = np.unique(mask)
-    if not np.isin(values, [0, values[-1]]).all():
-        shown = ", ".join(map(str, values[:5]))
-        raise UnusableImage(f"a mask of 0 and one other value was expected, it holds {shown} ...")
-    return (mask != 0).astype(np.uint8)
-
-
-def _grey(image: Image.Image) -> Grey:
-    if (frames := getattr(image, "n_frames", 1)) > 1:
-        raise UnusableImage(f"{frames} pictures in one file: save each as its own")
-    if image.mode == "1":
-        return np.asarray(image, dtype=np.uint8) * 255
-    if image.mode == "L":
-        return np.asarray(image)
-    if image.mode in ("P", "RGB", "RGBA", "LA"):
-        return _same_in_all_channels(np.asarray(image.convert("RGBA")))
-    raise UnusableImage(f"mode {image.mode}: 8-bit grey was expected: convert it (16 bits too)")
-
-
-def _same_in_all_channels(pixels: Grey) -> Grey:
-    """RGBA (height, width, 4) -> (height, width), where that loses nothing."""
-    red, green, blue, alpha = np.moveaxis(pixels, -1, 0)
-    if (alpha != 255).any():
-        raise UnusableImage("has transparent pixels: save it as 8-bit grey")
-    if (red != green).any() or (red != blue).any():
-        raise UnusableImage("has colours: save it as 8-bit grey")
-    return np.ascontiguousarray(red)
-
-
-def _folder(path: str, name: str) -> Path:
+def folder_of(path: str, name: str) -> Path:
     if path == "None":
         raise InputError(f"{name} is not set: give data=PATH, or {name}=FOLDER")
     if not Path(path).is_dir():
@@ -171,45 +134,131 @@ def _folder(path: str, name: str) -> Path:
     return Path(path)
 
 
-def _labels(config: Config, folder: Path, files: dict[str, Path]) -> tuple[pd.DataFrame, str]:
-    """Columns image, rle_mask, subject, group, and where they come from.
+def raise_all(errors: Mapping[str, str], title: str) -> None:
+    """InputError of the first 20 of {image: what is wrong}, and their count; none where empty."""
+    if errors:
+        lines = [f"{image}: {error}" for image, error in list(errors.items())[:ERRORS_SHOWN]]
+        if (more := len(errors) - ERRORS_SHOWN) > 0:
+            lines.append(f"... and {more} more")
+        raise InputError("\n  ".join([f"{len(errors)} {title}:", *lines]))
 
-    `rle_mask` is None where only a mask file tells.
-    """
-    if config.train_dataframe != "None":
-        origin = config.train_dataframe
-        table = _read_table(Path(origin), "train_dataframe")
-        labels = _labels_of_table(table, origin, config)
+
+class _Listed(NamedTuple):
+    names: list[str]
+    files: dict[str, ImageFile]
+    folder: Path
+    origin: str
+
+
+def _list_test_images(config: Config) -> _Listed | None:
+    if config.data_folder_test == "None":
+        return None
+    if config.test_dataframe == "None" and config.data_folder_test == config.data_folder:
+        return None
+    folder = folder_of(config.data_folder_test, "data_folder_test")
+    files = image_files(folder)
+    if config.test_dataframe == "None":
+        origin, names = str(folder), sorted(image_stems(files), key=_natural)
     else:
-        origin = str(folder)
-        masked = {image for image in files if mask_path(image, files)}
-        if not masked:
-            raise InputError(
-                f"{folder} has no *{MASK_SUFFIX} files and train_dataframe is not set: give "
-                "data=PATH, or train_dataframe=TABLE"
-            )
-        labels = table = _labels_of_files(files)
-    return _with_group(labels, table, config, origin), origin
+        origin, names = config.test_dataframe, _test_names(config)
+    if not names:
+        raise InputError(f"{origin}: there is no test image in it")
+    return _Listed(names, files, folder, origin)
 
 
-def mask_path(image: str, files: dict[str, Path]) -> Path | None:
-    """The mask file beside the image, such as 1_1_mask.tif beside 1_1.tif."""
-    return files.get(files[image].stem + MASK_SUFFIX) if image in files else None
+def _test_names(config: Config) -> list[str]:
+    path = Path(config.test_dataframe)
+    table = read_table(path, "test_dataframe")
+    column = "img" if "img" in table.columns else config.image_column
+    if column not in table.columns:
+        raise InputError(f"{path} has no column {column!r}, only {', '.join(table.columns)}")
+    names = table[column].map(composed).tolist()
+    rows_an_image = "class_id" in table.columns or config.class_name_column in table.columns
+    return list(dict.fromkeys(names)) if rows_an_image else names
 
 
-def _labels_of_files(files: dict[str, Path]) -> pd.DataFrame:
-    images = sorted(_image_stems(files))
-    subjects = [_subject_of(image) for image in images]
-    return pd.DataFrame({"image": images, "rle_mask": None, "subject": subjects})
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts 2 before 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _image_stems(files: dict[str, Path]) -> set[str]:
-    """Names without suffix of the files that are not masks."""
-    return {path.stem for path in files.values() if not _is_mask(path.stem, files)}
+def _add_validation(labels: Labels, config: Config) -> set[str]:
+    """The images of validation_dataframe, whose labels join the others."""
+    if config.validation_dataframe == "None":
+        return set()
+    path = Path(config.validation_dataframe)
+    held_out = read_label_table(path, "validation_dataframe", config)
+    if both := held_out.by_image.keys() & labels.by_image.keys():
+        names = ", ".join(sorted(both)[:3])
+        raise InputError(
+            f"{path}: {len(both)} images stand in train_dataframe too, such as {names}"
+        )
+    labels.by_image.update(held_out.by_image)
+    labels.classes[:] = sorted({*labels.classes, *held_out.classes})
+    return set(held_out.by_image)
 
 
-def _is_mask(stem: str, files: dict[str, Path]) -> bool:
-    return stem.endswith(MASK_SUFFIX) and stem.removesuffix(MASK_SUFFIX) in files
+def _name_errors(
+    images: Iterable[str], files: dict[str, ImageFile], folder: Path
+) -> dict[str, str]:
+    """What is wrong with the names, before any file is read."""
+    errors: dict[str, str] = {}
+    named: dict[ImageFile, str] = {}
+    seen: set[str] = set()
+    for image in images:
+        if image in (PRESENCE, PROVENANCE):
+            errors[image] = "the name is kept for the pipeline's own use: rename it"
+        elif image not in files:
+            errors[image] = f"there is no such image in {folder}{_near(image, files, errors)}"
+        elif (other := named.setdefault(files[image], image)) == image and image in seen:
+            errors[image] = "stands in the table twice"
+        elif other != image:
+            errors[image] = errors[other] = f"{other} and {image} are the same file"
+        seen.add(image)
+    return errors
+
+
+def _near(image: str, files: dict[str, ImageFile], errors: dict[str, str]) -> str:
+    """A hint, for as many as are shown: it takes a while."""
+    if len(errors) >= ERRORS_SHOWN:
+        return ""
+    near = [name for name in files if name.casefold() == image.casefold()]
+    near = near or difflib.get_close_matches(image, files, n=1, cutoff=0.8)
+    return f" (near: {near[0]})" if near else ""
+
+
+def _examine(file: ImageFile, label: Label, labels: Labels, config: Config) -> dict[str, Any]:
+    """One image and its label, read and held against each other; raises UnusableImage."""
+    picture = read_picture(file)
+    shape = (picture.pixels.shape[0], picture.pixels.shape[1])
+    if label.size not in (None, shape):
+        raise UnusableImage(f"is {_by(shape)} pixels, its labels are of {_by(label.size)}")
+    if not (label.runs or label.files or labels.ours):
+        raise UnusableImage(f"there is no mask {file.path.stem}{MASK_SUFFIX}{file.path.suffix}")
+    masks = [_mask(name, shape, label, labels.ours, config) for name in labels.classes]
+    texts = dict(zip(mask_columns(labels.classes), map(rle.encode, masks), strict=True))
+    return {
+        **texts,
+        **_about(picture.pixels),
+        "subject": label.subject or file.subject or _subject_of(stem_of(file)),
+        "told_group": label.group,
+        "told_fold": label.fold,
+        "kind": picture.kind,
+        "components": max(_components(mask) for mask in masks),
+        "sha": sha_of_image(file),
+    }
+
+
+def _about(pixels: Grey) -> dict[str, Any]:
+    return {
+        "height": pixels.shape[0],
+        "width": pixels.shape[1],
+        "thumbnail": thumbnail(pixels),
+    }
+
+
+def _by(shape: tuple[int, int] | None) -> str:
+    return f"{shape[0]}x{shape[1]}" if shape else ""
 
 
 def _subject_of(image: str) -> str:
@@ -218,144 +267,35 @@ def _subject_of(image: str) -> str:
     return match[1] if match else ""
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def _components(mask: Grey) -> int:
+    if not mask.any():
+        return 0
+    return cv2.connectedComponents(mask)[0] - 1
 
 
-def _read_table(path: Path, name: str) -> pd.DataFrame:
-    """All columns as texts; a missing value is "" (pandas would read the image 001 as 1)."""
-    if not path.is_file():
-        raise InputError(f"{name}={path}: there is no such file")
+def _mask(name: str, shape: tuple[int, int], label: Label, ours: bool, config: Config) -> Grey:
+    """The mask of one class, from run lengths, a file, or both, which must agree then."""
+    order, start = ("columns", 1) if ours else (config.rle_order, config.rle_start)
+    runs = [text for text in label.runs.get(name, []) if text.strip()]
+    mask = np.zeros(shape, dtype=np.uint8)
+    for text in runs:
+        mask |= _decoded(text, shape, order, start)
+    if name not in label.files:
+        return mask
+    path = label.files[name]
+    drawn = _checked_mask(path, shape)
+    if label.runs.get(name) and (wrong := np.count_nonzero(drawn != mask)):
+        raise UnusableImage(f"table and {path.name} differ in {wrong} pixels")
+    return drawn
+
+
+def _decoded(text: str, shape: tuple[int, int], order: str, start: int) -> Grey:
     try:
-        if path.suffix in (".pq", ".parquet"):
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a table that can be read ({error})") from None
-    if table.empty:
-        raise InputError(f"{path}: the table has no rows")
-    for column in table.columns:
-        if table[column].map(lambda value: isinstance(value, (list, np.ndarray))).any():
-            raise InputError(f"{path}: column {column} holds lists; one value a row is built")
-    table = table.reset_index(drop=True)  # a parquet file brings its own, which may repeat
-    return table.astype(object).where(table.notna(), "").astype(str)
-
-
-def _require_columns(table: pd.DataFrame, columns: list[str], origin: str) -> None:
-    for column in columns:
-        if column not in table.columns:
-            near = difflib.get_close_matches(column, table.columns, n=1)
-            raise InputError(
-                f"{origin} has no column {column!r}, only {', '.join(table.columns)}"
-                + (f"; did you mean {near[0]}?" if near else "")
-            )
-
-
-def _labels_of_table(table: pd.DataFrame, origin: str, config: Config) -> pd.DataFrame:
-    """Columns image, rle_mask, subject of a table of the competition or of Hydrogen Torch."""
-    if set(KAGGLE_COLUMNS) <= set(table.columns):
-        image = table["subject"] + "_" + table["img"]
-        return pd.DataFrame(
-            {"image": image, "rle_mask": table["pixels"], "subject": table["subject"]}
-        )
-    _require_columns(table, [config.image_column, config.rle_mask_column], origin)
-    classes = config.class_name_column
-    if classes in table.columns and table[classes].nunique() > 1:
-        raise InputError(
-            f"{origin}: {classes} holds {', '.join(sorted(table[classes].unique())[:5])}: one "
-            "class is built; keep the rows of one"
-        )
-    return pd.DataFrame(
-        {
-            "image": table[config.image_column],
-            "rle_mask": table[config.rle_mask_column],
-            "subject": table.get("subject", ""),
-        }
-    )
-
-
-def _with_group(
-    labels: pd.DataFrame, table: pd.DataFrame, config: Config, origin: str
-) -> pd.DataFrame:
-    """Adds `group`, what the folds may not split: a column of the table, or each image by itself.
-
-    Where the table has no column `subject`, group_fold_column is taken for it.
-    """
-    column = config.group_fold_column
-    unknown = (labels["subject"] == "").all()
-    if unknown and column in table.columns and column != config.image_column:
-        labels = labels.assign(subject=table[column])
-    if config.validation_strategy == "kfold":
-        return labels.assign(group=labels["image"])
-    if column not in table.columns or (table[column] == "").all():
-        raise InputError(
-            f"{origin} does not tell {column!r}, which folds are grouped by; it has "
-            f"{', '.join(table.columns)}: set group_fold_column to the column of the subjects. "
-            "(validation_strategy=kfold goes without, but then frames of one person stand on "
-            "both sides and flatter the score.)"
-        )
-    group = table[column]
-    if (empty := group == "").any():
-        names = ", ".join(labels.loc[empty, "image"].head(ERRORS_SHOWN))
-        raise InputError(f"{origin}: {column} is empty for {empty.sum()} images: {names}")
-    return labels.assign(group=group)
-
-
-def _name_errors(images: pd.Series, files: dict[str, Path], folder: Path) -> list[str]:
-    """What is wrong with the names, before any file is read."""
-    errors = [f"{image}: stands in the table twice" for image in images[images.duplicated()]]
-    once = images.drop_duplicates()
-    paths = once[once.isin(list(files))].map(files)
-    errors += [
-        f"{path.stem}: the table names it and {path.name}" for path in paths[paths.duplicated()]
-    ]
-    for image in once:
-        if image in (PRESENCE, PROVENANCE):
-            errors.append(f"{image}: the name is kept for the pipeline's own use: rename it")
-        elif image not in files:
-            near = difflib.get_close_matches(image, files, n=1, cutoff=0.8)
-            hint = f" (near: {near[0]})" if near and len(errors) < ERRORS_SHOWN else ""
-            errors.append(f"{image}: there is no such image in {folder}{hint}")
-    return errors
-
-
-def _with_files_read(
-    table: pd.DataFrame, files: dict[str, Path], errors: list[str]
-) -> pd.DataFrame:
-    """Adds height, width, sha and the run lengths that only a mask file told."""
-
-    def examine(row: Any) -> dict[str, Any]:
-        return _examine(files[row.image], row.rle_mask, mask_path(row.image, files))
-
-    found = _in_threads(examine, table, "training images", errors)
-    if errors:
-        return table
-    read = pd.DataFrame(found, index=table.index)
-    return table.drop(columns="rle_mask").join(read)
-
-
-def _examine(path: Path, rle_mask: str | None, mask_file: Path | None) -> dict[str, Any]:
-    """One image and its label, read and held against each other; raises UnusableImage."""
-    height, width = read_image(path).shape
-    mask = _checked_mask(mask_file, (height, width)) if mask_file else None
-    if rle_mask is None:
-        if mask is None:
-            raise UnusableImage(f"there is no mask {path.stem}{MASK_SUFFIX}{path.suffix}")
-        rle_mask = rle.encode(mask)
-    else:
-        rle_mask = " ".join(rle_mask.split())
-        labelled = rle.decode(rle_mask, (height, width))
-        if mask is not None and (wrong := np.count_nonzero(labelled != mask)):
-            assert mask_file is not None
-            raise UnusableImage(f"table and {mask_file.name} differ in {wrong} pixels")
-    return {
-        "rle_mask": rle_mask,
-        "height": height,
-        "width": width,
-        "sha": sha_of(path.read_bytes()),
-    }
+        return rle.decode_as(text, shape, order, start)
+    except rle.RleError as error:
+        zero = start == 1 and "0" in text.split()[::2]
+        hint = " (where pixels are counted from 0, set rle_start=0)" if zero else ""
+        raise UnusableImage(f"{error}{hint}") from None
 
 
 def _checked_mask(path: Path, shape: tuple[int, int]) -> Grey:
@@ -364,47 +304,80 @@ def _checked_mask(path: Path, shape: tuple[int, int]) -> Grey:
     except UnusableImage as error:
         raise UnusableImage(f"its mask {path.name}: {error}") from None
     if mask.shape != shape:
-        sizes = f"{shape[0]}x{shape[1]}, its mask {path.name} {mask.shape[0]}x{mask.shape[1]}"
+        sizes = f"{_by(shape)}, its mask {path.name} {mask.shape[0]}x{mask.shape[1]}"
         raise UnusableImage(f"is {sizes} pixels (height x width)")
     return mask
 
 
 def _in_threads(
-    read: Callable[[Any], Any], table: pd.DataFrame, title: str, errors: list[str]
+    read: Callable[[Any], Any], items: list[Any], title: str, unusable: dict[str, str]
 ) -> list[Any]:
-    """read(row) of every row that can be used, in their order; the other rows go to `errors`."""
+    """read(item) of every item that can be used, in their order; the others go to `unusable`."""
 
-    def attempt(row: Any) -> Any:
+    def attempt(item: Any) -> Any:
         try:
-            return read(row)
-        except (UnusableImage, rle.RleError) as error:
-            return UnusableImage(f"{row.image}: {error}")
+            return read(item)
+        except UnusableImage as error:
+            return error
 
     with ThreadPoolExecutor(READERS) as pool:
-        attempts = pool.map(attempt, table.itertuples())
-        results = list(tqdm(attempts, f"reading {title}", len(table), disable=None, leave=False))
-    errors += [str(result) for result in results if isinstance(result, UnusableImage)]
-    return [result for result in results if not isinstance(result, UnusableImage)]
+        attempts = pool.map(attempt, items)
+        results = list(tqdm(attempts, f"reading {title}", len(items), disable=None, leave=False))
+    good = []
+    for item, result in zip(items, results, strict=True):
+        if isinstance(result, UnusableImage):
+            unusable[item] = str(result)
+        else:
+            good.append(result)
+    return good
 
 
-def _raise_all(errors: list[str], title: str) -> None:
-    if errors:
-        more = len(errors) - ERRORS_SHOWN
-        lines = [*errors[:ERRORS_SHOWN], *([f"... and {more} more"] if more > 0 else [])]
-        raise InputError("\n  ".join([title, *lines]))
+def _images(rows: list[dict[str, Any]], unusable: dict[str, str]) -> Images:
+    thumbnails = [row.pop("thumbnail") for row in rows]
+    stacked = np.stack(thumbnails) if thumbnails else np.zeros((0, *SHAPE), dtype=np.uint8)
+    return Images(pd.DataFrame(rows), stacked, unusable)
 
 
-def _test_names(config: Config) -> list[str]:
-    table = _read_table(Path(config.test_dataframe), "test_dataframe")
-    column = "img" if "img" in table.columns else config.image_column
-    _require_columns(table, [column], config.test_dataframe)
-    return table[column].tolist()
+def _stop_or_tell(images: Images, config: Config, what: str) -> None:
+    if not images.unusable:
+        return
+    if not config.quarantine:
+        raise_all(images.unusable, f"{what} cannot be used (quarantine=true leaves them out)")
+    if images.table.empty:
+        raise_all(images.unusable, f"{what} cannot be used, and no other is left")
+    print(f"QUARANTINE: {len(images.unusable)} {what} cannot be used and are left out, such as")
+    for image, reason in list(images.unusable.items())[:3]:
+        print(f"  {image}: {reason}")
 
 
-def _say_unlisted(images: pd.Series, files: dict[str, Path], origin: str) -> None:
+def _say_unlisted(images: Iterable[str], files: dict[str, ImageFile], origin: str) -> None:
     """Files that no row names are no error: a folder often holds the images of several tables."""
-    used = {files[image].stem for image in images}
-    unlisted = _image_stems(files) - used
+    used = {stem_of(files[image]) for image in images if image in files}
+    unlisted = image_stems(files) - used
     if unlisted:
         shown = ", ".join(sorted(unlisted)[:3])
         print(f"{len(unlisted)} image files are not in {origin} and stay unused: {shown} ...")
+
+
+def _check_order(table: pd.DataFrame, config: Config) -> None:
+    """Says so where the masks are far smoother with their run lengths read the other way."""
+    columns = masks_in(table)
+    rows = table[(table[columns] != "").any(axis=1)].head(ORDER_CHECKED)
+    edges, others = 0, 0
+    for row in rows.to_dict("records"):
+        for text in filter(None, (row[column] for column in columns)):
+            mask = rle.decode(text, (row["height"], row["width"]))
+            edges += _edges(mask)
+            others += _edges(rle.read_the_other_way(mask, config.rle_order))
+    if others < edges / 2:
+        other = ORDERS[config.rle_order]
+        print(
+            f"WARNING: read by {config.rle_order}, as rle_order says, the masks have {edges} "
+            f"pixels of outline in {len(rows)} images; read by {other}, {others}. They were most "
+            f"likely written by {other}: set rle_order={other}."
+        )
+
+
+def _edges(mask: Grey) -> int:
+    """Pairs of neighbours of which one is inside the mask."""
+    return sum(int(np.count_nonzero(np.diff(mask, axis=axis))) for axis in (0, 1))

@@ -14,11 +14,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from lib import rle
-from lib.artifacts import log_path, model_path, save_log, save_model
+from lib.artifacts import Folds, log_path, model_path, save_log, save_model
 from lib.augment import stable_hash
 from lib.config import Config, InputError
 from lib.dataset import Batch, plain_loader, training_loader
 from lib.decision import decide
+from lib.folds import training_part, unseen_part
 from lib.loss import loss_per_image
 from lib.metric import dice, iou, overlap
 from lib.model import build_model, describe, device_of, load_pretrained, placed, precision, to_input
@@ -30,17 +31,18 @@ Row = dict[str, float]
 class Trainer:
     """Trains the network of one fold on the images of the others, and scores it on its own.
 
-    `folds` is the table of 01 with a column `path`, `folds_sha` that of its file.
+    `table` is that of `folds` with a column file; where the folds `leak`, every score says so.
     """
 
-    def __init__(self, folds: pd.DataFrame, folds_sha: str, fold: int, config: Config) -> None:
-        self.config, self.fold, self.folds_sha = config, fold, folds_sha
-        held_out = folds["fold"] == fold
-        self.training = folds[~held_out].reset_index(drop=True)
-        self.validation = folds[held_out].reset_index(drop=True)
+    def __init__(
+        self, folds: Folds, table: pd.DataFrame, fold: int, config: Config, leak: bool = False
+    ) -> None:
+        self.config, self.fold, self.folds, self.leak = config, fold, folds, leak
+        self.training = training_part(table, fold, config)
+        self.validation = unseen_part(table, fold, config)
         self.device = device_of(config)
         torch.manual_seed(stable_hash(config.seed, fold))
-        model = build_model(config)
+        model = build_model(config, len(folds.classes))
         origin = load_pretrained(model, config) if config.pretrained else "random weights"
         self.model = placed(model, self.device)
         self.loader, self.order = training_loader(self.training, config)
@@ -84,7 +86,7 @@ class Trainer:
                 save_log(self.config, self.fold, rows)
                 bar.write(f"{self._line(row)}  {time.monotonic() - start:.0f} s")
         weights = self.model.state_dict()
-        save_model(self.config, self.fold, self.folds_sha, weights, rows)
+        save_model(self.config, self.fold, self.folds, weights, rows)
         print(f"{model_path(self.config, self.fold)}, {log_path(self.config, self.fold).name}")
 
     def _train_epoch(self, epoch: int, bar: tqdm) -> float:
@@ -106,7 +108,8 @@ class Trainer:
         losses = []
         for batch in group:
             losses.append(self._losses(batch))
-            (losses[-1].sum() / images).backward()
+            weights = batch.weights.to(self.device, non_blocking=True)
+            ((losses[-1] * weights).sum() / images).backward()
             self._require_finite(losses[-1], batch, self.training)
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
@@ -147,10 +150,13 @@ class Trainer:
             predictions = at_own_size(logits.sigmoid(), batch)
             for loss, prediction in zip(losses.tolist(), predictions, strict=True):
                 row = self.validation.iloc[prediction.row]
-                truth = rle.decode(row["rle_mask"], (row["height"], row["width"]), row["image"])
-                mask = decide(prediction.probability, self.config.probability_threshold)
-                counts = overlap(truth, mask)
-                scores.append((loss, iou(counts), dice(counts), counts.truth > 0))
+                for column, probability in zip(
+                    self.folds.masks, prediction.probability, strict=True
+                ):
+                    truth = rle.decode(row[column], (row["height"], row["width"]), row["image"])
+                    mask = decide(probability, self.config.probability_threshold)
+                    counts = overlap(truth, mask)
+                    scores.append((loss, iou(counts), dice(counts), counts.truth > 0))
         table = pd.DataFrame(scores, columns=["loss", "iou", "dice", "nerve"])
         means, nerve = table.mean().to_dict(), table[table["nerve"]].mean().to_dict()
         return {
@@ -166,7 +172,7 @@ class Trainer:
             f"fold {self.fold}  epoch {row['epoch']:.0f}/{self.config.epochs}  "
             f"train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
             f"IoU {row['validation_iou']:.4f}  with a nerve: IoU {row['validation_iou_nerve']:.4f} "
-            f"Dice {row['validation_dice_nerve']:.4f}"
+            f"Dice {row['validation_dice_nerve']:.4f}{'  LEAK' if self.leak else ''}"
         )
 
 

@@ -13,7 +13,7 @@ def write(path: Path, images: dict[str, np.ndarray]) -> None:
     provenance = {"models": {"0": "abc"}, "images": dict.fromkeys(images, "sha")}
     with written_whole(path) as file, ProbabilityWriter(file, provenance) as writer:
         for number, (image, probability) in enumerate(images.items()):
-            writer.add(image, probability, number / 10)
+            writer.add(image, probability[None], np.array([number / 10], dtype=np.float32))
 
 
 def test_a_file_whose_writing_fails_leaves_the_one_before(tmp_path: Path) -> None:
@@ -56,8 +56,9 @@ def test_probabilities_are_a_plain_npz_keyed_by_image(tmp_path: Path) -> None:
     with np.load(tmp_path / "oof.npz") as arrays:
         assert all(np.array_equal(arrays[name], images[name]) for name in images)
     with Probabilities(tmp_path / "oof.npz") as probabilities:
-        assert np.array_equal(probabilities["2_1"], images["2_1"])
-        assert probabilities.presence == pytest.approx({"2_1": 0.0, "folder/a": 0.1})
+        assert np.array_equal(probabilities["2_1"], images["2_1"][None])
+        presence = {name: float(value[0]) for name, value in probabilities.presence.items()}
+        assert presence == pytest.approx({"2_1": 0.0, "folder/a": 0.1})
         assert probabilities.provenance["models"] == {"0": "abc"}
 
 

@@ -9,7 +9,17 @@ from lib.config import DEFAULT_FILE, FIELDS, Config, InputError, load_config, to
 from tests.conftest import REPOSITORY, STEPS
 
 # The reference experiment, Hydrogen Torch's own settings and no others.
-OURS = {"n_folds", "pretrained_weights", "runs_folder"}
+OURS = {
+    "fold_column",
+    "label_policy",
+    "mask_folder",
+    "n_folds",
+    "pretrained_weights",
+    "quarantine",
+    "rle_order",
+    "rle_start",
+    "runs_folder",
+}
 
 
 def load(*overrides: str) -> Config:
@@ -98,7 +108,13 @@ REFUSED = [
     ("metric=iou", "allowed: IoU, Dice"),
     ("save_best_checkpoint=true", "not built yet"),
     ("test_time_augmentations=['Horizontal flip']", "allowed: []"),
-    ("data_sample=0.5", "allowed: 1.0"),
+    ("data_sample=0", "above 0"),
+    ("data_sample=1.5", "allowed: 0 to 1"),
+    ("data_sample_choice=[Test]", "allowed: Train, Validation or both"),
+    ("rle_order=diagonal", "allowed: columns, rows"),
+    ("rle_start=2", "allowed: 1, 0"),
+    ("label_policy=drop", "allowed: keep, drop_empty_twin, downweight"),
+    ("validation_dataframe=held_out.csv", "acts with validation_strategy: custom only"),
     ("folds=4", "a list"),
     ("folds=['7']", "allowed, with n_folds 5"),
     ("folds=[]", "allowed, with n_folds 5"),
@@ -179,3 +195,9 @@ def test_no_setting_is_read_and_ignored() -> None:
 def test_settings_cannot_be_changed_once_they_are_loaded() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().epochs = 3  # type: ignore[misc]
+
+
+def test_a_part_of_no_or_all_images_cannot_be_held_out() -> None:
+    for size in (0, 1):
+        with pytest.raises(InputError, match="validation_size: allowed with automatic"):
+            load("validation_strategy=automatic", f"validation_size={size}")

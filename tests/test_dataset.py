@@ -9,12 +9,12 @@ from lib import rle
 from lib.augment import augment, soft
 from lib.config import Config, InputError
 from lib.dataset import EpochOrder, plain_loader, resize, training_loader
-from lib.sources import read_training_table, with_paths
+from lib.sources import read_training_images, with_files
 from tests.conftest import configured
 
 
 def located(config: Config) -> pd.DataFrame:
-    return with_paths(read_training_table(config), config)
+    return with_files(read_training_images(config).table, config)
 
 
 def epochs(config: Config, workers: int, count: int = 2) -> list[torch.Tensor]:
@@ -57,7 +57,7 @@ def test_a_flip_moves_image_and_mask_alike_and_half_of_all_are_flipped() -> None
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     flips = 0
     for number in range(200):
-        changed, mask = augment(soft(), image, image.copy(), (1, 0, f"image {number}"))
+        changed, (mask,) = augment(soft(), image, [image.copy()], (1, 0, f"image {number}"))
         assert np.array_equal(changed, mask)
         flips += not np.array_equal(changed, image)
         assert np.array_equal(changed, image) or np.array_equal(changed, image[:, ::-1])
@@ -70,7 +70,7 @@ def test_augmentation_depends_on_seed_epoch_and_image_and_nothing_else() -> None
 
     def flips(seed: int, epoch: int, name: str) -> list[bool]:
         keys = [(seed, epoch, f"{name}{number}") for number in range(40)]
-        return [augment(transform, image, image, key)[0][0, 0] != 0 for key in keys]
+        return [augment(transform, image, [image], key)[0][0, 0] != 0 for key in keys]
 
     first = flips(1, 0, "a")
     assert flips(1, 0, "a") == first
@@ -149,7 +149,7 @@ def test_a_shrunk_image_keeps_its_mean_and_every_pixel_counts() -> None:
 
 
 def test_an_image_that_has_gone_since_the_first_step_is_named(config: Config, data: Path) -> None:
-    table = read_training_table(config)
+    table = read_training_images(config).table
     (data / "train" / "1_1.tif").unlink()
     with pytest.raises(InputError, match="1_1: there is no such image"):
-        with_paths(table, config)
+        with_files(table, config)

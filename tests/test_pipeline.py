@@ -36,6 +36,9 @@ def test_the_four_steps_leave_every_artifact(config: Config) -> None:
         "config.yaml",
         "folds.csv",
         "folds_audit.json",
+        "duplicates.csv",
+        "contradictions.csv",
+        "quarantine.csv",
         "fold0/model.pt",
         "fold0/log.csv",
         "fold1/model.pt",
@@ -108,7 +111,7 @@ def test_a_test_image_gets_the_mean_over_the_folds(config: Config) -> None:
     networks = [trained_network(config, fold, sha, device).network for fold in (0, 1)]
     alone = [
         [
-            prediction.probability.astype(float)
+            prediction.probability[0].astype(float)
             for prediction in predict([network], test, config, device)
         ]
         for network in networks
@@ -281,7 +284,10 @@ def test_kfold_is_run_as_asked_and_called_a_leak(
 ) -> None:
     chain(configured(settings, "validation_strategy=kfold"))
     out = capsys.readouterr().out
-    assert out.count("LEAK: 6 subjects stand in several folds") == 2  # in 01 and beside the scores
+    assert out.count("LEAK: 6 subjects stand in several folds") == 3  # 01, 02, beside the scores
+    epochs = [line for line in out.splitlines() if "validation loss" in line]
+    assert len(epochs) == 4
+    assert all(line.rstrip(" s0123456789").endswith("LEAK") for line in epochs)
 
 
 def test_a_leak_is_told_beside_the_scores_whatever_the_last_step_is_told(

@@ -12,7 +12,7 @@ from torch import nn
 from lib.artifacts import load_folds, log_path, model_path, read_model
 from lib.config import Config, InputError
 from lib.dataset import Batch
-from lib.sources import with_paths
+from lib.sources import with_files
 from lib.trainer import Trainer, learning_rate_share
 from tests.conftest import configured, step
 
@@ -20,7 +20,7 @@ from tests.conftest import configured, step
 def trainer(config: Config) -> Trainer:
     step(1).main(config)
     folds = load_folds(config)
-    return Trainer(with_paths(folds.table, config), folds.sha, 0, config)
+    return Trainer(folds, with_files(folds.table, config), 0, config)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,8 @@ def batch(size: int, seed: int) -> Batch:
     random = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (size, 1, 32, 64), generator=random, dtype=torch.uint8)
     masks = torch.randint(0, 2, (size, 1, 32, 64), generator=random, dtype=torch.uint8)
-    return Batch(torch.arange(size), images, masks, torch.tensor([[60, 80]] * size))
+    sizes, weights = torch.tensor([[60, 80]] * size), torch.ones(size)
+    return Batch(torch.arange(size), images, masks, sizes, weights)
 
 
 def updated(config: Config, group: list[Batch]) -> torch.Tensor:
@@ -154,7 +155,7 @@ def test_only_the_images_with_the_wrong_loss_are_named(config: Config) -> None:
     training = trainer(config)
     losses = torch.tensor([0.5, math.inf, 0.2])
     names = training.training["image"]
-    rows = Batch(torch.tensor([3, 5, 7]), *[torch.empty(0)] * 3)
+    rows = Batch(torch.tensor([3, 5, 7]), *[torch.empty(0)] * 4)
     with pytest.raises(InputError, match=f"not finite on {names[5]}\\. "):
         training._require_finite(losses, rows, training.training)
 

@@ -1,0 +1,201 @@
+"""What the data set holds and what its folds share, counted and in words."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.artifacts import RLE, masks_in
+from lib.config import Config
+from lib.contradictions import TWIN_DICE
+from lib.folds import mask_areas
+
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+def inventory(table: pd.DataFrame) -> dict[str, Any]:
+    """Counts over the images, before any fold is made.
+
+    Needs columns image, subject, height, width, kind, components and those of run lengths.
+    """
+    known = bool((table["subject"] != "").all())
+    return {
+        "images": len(table),
+        "with_nerve": int((table[masks_in(table)] != "").any(axis=1).sum()),
+        "subjects": table["subject"].nunique() if known else None,
+        "sizes": sizes(table),
+        "kinds": counted(table["kind"]),
+        "classes": {_class_name(column): _masks(table, column) for column in masks_in(table)},
+        "components": counted(table["components"][table["components"] > 0]),
+    }
+
+
+def sizes(table: pd.DataFrame) -> dict[str, int]:
+    return counted(table["height"].astype(str) + "x" + table["width"].astype(str))
+
+
+def counted(values: pd.Series) -> dict[str, int]:
+    """How often each value stands there, the most frequent first."""
+    return {str(value): count for value, count in Counter(values).most_common()}
+
+
+def _class_name(column: str) -> str:
+    return column.removeprefix(f"{RLE}_") if column != RLE else "nerve"
+
+
+def _masks(table: pd.DataFrame, column: str) -> dict[str, Any]:
+    area = mask_areas(table, column) / (table["height"] * table["width"]).to_numpy()
+    there = area[area > 0]
+    return {
+        "images": len(there),
+        "area_quantiles": np.quantile(there, QUANTILES).tolist() if len(there) else None,
+    }
+
+
+def near_duplicates_found(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, int]:
+    """Counts of pairs: all, byte-identical ones, and those of two subjects, where known."""
+    first, second = table.iloc[pairs["a"]], table.iloc[pairs["b"]]
+    return {
+        "pairs": len(pairs),
+        "identical": int((first["sha"].to_numpy() == second["sha"].to_numpy()).sum()),
+        "of_two_subjects": int((first["subject"].to_numpy() != second["subject"].to_numpy()).sum()),
+    }
+
+
+def shared_by_folds(folds: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:
+    """What stands in more than one fold: 0 everywhere where nothing leaks.
+
+    `subjects_split` is None where the table does not know its subjects. `leaking_pairs` are
+    near-duplicates of which one is trained on where the other is scored.
+    """
+    known = (folds["subject"] != "").all()
+    fold = folds["fold"].to_numpy()
+    leaking = pairs[fold[pairs["a"]] != fold[pairs["b"]]]
+    image = folds["image"].to_numpy()
+    return {
+        "subjects_split": _split(folds, "subject") if known else None,
+        "groups": folds["group"].nunique(),
+        "groups_split": _split(folds, "group"),
+        "leaking_pairs": len(leaking),
+        "leaking_pairs_first": [
+            [str(image[a]), str(image[b])] for a, b in leaking[["a", "b"]].head(20).to_numpy()
+        ],
+        "folds": [_fold(name, rows, bool(known)) for name, rows in folds.groupby("fold")],
+    }
+
+
+def _fold(name: Any, rows: pd.DataFrame, known: bool) -> dict[str, Any]:
+    nerve = (rows[masks_in(rows)] != "").any(axis=1)
+    area = sum(mask_areas(rows, column) for column in masks_in(rows))
+    pixels = rows["height"] * rows["width"]
+    return {
+        "fold": int(name),
+        "images": len(rows),
+        "with_nerve": int(nerve.sum()),
+        "share": float(nerve.mean()),
+        "mask_area": float((area / pixels)[nerve].mean()) if nerve.any() else None,
+        "subjects": rows["subject"].nunique() if known else None,
+        "groups": rows["group"].nunique(),
+    }
+
+
+def _split(folds: pd.DataFrame, column: str) -> int:
+    """How many values of the column stand in more than one fold."""
+    return int((folds.groupby(column)["fold"].nunique() > 1).sum())
+
+
+def leaks(shared: dict[str, Any], config: Config) -> list[str]:
+    """What flatters every score, in words; empty where nothing leaks."""
+    found = []
+    if shared["subjects_split"]:
+        found.append(
+            f"LEAK: {shared['subjects_split']} subjects stand in several folds, so the networks "
+            "know the people they are scored on: the scores flatter. validation_strategy=grouped, "
+            "by the column of the subjects, keeps each in one fold."
+        )
+    if shared["leaking_pairs"]:
+        found.append(
+            f"LEAK: {shared['leaking_pairs']} pairs of near-duplicate images stand on both sides "
+            "of a fold, so networks are scored on pictures that they were trained on: see "
+            "duplicates.csv."
+        )
+    if shared["subjects_split"] is None:
+        found.append(
+            "LEAK, perhaps: no subject is known. Near-duplicates are kept together, but frames of "
+            "one person that do not look alike are not seen to be one person's, and would flatter "
+            "the scores. group_fold_column names the column of the subjects."
+            if config.validation_strategy != "kfold"
+            else "LEAK, perhaps: no subject is known, and frames of one person in several folds "
+            "would flatter the scores. group_fold_column names the column of the subjects."
+        )
+    return found
+
+
+def caveats(audit: dict[str, Any], config: Config) -> list[str]:
+    """All that a reader of a score must know; `audit` is the content of folds_audit.json."""
+    words = list(audit["leaks"])
+    out = audit["quarantine"]
+    if out["train"] or out["test"]:
+        words.append(
+            f"QUARANTINE: {out['train']} training and {out['test']} test images could not be used "
+            "and are in no score: see quarantine.csv"
+        )
+    if config.data_sample < 1:
+        parts = " and ".join(config.data_sample_choice)
+        words.append(f"data_sample: {config.data_sample:g} of the images of {parts} were used")
+    return words
+
+
+def inventory_text(found: dict[str, Any]) -> str:
+    """The table that 01 ends with; `found` is the content of folds_audit.json."""
+    data, twins, out = found["inventory"], found["near_duplicates"], found["quarantine"]
+    ceiling = found["label_noise_ceiling"]["all"]
+    rows = [
+        ("images", f"{data['images']}, {data['with_nerve']} with a nerve"),
+        ("subjects", data["subjects"] or "not known"),
+        ("test images", found["test"]["images"]),
+        ("height x width", _listed(data["sizes"])),
+        ("files", _listed(data["kinds"])),
+        *((f"masks of {name}", _mask_text(part)) for name, part in data["classes"].items()),
+        ("mask components", _listed(data["components"]) or "none"),
+        (
+            "near-duplicates",
+            f"{twins['pairs']} pairs, {twins['identical']} of them identical files, "
+            f"{twins['of_two_subjects']} of two subjects; "
+            f"{found['test']['twins']} with a test image",
+        ),
+        ("contradictions", f"{found['contradictions']} pairs (labels of Dice below {TWIN_DICE})"),
+        ("quarantine", f"{out['train']} training images, {out['test']} test images"),
+    ]
+    if ceiling["images"]:
+        text = f"IoU {ceiling['iou']:.3f}, Dice {ceiling['dice']:.3f}"
+        rows.append(("copying twins", f"{text}, over the {ceiling['images']} images that have one"))
+    return "\n".join(f"{name:16} {value}" for name, value in rows)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    shown = [f"{value} ({count})" for value, count in list(counts.items())[:4]]
+    return ", ".join([*shown, *(["..."] if len(counts) > 4 else [])])
+
+
+def _mask_text(part: dict[str, Any]) -> str:
+    if part["area_quantiles"] is None:
+        return "none"
+    low, middle, high = (f"{100 * value:.1f}" for value in part["area_quantiles"])
+    return (
+        f"{part['images']} images; {middle} % of the image in the middle, {low} to {high} for 90 %"
+    )
+
+
+def folds_text(shared: dict[str, Any]) -> str:
+    """A row a fold."""
+    lines = ["fold   images  with a nerve   share   mask area   subjects   groups"]
+    for row in shared["folds"]:
+        name = "train" if row["fold"] < 0 else row["fold"]
+        area = "-" if row["mask_area"] is None else f"{100 * row['mask_area']:.2f} %"
+        lines.append(
+            f"{name!s:5}  {row['images']:6}  {row['with_nerve']:12}  {100 * row['share']:4.1f} %"
+            f"  {area:>10}  {row['subjects'] or '-':>9}  {row['groups']:>7}"
+        )
+    return "\n".join(lines)

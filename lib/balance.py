@@ -1,0 +1,158 @@
+"""Groups of images -> the part of each, so that every part is a small copy of the whole.
+
+A greedy start, then the best swaps and moves until none helps, again from a few disturbed places.
+What is made small is the sum, over parts and columns, of (weight x relative error)^2: the error of
+the first column is that of the part's number of images, the error of any other that of its mean
+per image, as the share of images with a nerve. The weights: an image without a nerve scores 0 or 1,
+so a part's score follows above all its share of images with a nerve (4), then the size of the
+nerves (2), and hardly the number of images (1).
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+IMAGES_WEIGHT, POSITIVES_WEIGHT, OTHER_WEIGHT = 1.0, 4.0, 2.0
+# Errors are whole multiples of 1 / GRID: their sums are exact, thus the same on every processor.
+GRID = 2.0**22
+# Of more groups than this, evenly chosen ones are moved; the others stay where greed has put them.
+MOVABLE = 300
+# Disturbed starts, and how many groups are put elsewhere for one.
+STARTS, DISTURBED = 200, 6
+PAIRS = 30_000_000  # of groups compared at most, in about a second
+LEAST_GAIN = 1e-9 * GRID**2  # less is rounding, which swaps back and forth
+
+Floats = npt.NDArray[np.float64]
+Parts = npt.NDArray[np.int64]
+
+
+def balance(features: Floats, parts: Sequence[float]) -> Parts:
+    """The part 0..len(parts)-1 of each row of `features`, no part empty.
+
+    `features` is (groups, columns), none negative: the number of images of a group, then sums over
+    its images: how many show a nerve, their mask areas. `parts` are the wanted shares of the
+    images, above 0, adding up to 1. The same rows in the same order give the same parts. Raises
+    ValueError where there are fewer groups than parts.
+    """
+    if len(features) < len(parts):
+        raise ValueError(f"{len(features)} groups cannot fill {len(parts)} parts")
+    search = _Search(features, np.asarray(parts, dtype=np.float64))
+    search.start()
+    search.descend()
+    best, least = search.part, search.cost()
+    for _ in range(STARTS):
+        if search.pairs_left <= 0:
+            break
+        search.place(best)
+        search.disturb()
+        search.descend()
+        if search.cost() < least:
+            best, least = search.part, search.cost()
+    return best
+
+
+class _Search:
+    """A division of the groups, the parts' errors in it, and ways to make them smaller."""
+
+    def __init__(self, features: Floats, shares: Floats) -> None:
+        self.vectors = _vectors(features)
+        self.costs = 1 / np.square(shares)  # an error of all images counts relative to the share
+        self.empty = np.zeros((len(shares), features.shape[1]))  # errors of parts without a group
+        self.empty[:, 0] = -np.rint(GRID * IMAGES_WEIGHT * shares)
+        self.order = np.argsort(-_squares(self.vectors), kind="stable")  # the most uneven first
+        self.movable = self.order[:: math.ceil(len(self.order) / MOVABLE)]
+        self.random = np.random.RandomState(0)  # its numbers are the same in every NumPy (NEP 19)
+        self.pairs_left = PAIRS
+        # A move is a swap with nothing: each part holds, for good, a row of zeros.
+        self.rows = np.vstack([self.vectors[self.movable], np.zeros_like(self.empty)])
+        squares = _squares(self.rows)
+        self.distances = squares[:, None] + squares - 2 * self.rows @ self.rows.T
+
+    def place(self, part: Parts) -> None:
+        self.part = part.copy()
+        self.errors = self.empty.copy()
+        np.add.at(self.errors, part, self.vectors)
+
+    def cost(self) -> float:
+        return math.fsum(self.costs * _squares(self.errors))
+
+    def start(self) -> None:
+        """Puts each group, the most uneven first, into the part where it costs least."""
+        part = np.zeros(len(self.vectors), dtype=np.int64)
+        errors, unfilled = self.empty.copy(), np.full(len(self.costs), True)
+        for left, group in zip(range(len(part), 0, -1), self.order, strict=True):
+            vector = self.vectors[group]
+            added = self.costs * (2 * errors @ vector + vector @ vector)
+            if left <= np.count_nonzero(unfilled):
+                added[~unfilled] = np.inf
+            chosen = added.argmin()
+            part[group], unfilled[chosen] = chosen, False
+            errors[chosen] += vector
+        self.place(part)
+
+    def disturb(self) -> None:
+        """Puts a few movable groups anywhere, where that empties no part."""
+        few = self.random.permutation(self.movable)[:DISTURBED]
+        part = self.part.copy()
+        part[few] = self.random.randint(len(self.costs), size=len(few))
+        if np.bincount(part, minlength=len(self.costs)).all():
+            self.place(part)
+
+    def descend(self) -> None:
+        """Makes the swap or move that helps most, until none helps."""
+        while self.pairs_left > 0:
+            changes = self._changes()
+            one, other = divmod(int(changes.argmin()), len(self.rows))
+            if changes[one, other] > -LEAST_GAIN:
+                break
+            self._swap(one, other)
+
+    def _changes(self) -> Floats:
+        """(movable, rows): what swapping a movable group with a row adds to the cost.
+
+        A part of cost c and error e that gains d costs c (2 e d + d^2) more.
+        """
+        n = len(self.movable)
+        self.pairs_left -= len(self.rows) ** 2
+        places = np.append(self.part[self.movable], np.arange(len(self.costs)))
+        costs = self.costs[places]
+        along = costs[:, None] * (self.errors @ self.rows.T)[places]
+        own = np.diagonal(along)
+        changes = 2 * (along + along.T - own[:, None] - own)
+        changes += (costs[:, None] + costs) * self.distances
+        alone = np.bincount(self.part, minlength=len(self.costs))[places[:n]] == 1
+        changes[:n][alone, n:] = np.inf  # moving the only group would leave its part empty
+        return changes[:n]
+
+    def _swap(self, one: int, other: int) -> None:
+        n = len(self.movable)
+        here = self.part[self.movable[one]]
+        there = self.part[self.movable[other]] if other < n else other - n
+        change = self.rows[other] - self.rows[one]
+        self.errors[here] += change
+        self.errors[there] -= change
+        self.part[self.movable[one]] = there
+        if other < n:
+            self.part[self.movable[other]] = here
+
+
+def _vectors(features: Floats) -> Floats:
+    """(groups, columns): what a group adds to the errors of its part, relative to all images.
+
+    A column but the first holds the surplus over what as many average images would have: where
+    those of a part add up to 0, its mean per image is that of all.
+    """
+    totals = features.sum(axis=0)
+    relative = features / np.where(totals > 0, totals, 1)
+    relative[:, 1:] -= np.where(totals[1:] > 0, relative[:, :1], 0)
+    weights = np.full(len(totals), OTHER_WEIGHT)
+    weights[:2] = [IMAGES_WEIGHT, POSITIVES_WEIGHT][: len(totals)]
+    return np.rint(GRID * weights * relative)
+
+
+def _squares(vectors: Floats) -> Floats:
+    """The squared length of each row."""
+    squares: Floats = np.einsum("ij,ij->i", vectors, vectors)
+    return squares
