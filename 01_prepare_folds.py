@@ -20,16 +20,9 @@ from lib.artifacts import (
     with_drawn_seed,
     written_whole,
 )
-from lib.audit import (
-    folds_text,
-    inventory,
-    inventory_text,
-    leaks,
-    near_duplicates_found,
-    shared_by_folds,
-)
+from lib.audit import audited, folds_text, inventory_text
 from lib.config import Config, run
-from lib.contradictions import agreement, contradictions, label_noise_ceiling, sheet, weights
+from lib.contradictions import agreement, contradictions, sheet, weights
 from lib.duplicates import near_duplicates
 from lib.folds import assign_folds, assign_groups
 from lib.sources import Images, read_test_images, read_training_images
@@ -39,9 +32,9 @@ def main(config: Config) -> None:
     config = with_drawn_seed(config)
     images, test = read_training_images(config), read_test_images(config)
     pairs, test_pairs = find_twins(images, test)
+    pairs = agreement(images.table, pairs)
+    found = contradictions(images.table, pairs)
     table = images.table
-    pairs = agreement(table, pairs)
-    found = contradictions(table, pairs)
     table["group"] = assign_groups(table, pairs, config)
     table["fold"] = assign_folds(table, config)
     table["weight"] = weights(table, found, config.label_policy)
@@ -52,22 +45,7 @@ def main(config: Config) -> None:
     save_quarantine(config, images.unusable, test.unusable if test else {})
     save_twins(table, pairs, test, test_pairs, config)
     save_contradictions(table, found, config)
-    shared = shared_by_folds(table, pairs)
-    audit = {
-        "validation_strategy": config.validation_strategy,
-        "leaks": leaks(shared, config),
-        "inventory": inventory(table),
-        "test": {"images": len(test.table) if test else 0, "twins": len(test_pairs)},
-        "quarantine": {
-            "train": len(images.unusable),
-            "test": len(test.unusable) if test else 0,
-        },
-        "near_duplicates": near_duplicates_found(table, pairs),
-        "contradictions": len(found),
-        "label_policy": config.label_policy,
-        "label_noise_ceiling": label_noise_ceiling(table, pairs),
-        **shared,
-    }
+    audit = audited(images, test, pairs, config) | {"test_twins": len(test_pairs)}
     save_audit(config, audit)
     report(audit, config)
     print(f"{path}{' (unchanged)' if before == path.read_bytes() else ''}")

@@ -37,8 +37,8 @@ def main(config: Config) -> None:
     folds = load_folds(config)
     scores = score_unseen(folds, config)
     save_table(run_folder(config) / "oof_iou.csv", scores)
-    print(score_table(scores))
     audit = load_audit(config, folds)
+    print(score_table(scores) + ("  LEAK" if audit["leaks"] else ""))
     decision = rule(config) | {"scores": summarise(scores), "leaks": audit["leaks"]}
     save_decision(config, decision)
     print(headline(decision, config))
@@ -163,7 +163,7 @@ def summarise(scores: pd.DataFrame) -> dict[str, Any]:
 def headline(decision: dict[str, Any], config: Config) -> str:
     scores = decision["scores"]
     unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
-    lines = []
+    leak, lines = "; LEAK" if decision["leaks"] else "", []
     for name, words in (("all", "all images"), ("with_nerve", "images with a nerve")):
         part, metric = scores[name], config.metric.lower()
         if part[metric] is None:
@@ -172,7 +172,7 @@ def headline(decision: dict[str, Any], config: Config) -> str:
         between = f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
         lines.append(
             f"out-of-fold {config.metric} over {words}: {part[metric]:.3f}{between} by bootstrap "
-            f"over {part['subjects']} {unit}; all-empty {part['all_empty']:.3f}"
+            f"over {part['subjects']} {unit}; all-empty {part['all_empty']:.3f}{leak}"
         )
     return "\n".join(lines)
 

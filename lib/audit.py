@@ -8,10 +8,33 @@ import pandas as pd
 
 from lib.artifacts import RLE, masks_in
 from lib.config import Config
-from lib.contradictions import TWIN_DICE
+from lib.contradictions import TWIN_DICE, contradictions, label_noise_ceiling
 from lib.folds import mask_areas
+from lib.sources import Images
 
 QUANTILES = (0.05, 0.5, 0.95)
+
+
+def audited(
+    images: Images, test: Images | None, pairs: pd.DataFrame, config: Config
+) -> dict[str, Any]:
+    """The content of folds_audit.json; the images' table has its folds, `pairs` their agreement."""
+    table, shared = images.table, shared_by_folds(images.table, pairs)
+    return {
+        "validation_strategy": config.validation_strategy,
+        "leaks": leaks(shared, config),
+        "inventory": inventory(table),
+        "test_images": len(test.table) if test else 0,
+        "quarantine": {
+            "train": len(images.unusable),
+            "test": len(test.unusable) if test else 0,
+        },
+        "near_duplicates": near_duplicates_found(table, pairs),
+        "contradictions": len(contradictions(table, pairs)),
+        "label_policy": config.label_policy,
+        "label_noise_ceiling": label_noise_ceiling(table, pairs),
+        **shared,
+    }
 
 
 def inventory(table: pd.DataFrame) -> dict[str, Any]:
@@ -154,7 +177,7 @@ def inventory_text(found: dict[str, Any]) -> str:
     rows = [
         ("images", f"{data['images']}, {data['with_nerve']} with a nerve"),
         ("subjects", data["subjects"] or "not known"),
-        ("test images", found["test"]["images"]),
+        ("test images", found["test_images"]),
         ("height x width", _listed(data["sizes"])),
         ("files", _listed(data["kinds"])),
         *((f"masks of {name}", _mask_text(part)) for name, part in data["classes"].items()),
@@ -163,7 +186,7 @@ def inventory_text(found: dict[str, Any]) -> str:
             "near-duplicates",
             f"{twins['pairs']} pairs, {twins['identical']} of them identical files, "
             f"{twins['of_two_subjects']} of two subjects; "
-            f"{found['test']['twins']} with a test image",
+            f"{found['test_twins']} with a test image",
         ),
         ("contradictions", f"{found['contradictions']} pairs (labels of Dice below {TWIN_DICE})"),
         ("quarantine", f"{out['train']} training images, {out['test']} test images"),

@@ -1,13 +1,11 @@
-"""A phantom of Kaggle's Ultrasound Nerve Segmentation: settings -> a data set in its own layout.
+"""A phantom of Kaggle's Ultrasound Nerve Segmentation: settings -> a data set.
 
     python -m lib.phantom FOLDER [--subjects N] [--frames N] [--test-subjects N] [--test-frames N]
+                                 [--seed N] [--vessel] [--format kaggle|hydrogen_torch|dicom]
 
-FOLDER/train/{subject}_{n}.tif      8-bit grey LZW TIFF, 420 x 580; beside it {subject}_{n}_mask.tif
-FOLDER/train_masks.csv              subject,img,pixels: run lengths, "" where there is no nerve
-FOLDER/test/{n}.tif                 other subjects, shuffled, numbered from 1
-FOLDER/sample_submission.csv        img,pixels: all `1 1`
-FOLDER/truth/                       what the competition keeps: test_masks.csv (img,subject,pixels),
-                                    twins.csv (image,twin); and settings.json, written last
+FOLDER holds the data set in one of the layouts that lib/phantom_formats.py describes, and truth/,
+which a competition keeps. --vessel adds a second class, the great vessel beside the nerve, and
+changes no picture.
 
 A subject is a piece of neck: muscles, fascia, a vessel and, along a stretch of it, the roots of
 the plexus. Its frames are one drifting sweep, so neighbours are near-duplicates, as in a video.
@@ -16,47 +14,65 @@ A twin shows the same place as its image, under an empty label: the real set's c
 The image is a cheap Field II (Jensen 1996): scatterers are complex Gaussian noise times the echo
 strength, blurred by the point spread function; their envelope is averaged over looks (Burckhardt
 1978), compressed to decibels and given a gamma. Strengths, sizes and widths were tuned until grey
-values, speckle and masks measured like the competition's.
+values, speckle and masks measured like the competition's (benchmarks/phantom.py).
+
+The bytes do not depend on the processor. The basic operations of NumPy round alike everywhere;
+logarithms, powers and filters do not, so they are tables and sums that leave nothing to round.
 """
 
 import argparse
-import csv
 import json
 import math
 import multiprocessing
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from tqdm import tqdm
 
 from lib import rle
 from lib.config import InputError
+from lib.exact import (
+    amplitude_of,
+    blurred,
+    cubic,
+    decibel_of,
+    grey_of,
+    length,
+    line,
+    linear,
+    resampled,
+    sigmoid,
+)
+from lib.phantom_formats import CLASSES, FORMATS, File, Labels, Scan, opened, truth
 
 # float32 all through; OpenCV's stubs know no more than "an array".
 Array = npt.NDArray[Any]
 Picture = npt.NDArray[np.uint8]
 Random = np.random.Generator
 
-VERSION = 1
+VERSION = 2
 HEIGHT, WIDTH = 420, 580
 # Tissue is drawn on a canvas wider and deeper than a frame, at every second column: the beam is
 # twice as wide as it is long, so nothing is lost. Coordinates are pixels of the frame throughout.
 ROWS, COLUMNS, STEP, MARGIN = 440, 330, 2, 40
 LOOKS, PLANES = 6, 4
+# A vessel's wall and how far inside the frame it must end, in pixels; how much of it must be there.
+WALL, EDGE, PLAIN = 2, 4, 0.8
+SCATTER_SD = math.sqrt((255**2 - 1) / 12)
 RANGE = 45.0  # dB from black to white
 # Sigmas of the point spread function, axial and lateral, at the skin and at the bottom.
-NEAR, FAR = (1.7, 3.0), (2.0, 5.7)
+NEAR, FAR = (1.7, 2.9), (2.0, 4.7)
 NERVE_SHARE_SD, TRAIN_SHARE, TEST_SHARE, TWIN_SHARE = 0.23, 0.41, 0.47, 0.02
 # Random fields of a tissue, as the spacing of their knots in (rows, columns) pixels.
 FIELDS = {
@@ -65,7 +81,7 @@ FIELDS = {
     "sheets": (42, 110),
     "gleam": (28, 62),
     "patch": (44, 90),
-    "fibre": (6, 40),
+    "fibre": (6, 32),
     "septa": (22, 70),
     "shade": (150, 160),
 }
@@ -82,25 +98,39 @@ class Settings:
     test_subjects: int = 4
     test_frames: int = 12
     seed: int = 0
+    vessel: bool = False
+    format: str = "kaggle"
     version: int = VERSION
 
     def __post_init__(self) -> None:
         smallest = min(self.subjects, self.frames, self.test_subjects, self.test_frames)
         if smallest < 1 or self.seed < 0:
             raise InputError(f"{self}: at least 1 subject and 1 frame of each, and a seed >= 0")
+        if self.format not in FORMATS:
+            raise InputError(f"format={self.format}: choose one of {', '.join(FORMATS)}")
+        if not set(self.classes) <= set(FORMATS[self.format].classes):
+            raise InputError(
+                f"format={self.format} has no place for a vessel's class: choose one of "
+                + ", ".join(name for name, kind in FORMATS.items() if "vessel" in kind.classes)
+            )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return CLASSES if self.vessel else CLASSES[:1]
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that one process needs to make one subject; `names[t]` is the file of video frame t."""
+    """All that one process needs to make one subject; `names[t]` is the image of video frame t."""
 
-    folder: Path
     subject: int
+    test: bool
     seed: tuple[int, int, int]
     names: tuple[str, ...]
     share: float
     twins: int
-    masks: bool
+    vessel: bool
+    format: str
 
 
 @dataclass(frozen=True)
@@ -160,6 +190,13 @@ class Blob:
     z: float
     reach: float
 
+    def there(self, z: float) -> float:
+        """Its share, 0..1, in the echo at `z`."""
+        return math.exp(-(((z - self.z) / self.reach) ** 2))
+
+    def away(self, y: Array, x: Array, z: float) -> Array:
+        return length((x - self.column(z)) * np.float32(0.85), y - self.row(z))
+
 
 @dataclass(frozen=True)
 class Anatomy:
@@ -186,18 +223,14 @@ class Anatomy:
 
 @dataclass(frozen=True)
 class Tissue:
-    """Anatomy with its scatterers (PLANES, 2 * LOOKS, ROWS, COLUMNS) and coarse random fields."""
+    """Anatomy with its scatterers, int8 (PLANES, 2 * LOOKS, ROWS, COLUMNS), and coarse fields."""
 
     anatomy: Anatomy
     scatterers: Array
     fields: dict[str, Array]
 
-    def fields_at(self, z: float) -> dict[str, Array]:
-        size = (COLUMNS, ROWS)
-        return {
-            name: cv2.resize(_between(planes, z), size, interpolation=cv2.INTER_CUBIC)
-            for name, planes in self.fields.items()
-        }
+    def fields_at(self, z: float, names: Iterable[str] = FIELDS) -> dict[str, Array]:
+        return {name: _spread(_between(self.fields[name], z)) for name in names}
 
 
 @dataclass(frozen=True)
@@ -205,7 +238,7 @@ class Frame:
     """Where the probe is: `z` in planes along the neck, `shift` in pixels, `stretch` by pressure.
 
     `nerve` 0..1 is how much of the nerve there is to see, `labelled` whether the mask shows it,
-    `noise` (12,) the annotator's errors in standard deviations.
+    `noise` (2, 12) the annotator's errors of nerve and vessel, in standard deviations.
     """
 
     z: float
@@ -236,23 +269,24 @@ def generate(
     test_subjects: int = Settings.test_subjects,
     test_frames: int = Settings.test_frames,
     seed: int = Settings.seed,
+    vessel: bool = Settings.vessel,
+    format: str = Settings.format,
     workers: int | None = None,
 ) -> None:
     """Fill `folder`; `frames` are per subject, `workers` processes (None: one a core).
 
-    The files are the same for any number of workers. Where this call has filled the folder before
-    nothing happens; where it was cut off it starts again. FolderError for any other content.
+    `vessel` adds a mask of the great vessel to every frame that shows it; the pictures stay as
+    they are. The files are the same for any number of workers. Where this call has filled the
+    folder before nothing happens; where it was cut off it starts again. FolderError for any other
+    content, InputError for settings that do not go together.
     """
-    settings = Settings(subjects, frames, test_subjects, test_frames, seed)
+    settings = Settings(subjects, frames, test_subjects, test_frames, seed, vessel, format)
     folder = Path(folder)
     if _is_complete(folder, settings):
         print(f"{folder}: this phantom data set is there already, nothing to do")
         return
-    for part in ("truth", "train", "test"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
     _write_settings(folder, settings, complete=False)
-    jobs = _plan(folder, settings)
-    _write_tables(folder, jobs, _make_all(jobs, workers or os.cpu_count() or 1))
+    _write_all(folder, settings, workers or os.cpu_count() or 1)
     _write_settings(folder, settings, complete=True)
     print(f"{folder}: {subjects * frames} train and {test_subjects * test_frames} test frames")
 
@@ -274,13 +308,28 @@ def _is_complete(folder: Path, settings: Settings) -> bool:
 
 
 def _write_settings(folder: Path, settings: Settings, complete: bool) -> None:
-    path = folder / "truth" / "settings.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(settings) | {"complete": complete}, indent=2) + "\n")
-    part.replace(path)
+    text = json.dumps(asdict(settings) | {"complete": complete}, indent=2) + "\n"
+    with opened(folder, pack="") as write:
+        write("truth/settings.json", text.encode())
 
 
-def _plan(folder: Path, settings: Settings) -> list[Job]:
+def _write_all(folder: Path, settings: Settings, workers: int) -> None:
+    """The tables come after the pictures: without them no reader takes the folder for a set."""
+    kind, jobs, labels = FORMATS[settings.format], _plan(settings), []
+    with opened(folder, kind.pack) as write:
+        made = _make_all(jobs, workers)
+        for files, label in tqdm(made, "phantom", len(jobs), unit="subject", disable=None):
+            labels.append(label)
+            for file in files:
+                write(*file)
+        for file in kind.tables(labels, settings.classes):
+            write(*file)
+    with opened(folder, pack="") as write:
+        for file in truth(labels, kind, settings.classes):
+            write(*file)
+
+
+def _plan(settings: Settings) -> list[Job]:
     rng = np.random.default_rng([settings.seed, 2, 0])
     train = _shares(rng, settings.subjects, TRAIN_SHARE)
     test = _shares(rng, settings.test_subjects, TEST_SHARE)
@@ -289,13 +338,25 @@ def _plan(folder: Path, settings: Settings) -> list[Job]:
     jobs = []
     for i in range(settings.subjects):
         names = tuple(f"{i + 1}_{n}" for n in rng.permutation(settings.frames) + 1)
-        seed = (settings.seed, 0, i)
-        jobs.append(Job(folder / "train", i + 1, seed, names, train[i], twins[i], True))
+        jobs.append(_job(settings, i + 1, (settings.seed, 0, i), names, train[i], twins[i]))
     for i, chunk in enumerate(numbers.reshape(settings.test_subjects, -1)):
-        names = tuple(map(str, chunk))
-        subject, seed = settings.subjects + i + 1, (settings.seed, 1, i)
-        jobs.append(Job(folder / "test", subject, seed, names, test[i], 0, False))
+        names, subject = tuple(map(str, chunk)), settings.subjects + i + 1
+        jobs.append(_job(settings, subject, (settings.seed, 1, i), names, test[i], 0))
     return jobs
+
+
+def _job(
+    settings: Settings,
+    subject: int,
+    seed: tuple[int, int, int],
+    names: tuple[str, ...],
+    share: float,
+    twins: int,
+) -> Job:
+    if FORMATS[settings.format].video:
+        names = tuple(f"{subject}_{t + 1}" for t in range(len(names)))
+    test = subject > settings.subjects
+    return Job(subject, test, seed, names, share, twins, settings.vessel, settings.format)
 
 
 def _shares(rng: Random, subjects: int, mean: float) -> list[float]:
@@ -313,18 +374,26 @@ def _twin_counts(rng: Random, settings: Settings) -> list[int]:
     return [int(count) for count in counts]
 
 
-Made = tuple[dict[str, str], list[tuple[str, str]]]
+Made = tuple[list[File], Labels]
 
 
-def _make_all(jobs: list[Job], workers: int) -> list[Made]:
-    bar = partial(tqdm, total=len(jobs), desc="phantom", unit="subject", disable=None)
-    if min(workers, len(jobs)) == 1:
+def _make_all(jobs: list[Job], workers: int) -> Iterator[Made]:
+    """In the order of the jobs; no more than two subjects a worker are held at a time."""
+    workers = min(workers, len(jobs))
+    if workers == 1:
         with _one_thread():
-            return list(bar(map(_make_subject, jobs)))
+            yield from map(_make_subject, jobs)
+        return
     # Not a fork: the caller may hold threads (torch, OpenCV) that a fork would leave locked.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, cv2.setNumThreads, (1,)) as pool:
-        return list(bar(pool.map(_make_subject, jobs)))
+    with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
+        under_way: deque[Future[Made]] = deque()
+        for job in jobs:
+            under_way.append(pool.submit(_make_subject, job))
+            if len(under_way) == 2 * workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 @contextmanager
@@ -338,51 +407,28 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _write_tables(folder: Path, jobs: list[Job], made: list[Made]) -> None:
-    train: list[tuple[int, int, str]] = []
-    test: list[tuple[int, int, str]] = []
-    twins: list[tuple[str, str]] = []
-    for job, (masks, pairs) in zip(jobs, made, strict=True):
-        rows = [(job.subject, int(name.split("_")[-1]), text) for name, text in masks.items()]
-        (train if job.masks else test).extend(rows)
-        twins.extend(pairs)
-    hidden = sorted((img, subject, pixels) for subject, img, pixels in test)
-    _write_csv(folder / "train_masks.csv", ("subject", "img", "pixels"), sorted(train))
-    _write_csv(folder / "truth" / "test_masks.csv", ("img", "subject", "pixels"), hidden)
-    _write_csv(folder / "truth" / "twins.csv", ("image", "twin"), twins)
-    blank = [(row[0], "1 1") for row in hidden]
-    _write_csv(folder / "sample_submission.csv", ("img", "pixels"), blank)
-
-
-def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
 def _make_subject(job: Job) -> Made:
-    """Write the frames of one subject; run lengths by name, and the (image, twin) pairs."""
+    """The files of one subject, and what the tables say of it."""
     rng = np.random.default_rng(job.seed)
     tissue = _tissue(rng)
     frames, twins = _sweep(rng, len(job.names), job.share, job.twins)
-    masks = {}
+    pictures, masks = {}, {}
     for name, frame in zip(job.names, frames, strict=True):
-        mask = _mask(tissue.anatomy.nerve(frame.z), frame)
-        _save(job.folder / f"{name}.tif", render(tissue, frame))
-        if job.masks:
-            _save(job.folder / f"{name}_mask.tif", mask)
-        masks[name] = rle.encode(mask)
-    pairs = [(f"{job.names[a]}.tif", f"{job.names[b]}.tif") for a, b in twins]
-    return masks, pairs
-
-
-def _save(path: Path, picture: Picture) -> None:
-    Image.fromarray(picture).save(path, compression="tiff_lzw")
+        pictures[name] = render(tissue, frame)
+        masks[name] = _masks(tissue, frame, job.vessel)
+    scan = Scan(job.subject, job.test, job.seed[0], pictures, masks)
+    runs = {
+        name: {kind: rle.encode(mask) for kind, mask in drawn.items()}
+        for name, drawn in masks.items()
+    }
+    pairs = tuple((job.names[a], job.names[b]) for a, b in twins)
+    files = list(FORMATS[job.format].pictures(scan))
+    return files, Labels(job.subject, job.test, runs, pairs)
 
 
 def _tissue(rng: Random) -> Tissue:
-    scatterers = rng.standard_normal((PLANES, 2 * LOOKS, ROWS, COLUMNS), dtype=np.float32)
+    # Evenly spread numbers will do: the beam adds up so many that its echo is Gaussian.
+    scatterers = rng.integers(-127, 128, (PLANES, 2 * LOOKS, ROWS, COLUMNS), dtype=np.int8)
     fields = {}
     for name, (rows, columns) in FIELDS.items():
         shape = (PLANES, ROWS // rows + 2, COLUMNS * STEP // columns + 2)
@@ -392,25 +438,25 @@ def _tissue(rng: Random) -> Tissue:
 
 def _anatomy(rng: Random) -> Anatomy:
     """Sizes and places are those of the competition's masks; the rest is to the eye."""
-    area = float(np.clip(7000 * math.exp(rng.normal(0, 0.18)), 4300, 11500))
+    area = float(np.clip(7000 * math.exp(rng.normal(0, 0.17)), 4800, 10300))
     ratio = float(np.clip(1.9 * math.exp(rng.normal(0, 0.13)), 1.35, 2.5))
     across = math.sqrt(area / (math.pi * ratio))
-    row = float(np.clip(128 * math.exp(rng.normal(0, 0.36)), across * ratio + 22, 320))
+    row = float(np.clip(128 * math.exp(rng.normal(0, 0.36)), 1.2 * across * ratio + 30, 320))
     column = float(np.clip(rng.normal(333, 55), 200, 450))
     return Anatomy(
         row=_wander(rng, row, 8),
         column=_wander(rng, column, 16),
-        area=_wander(rng, area, 0.14 * area),
+        area=_wander(rng, area, 0.24 * area),
         ratio=ratio,
-        angle=_wander(rng, math.radians(rng.normal(-55, 13)), 0.12),
+        angle=_wander(rng, math.radians(rng.normal(-67, 16)), 0.2),
         roots=_roots(rng, across * ratio, across),
         blobs=tuple(_blob(rng, row, column, i) for i in range(int(rng.integers(3, 6)))),
         fat=min(rng.uniform(24, 55), 0.36 * row),
         bone=max(rng.uniform(310, 400), row + 110),
         period=rng.uniform(46, 66),
         muscle=rng.uniform(-39, -33.5),
-        gamma=rng.uniform(1.85, 2.3),
-        top=rng.uniform(93.8, 95.6),
+        gamma=rng.uniform(1.5, 1.9),
+        top=rng.uniform(96.0, 97.8),
         grain=rng.uniform(1.5, 4.5),
     )
 
@@ -437,7 +483,8 @@ def _blob(rng: Random, row: float, column: float, index: int) -> Blob:
     side = 1 if rng.random() < 0.3 else -1
     if index == 0:
         y, x = row + rng.uniform(70, 150), column + side * rng.uniform(150, 240)
-        radius, echo, z, reach = rng.uniform(20, 34), -42.0, 1.5, 9.0
+        radius, echo, z = rng.uniform(20, 34), -42.0, rng.uniform(0, PLANES - 1)
+        reach = rng.uniform(1.5, 5.0)
     else:
         y, x = rng.uniform(60, 380), column + side * rng.uniform(95, 300)
         radius, echo, z = rng.uniform(7, 15), rng.uniform(-42, -32), rng.uniform(0, PLANES - 1)
@@ -455,12 +502,12 @@ def _sweep(
     with_nerve = (z > low) & (z < high)
     # Nerves are not equally plain to see, and none ends at a point.
     plain = rng.uniform(0.7, 1.0)
-    nerve = plain * _sigmoid((z - low) / 0.05) * _sigmoid((high - z) / 0.05)
+    nerve = plain * sigmoid((z - low) / 0.05) * sigmoid((high - z) / 0.05)
     shift, stretch = _wander(rng, 0, 11), _wander(rng, 1, 0.012)
     frames = []
     for t in range(count):
         pose = (float(z[t]), shift(0.09 * t), stretch(0.11 * t), float(nerve[t]))
-        noise = np.clip(rng.standard_normal(12), -2.5, 2.5)
+        noise = np.clip(rng.standard_normal((2, 12)), -2.5, 2.5)
         frames.append(Frame(*pose, bool(with_nerve[t]), noise))
     pairs = _twin_pairs(rng, with_nerve, twins)
     for image, twin in pairs:
@@ -500,23 +547,21 @@ def render(tissue: Tissue, frame: Frame) -> Picture:
     field = tissue.fields_at(frame.z)
     echo = _echo(anatomy, field, frame)
     # Fascia is half a mirror and half a dense sheet of scatterers: its lines are speckled too.
-    amplitude = cv2.exp(echo.strength * np.float32(math.log(10) / 20)) + echo.mirror * 0.5
+    amplitude = amplitude_of(echo.strength) + echo.mirror * np.float32(0.5)
     envelope = _envelope(_between(tissue.scatterers, frame.z), amplitude)
-    envelope += _blur(echo.mirror, 0.7, 2.6) * 0.4
-    decibel = np.log10(np.maximum(envelope, 1e-5)) * np.float32(20)
-    decibel += field["shade"] * np.float32(2.0)
+    envelope += _blur(echo.mirror, 0.7, 2.6) * np.float32(0.4)
+    decibel = decibel_of(envelope) + field["shade"] * np.float32(2.0)
     top = np.percentile(decibel[:HEIGHT:3, ::3], anatomy.top)
-    bright = np.clip((decibel - np.float32(top)) / np.float32(RANGE) + 1, 0, 1)
-    grey = cv2.pow(bright, anatomy.gamma) * np.float32(255)
-    grey = cv2.warpAffine(
-        _blur(grey, 0.5, 1.2), _to_frame(frame), (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR
-    )
-    return _decorate(np.rint(grey).astype(np.uint8))
+    bright = np.maximum((decibel - np.float32(top)) / np.float32(RANGE) + 1, 0)
+    grey = grey_of(anatomy.gamma)(_blur(bright, 0.5, 1.0))
+    return _decorate(np.rint(_to_frame(grey, frame)).astype(np.uint8, order="C"))
 
 
-def _to_frame(frame: Frame) -> Array:
-    """Canvas column, row -> frame x, y. The skin stays at the probe: pressure acts from row 0."""
-    return np.array([[STEP, 0, frame.shift - MARGIN], [0, frame.stretch, 0]], dtype=np.float64)
+def _to_frame(canvas: Array, frame: Frame) -> Array:
+    """The frame (420, 580) of a canvas. The skin stays at the probe: pressure acts from row 0."""
+    rows = resampled(canvas, np.arange(HEIGHT) / frame.stretch, linear)
+    columns = (np.arange(WIDTH) + MARGIN - frame.shift) / STEP
+    return resampled(rows.T, columns, linear).T
 
 
 def _decorate(picture: Picture) -> Picture:
@@ -528,10 +573,8 @@ def _decorate(picture: Picture) -> Picture:
 
 def _echo(anatomy: Anatomy, field: dict[str, Array], frame: Frame) -> Echo:
     z = frame.z
-    rows, columns = _grid()
-    below_skin = np.clip(rows / 60, 0, 1)
-    y = rows + field["bend"] * below_skin * 10
-    x = columns + field["sway"] * 16
+    rows, _ = _grid()
+    y, x = _bent(field)
     texture = field["patch"] * 5 + field["fibre"] * np.float32(anatomy.grain)
     echo = Echo(y, x, texture - 31 - rows / 80, np.zeros_like(texture))
     for muscle in _muscles(anatomy.nerve(z), anatomy.fat):
@@ -539,11 +582,17 @@ def _echo(anatomy: Anatomy, field: dict[str, Array], frame: Frame) -> Echo:
     _add_fat(echo, anatomy.fat, field["fibre"])
     _add_sheets(echo, anatomy, field)
     _add_bone(echo, anatomy.bone, field["gleam"])
-    for blob in anatomy.blobs:
+    for blob in reversed(anatomy.blobs):
         _add_blob(echo, blob, z)
     _add_nerve(echo, anatomy, frame, field)
     _add_skin(echo, rows)
     return echo
+
+
+def _bent(field: dict[str, Array]) -> tuple[Array, Array]:
+    """Where in the straight anatomy every pixel of the canvas lies."""
+    rows, columns = _grid()
+    return rows + field["bend"] * np.clip(rows / 60, 0, 1) * 10, columns + field["sway"] * 16
 
 
 def _muscles(nerve: Ellipse, fat: float) -> list[Ellipse]:
@@ -559,18 +608,18 @@ def _muscles(nerve: Ellipse, fat: float) -> list[Ellipse]:
 
 def _add_muscle(echo: Echo, muscle: Ellipse, level: Array, gleam: Array) -> None:
     u, v = muscle.local(echo.y, echo.x)
-    radius = cv2.magnitude(u, v)
+    radius = length(u, v)
     distance = (radius - 1) * np.float32(muscle.across)
-    echo.fill(_sigmoid(distance * -0.5), level)
+    echo.fill(sigmoid(distance * -0.5), level)
     # Fascia shines where it faces the probe.
     facing = np.abs(v) / (radius + np.float32(0.05))
     bright = np.clip(gleam + 0.5, 0.1, 1.5)
-    echo.mirror += _line(distance, 2.3) * facing**2 * bright * np.float32(0.5)
+    echo.mirror += line(distance, 2.3) * facing**2 * bright * np.float32(0.5)
 
 
 def _add_fat(echo: Echo, depth: float, fibre: Array) -> None:
-    echo.fill(_sigmoid((depth - echo.y) * 0.6), fibre * 3.5 - 25)
-    echo.mirror += _line(echo.y - depth, 2.0) * np.float32(0.6)
+    echo.fill(sigmoid((depth - echo.y) * 0.6), fibre * 3.5 - 25)
+    echo.mirror += line(echo.y - depth, 2.0) * np.float32(0.6)
 
 
 def _add_sheets(echo: Echo, anatomy: Anatomy, field: dict[str, Array]) -> None:
@@ -580,33 +629,34 @@ def _add_sheets(echo: Echo, anatomy: Anatomy, field: dict[str, Array]) -> None:
         ("sheets", 1, anatomy.period, 0.6, 1.9, 0.65),
         ("septa", -1, anatomy.period / 3, 0.6, 1.1, 0.12),
     ):
-        phase = echo.y / np.float32(period) + field[name] * np.float32(bend)
+        # In 1024ths the sums of the gradient are exact.
+        phase = np.rint((echo.y / np.float32(period) + field[name] * np.float32(bend)) * 1024)
+        phase /= 1024
         slope_y = cv2.Sobel(phase, -1, 0, 1, scale=1 / 8)
         slope_x = cv2.Sobel(phase, -1, 1, 0, scale=1 / 8 / STEP)
-        steep = cv2.magnitude(slope_x, slope_y) + np.float32(1e-4)
+        steep = length(slope_x, slope_y) + np.float32(1e-4)
         distance = (phase - np.rint(phase)) / steep
         facing = np.abs(slope_y) / steep
         bright = np.clip(gleam * sign - 0.3, 0, 1.3)
-        line = _line(distance / (bright + np.float32(0.4)), width)
-        echo.mirror += line * facing**3 * bright * np.float32(strength)
+        sheet = line(distance / (bright + np.float32(0.4)), width)
+        echo.mirror += sheet * facing * facing**2 * bright * np.float32(strength)
 
 
 def _add_bone(echo: Echo, depth: float, gleam: Array) -> None:
     """Transverse processes: a bright line in stretches, a shadow under it."""
     there = np.clip(gleam[int(min(depth, ROWS - 1))] + 0.2, 0, 1)[None, :]
-    echo.strength -= _sigmoid((echo.y - depth - 8) / 6) * there * 12
-    echo.mirror += _line(echo.y - depth, 3.2) * there * np.float32(1.2)
+    echo.strength -= sigmoid((echo.y - depth - 8) / 6) * there * 12
+    echo.mirror += line(echo.y - depth, 3.2) * there * np.float32(1.2)
 
 
 def _add_blob(echo: Echo, blob: Blob, z: float) -> None:
-    there = math.exp(-(((z - blob.z) / blob.reach) ** 2))
-    dy, dx = echo.y - blob.row(z), echo.x - blob.column(z)
-    distance = cv2.magnitude(dx * np.float32(0.85), dy)
-    facing = np.abs(dy) / (distance + 1)
-    distance = distance - blob.radius
-    echo.fill(_sigmoid(distance * -0.8) * there, blob.echo)
-    echo.mirror *= 1 - _sigmoid(distance * -0.8) * there
-    echo.mirror += _line(distance - 2, 1.8) * facing**2 * np.float32(0.5 * there)
+    there = blob.there(z)
+    away = blob.away(echo.y, echo.x, z)
+    facing = np.abs(echo.y - blob.row(z)) / (away + 1)
+    distance = away - blob.radius
+    echo.fill(sigmoid(distance * -0.8) * there, blob.echo)
+    echo.mirror *= 1 - sigmoid(distance * -0.8) * there
+    echo.mirror += line(distance - 2, 1.8) * facing**2 * np.float32(0.5 * there)
 
 
 def _add_nerve(echo: Echo, anatomy: Anatomy, frame: Frame, field: dict[str, Array]) -> None:
@@ -615,17 +665,17 @@ def _add_nerve(echo: Echo, anatomy: Anatomy, frame: Frame, field: dict[str, Arra
     rows, columns = _grid()
     wry = field["gleam"] * np.float32(5), field["patch"] * np.float32(5)
     u, v = nerve.local(rows + wry[0], columns + wry[1])
-    inside = _sigmoid((1 - cv2.magnitude(u, v)) * np.float32(nerve.across / 3))
+    inside = sigmoid((1 - length(u, v)) * np.float32(nerve.across / 3))
     patchy = np.clip(field["patch"] + 0.7, 0.3, 1.5)
     echo.mirror *= 1 - inside * (0.4 + 0.5 * frame.nerve)
     echo.fill(inside * (0.45 + 0.5 * frame.nerve), field["fibre"] * 4 + patchy * 2 - 23.5)
     for root in anatomy.roots:
         du, dv = (u - root.along) * nerve.along, (v - root.across) * nerve.across
-        away = cv2.magnitude(du, dv)
+        away = length(du, dv)
         distance = away - np.float32(root.radius)
-        echo.fill(_sigmoid(distance * -0.9) * frame.nerve, field["fibre"] * 3 - 34)
+        echo.fill(sigmoid(distance * -0.9) * frame.nerve, field["fibre"] * 3 - 34)
         facing = np.abs(rows - _root_row(nerve, root)) / (away + 1)
-        rim = _line(distance - 2, 2.0) * (facing**2 * 0.8 + 0.2) * patchy
+        rim = line(distance - 2, 2.0) * (facing**2 * 0.8 + 0.2) * patchy
         echo.mirror += rim * np.float32(0.5 * frame.nerve)
 
 
@@ -635,56 +685,95 @@ def _root_row(nerve: Ellipse, root: Root) -> float:
 
 
 def _add_skin(echo: Echo, rows: Array) -> None:
-    echo.fill(_sigmoid((7 - rows) * 1.2), -25)
+    echo.fill(sigmoid((7 - rows) * 1.2), -25)
     for depth, strength in ((8.0, 0.5), (18.0, 0.2)):
-        echo.mirror += _line(rows - depth, 1.8) * np.float32(strength)
+        echo.mirror += line(rows - depth, 1.8) * np.float32(strength)
 
 
 def _envelope(scatterers: Array, amplitude: Array) -> Array:
     """Mean magnitude over the looks; the beam widens with depth, its power is kept."""
     deep = np.clip((_grid()[0] - 90) / 330, 0, 1)
-    near_gain = 2 * math.sqrt(math.pi * NEAR[0] * NEAR[1] / STEP)
+    near_gain = 2 * math.sqrt(math.pi * NEAR[0] * NEAR[1] / STEP) / SCATTER_SD
     far_gain = deep * np.float32(math.sqrt(FAR[0] * FAR[1] / (NEAR[0] * NEAR[1])))
     total = np.zeros_like(amplitude)
     for look in range(LOOKS):
         parts = []
         for noise in scatterers[2 * look : 2 * look + 2]:
-            near = _blur(cv2.multiply(noise, amplitude), *NEAR)
+            near = _blur(noise * amplitude, *NEAR)
             far = _blur(near, *(math.sqrt(f**2 - n**2) for f, n in zip(FAR, NEAR, strict=True)))
             parts.append(near * (1 - deep) + far * far_gain)
-        total += cv2.magnitude(*parts)
+        total += length(*parts)
     speckled = total * np.float32(near_gain / LOOKS)
     # The machines filter their speckle: a part of the picture is the mean (Rayleigh's) without it.
-    return 0.7 * speckled + 0.3 * math.sqrt(math.pi / 2) * _blur(amplitude, 0.8, 2.4)
+    smooth = _blur(amplitude, 0.8, 2.4) * np.float32(0.3 * math.sqrt(math.pi / 2))
+    return speckled * np.float32(0.7) + smooth
 
 
 def _blur(picture: Array, axial: float, lateral: float) -> Array:
-    """Gaussian blur of a canvas; sigmas in pixels of the frame."""
-    return cv2.GaussianBlur(picture, (0, 0), lateral / STEP, sigmaY=axial)
+    """Of a canvas; sigmas in pixels of the frame."""
+    return blurred(picture, axial, lateral / STEP)
 
 
-def _mask(nerve: Ellipse, frame: Frame) -> Picture:
-    """Mask 0/255 (420, 580): the ellipse round the roots, as an annotator draws it."""
-    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+def _masks(tissue: Tissue, frame: Frame, vessel: bool) -> dict[str, Picture]:
+    """Masks 0/255 (420, 580) of the classes that are there, as an annotator draws them."""
+    masks = {}
     if frame.labelled:
-        points = outline(nerve, frame) * 16
-        cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 255, shift=4)
+        masks["nerve"] = _mask(outline(tissue.anatomy.nerve(frame.z), frame, frame.noise[0]))
+    if vessel and (seen := _vessel(tissue, frame)):
+        masks["vessel"] = _mask(outline(seen, frame, frame.noise[1]))
+    return masks
+
+
+def _mask(points: Array) -> Picture:
+    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    cv2.fillPoly(mask, [np.rint(points * 16).astype(np.int32)], 255, shift=4)
     return mask
 
 
-def outline(nerve: Ellipse, frame: Frame, error: float = 1.0) -> Array:
-    """Points (72, 2) as x, y of the frame; `error` 0 is the outline before the annotator's."""
-    noise = frame.noise * error
+def _vessel(tissue: Tissue, frame: Frame) -> Ellipse | None:
+    """The ellipse of the great vessel's own moments, bent as it is drawn, wall included.
+
+    None unless it is plainly seen: mostly there, whole inside the frame, and above the bone, whose
+    shadow is as dark as blood.
+    """
+    blob, z = tissue.anatomy.blobs[0], frame.z
+    radius = blob.radius + WALL
+    if blob.there(z) < PLAIN or blob.row(z) + radius > tissue.anatomy.bone:
+        return None
+    y, x = _bent(tissue.fields_at(z, ("bend", "sway")))
+    rows, steps = np.nonzero(blob.away(y, x, z) < radius)
+    columns = steps * STEP - MARGIN
+    left, right = columns.min() + frame.shift, columns.max() + frame.shift
+    whole = left > EDGE and right < WIDTH - EDGE and rows.max() * frame.stretch < HEIGHT - EDGE
+    return _ellipse_of(rows, columns) if whole else None
+
+
+def _ellipse_of(rows: Array, columns: Array) -> Ellipse:
+    """The ellipse with the first and second moments of a set of pixels."""
+    row, column = rows.sum() / len(rows), columns.sum() / len(rows)
+    # Sums of whole numbers: exact.
+    yy = (rows * rows).sum() / len(rows) - row**2
+    xx = (columns * columns).sum() / len(rows) - column**2
+    xy = (rows * columns).sum() / len(rows) - row * column
+    middle, half = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
+    angle = 0.5 * math.atan2(2 * xy, xx - yy)
+    return Ellipse(
+        row, column, 2 * math.sqrt(middle + half), 2 * math.sqrt(max(middle - half, 0)), angle
+    )
+
+
+def outline(shape: Ellipse, frame: Frame, noise: Array) -> Array:
+    """Points (72, 2) as x, y of the frame; `noise` (12,) of zeros is the shape itself."""
     grown = Ellipse(
-        nerve.row + 2.2 * noise[0],
-        nerve.column + 2.2 * noise[1],
-        nerve.along * math.exp(0.05 * noise[2]),
-        nerve.across * math.exp(0.05 * noise[3]),
-        nerve.angle + 0.07 * noise[4],
+        shape.row + 2.2 * noise[0],
+        shape.column + 2.2 * noise[1],
+        shape.along * math.exp(0.06 * noise[2]),
+        shape.across * math.exp(0.06 * noise[3]),
+        shape.angle + 0.07 * noise[4],
     )
     t = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     waves = [noise[2 + k] * np.cos(k * t) + noise[5 + k] * np.sin(k * t) for k in (3, 4, 5)]
-    points = grown.outline(1 + 0.02 * np.clip(np.sum(waves, axis=0), -3, 3))
+    points = grown.outline(1 + 0.036 * np.clip(np.sum(waves, axis=0), -3, 3))
     return np.asarray(points * (1, frame.stretch) + (frame.shift, 0))
 
 
@@ -703,13 +792,11 @@ def _grid() -> tuple[Array, Array]:
     return rows, columns
 
 
-def _line(distance: Array, width: float) -> Array:
-    # The floor keeps the exponential off denormal numbers, which are a hundred times slower.
-    return cv2.exp(np.maximum(-((distance * np.float32(1 / width)) ** 2), -40))
-
-
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))))
+def _spread(knots: Array) -> Array:
+    """A smooth field (ROWS, COLUMNS) through coarse knots."""
+    rows, columns = knots.shape
+    wide = resampled(knots.T, (np.arange(COLUMNS) + 0.5) * (columns / COLUMNS) - 0.5, cubic)
+    return resampled(wide.T, (np.arange(ROWS) + 0.5) * (rows / ROWS) - 0.5, cubic)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -718,6 +805,8 @@ def _parse_arguments() -> argparse.Namespace:
     for name in ("subjects", "frames", "test_subjects", "test_frames", "seed"):
         default = getattr(Settings, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
+    parser.add_argument("--vessel", action="store_true", help="a second class")
+    parser.add_argument("--format", choices=FORMATS, default=Settings.format)
     return parser.parse_args()
 
 

@@ -236,6 +236,10 @@ def test_cocos_run_lengths_are_read_by_its_own_convention_whatever_the_settings(
         {"size": [60, 80], "counts": [10, 20]},
         {"size": [60, 81], "counts": [4860]},
         {"size": [60, 80], "counts": "no run lengths at all"},
+        {"size": [60, 80], "counts": "zzzzzz~~~~"},
+        {"size": [60, 80], "counts": "é"},
+        {"size": [60, 80], "counts": ""},
+        {"size": [60, 80], "counts": []},
         {"size": [60, 80]},
         [[1.0, 2.0, 3.0]],
         "polygon",
@@ -389,3 +393,11 @@ def test_a_table_that_cannot_be_read_is_named(
     (folder / "train.csv").write_bytes(content)
     with pytest.raises(InputError, match=complaint):
         read(folder)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_masks_come_back_from_cocos_run_lengths(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    mask = (random.random((23, 31)) < random.random() ** 2).astype(np.uint8)
+    assert np.array_equal(coco_mask(compressed(mask), mask.shape), mask)
+    assert np.array_equal(coco_mask(uncompressed(mask), mask.shape), mask)

@@ -287,6 +287,8 @@ def test_kfold_is_run_as_asked_and_called_a_leak(
     assert out.count("LEAK: 6 subjects stand in several folds") == 3  # 01, 02, beside the scores
     epochs = [line for line in out.splitlines() if "validation loss" in line]
     assert len(epochs) == 4
+    assert next(line for line in out.splitlines() if line.startswith("all ")).endswith("LEAK")
+    assert all(line.endswith("; LEAK") for line in out.splitlines() if "95 % interval" in line)
     assert all(line.rstrip(" s0123456789").endswith("LEAK") for line in epochs)
 
 
