@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,9 @@ from lib.contradictions import (
     sheet,
     weights,
 )
-from lib.images import ImageFile
+from lib.duplicates import near_duplicates, thumbnail
+from lib.images import ImageFile, read_image
+from lib.phantom import generate
 from tests.test_images import save
 
 # Masks of a 10 x 10 image: rows 0-3, rows 0-3, rows 2-5 (Dice .5 with them), rows 6-9, none, none.
@@ -121,3 +125,23 @@ def test_the_sheet_shows_both_frames_with_the_outline_of_their_masks(
     assert ((picture == 100).all(axis=2)).mean() > 0.4
     many = pd.concat([found] * PAIRS_DRAWN)
     assert sheet(images, many).height == sheet(images, found).height * PAIRS_DRAWN / 2 / 2
+
+
+def test_planted_contradictions_are_found_all_and_no_other(tmp_path: Path) -> None:
+    """Copies of frames of ten people, moved and re-graded: under the same label, or none."""
+    generate(tmp_path, 10, 1, 1, 1, workers=1)
+    names = sorted(path.stem for path in (tmp_path / "train").glob("*_1.tif"))
+    images = [read_image(ImageFile(tmp_path / "train" / f"{name}.tif")) for name in names]
+    drawn = np.zeros(images[0].shape, dtype=np.uint8)
+    drawn[100:200, 200:300] = 1
+    copies = [np.clip(np.roll(image, (3, -4), (0, 1)) * 0.8 + 25, 0, 255) for image in images]
+    labels = [drawn] * 10 + [drawn if k % 2 else drawn * 0 for k in range(10)]
+    pictures = [*images, *(copy.astype(np.uint8) for copy in copies)]
+    table = pd.DataFrame({"image": [*names, *(f"{name}copy" for name in names)], "subject": ""})
+    table["rle_mask"] = [rle.encode(label) for label in labels]
+    table = table.assign(height=drawn.shape[0], width=drawn.shape[1])
+    pairs = near_duplicates(np.stack([thumbnail(picture) for picture in pictures]))
+    assert list(zip(pairs["a"], pairs["b"], strict=True)) == [(k, k + 10) for k in range(10)]
+    found = contradictions(table, agreement(table, pairs))
+    assert sorted(found["image"]) == names[::2]
+    assert found["twin_empty"].all()
