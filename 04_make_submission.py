@@ -113,8 +113,9 @@ def score_table(scores: pd.DataFrame) -> str:
         groups += [(str(name), rows) for name, rows in scores.groupby("class_id")]
     groups.append(("all", scores))
     wide = max(len("fold"), *(len(name) for name, _ in groups))
+    there = f"with a {'mask' if 'class_id' in scores else 'nerve'}"
     lines = [
-        f"{'':{wide}}                  all images         |             with a nerve",
+        f"{'':{wide}}                  all images         |             {there}",
         f"{'fold':{wide}}   images     IoU    Dice  all-empty | images     IoU    Dice  all-empty",
     ]
     for name, rows in groups:
@@ -164,7 +165,10 @@ def headline(decision: dict[str, Any], config: Config) -> str:
     scores = decision["scores"]
     unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
     leak, lines = "; LEAK" if decision["leaks"] else "", []
-    for name, words in (("all", "all images"), ("with_nerve", "images with a nerve")):
+    several = "by_class" in scores
+    everything = "all images and classes" if several else "all images"
+    there = "those with a mask" if several else "images with a nerve"
+    for name, words in (("all", everything), ("with_nerve", there)):
         part, metric = scores[name], config.metric.lower()
         if part[metric] is None:
             continue

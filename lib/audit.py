@@ -45,7 +45,7 @@ def inventory(table: pd.DataFrame) -> dict[str, Any]:
     known = bool((table["subject"] != "").all())
     return {
         "images": len(table),
-        "with_nerve": int((table[masks_in(table)] != "").any(axis=1).sum()),
+        "with_mask": int((table[masks_in(table)] != "").any(axis=1).sum()),
         "subjects": table["subject"].nunique() if known else None,
         "sizes": sizes(table),
         "kinds": counted(table["kind"]),
@@ -109,15 +109,15 @@ def shared_by_folds(folds: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _fold(name: Any, rows: pd.DataFrame, known: bool) -> dict[str, Any]:
-    nerve = (rows[masks_in(rows)] != "").any(axis=1)
+    there = (rows[masks_in(rows)] != "").any(axis=1)
     area = sum(mask_areas(rows, column) for column in masks_in(rows))
     pixels = rows["height"] * rows["width"]
     return {
         "fold": int(name),
         "images": len(rows),
-        "with_nerve": int(nerve.sum()),
-        "share": float(nerve.mean()),
-        "mask_area": float((area / pixels)[nerve].mean()) if nerve.any() else None,
+        "with_mask": int(there.sum()),
+        "share": float(there.mean()),
+        "mask_area": float((area / pixels)[there].mean()) if there.any() else None,
         "subjects": rows["subject"].nunique() if known else None,
         "groups": rows["group"].nunique(),
     }
@@ -175,7 +175,7 @@ def inventory_text(found: dict[str, Any]) -> str:
     data, twins, out = found["inventory"], found["near_duplicates"], found["quarantine"]
     ceiling = found["label_noise_ceiling"]["all"]
     rows = [
-        ("images", f"{data['images']}, {data['with_nerve']} with a nerve"),
+        ("images", f"{data['images']}, {data['with_mask']} with a mask"),
         ("subjects", data["subjects"] or "not known"),
         ("test images", found["test_images"]),
         ("height x width", _listed(data["sizes"])),
@@ -213,12 +213,12 @@ def _mask_text(part: dict[str, Any]) -> str:
 
 def folds_text(shared: dict[str, Any]) -> str:
     """A row a fold."""
-    lines = ["fold   images  with a nerve   share   mask area   subjects   groups"]
+    lines = ["fold   images   with a mask   share   mask area   subjects   groups"]
     for row in shared["folds"]:
         name = "train" if row["fold"] < 0 else row["fold"]
         area = "-" if row["mask_area"] is None else f"{100 * row['mask_area']:.2f} %"
         lines.append(
-            f"{name!s:5}  {row['images']:6}  {row['with_nerve']:12}  {100 * row['share']:4.1f} %"
+            f"{name!s:5}  {row['images']:6}  {row['with_mask']:12}  {100 * row['share']:4.1f} %"
             f"  {area:>10}  {row['subjects'] or '-':>9}  {row['groups']:>7}"
         )
     return "\n".join(lines)

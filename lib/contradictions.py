@@ -97,14 +97,14 @@ def label_noise_ceiling(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, A
         .sort_values(["similarity", "a", "b"], ascending=[False, True, True])
         .drop_duplicates("a")
     )
-    nerve = nearest[~_empty(table).iloc[nearest["a"]].to_numpy()]
+    masked = nearest[~_empty(table).iloc[nearest["a"]].to_numpy()]
     return {
         name: {
             "images": len(rows),
             "iou": float(rows["iou"].mean()) if len(rows) else None,
             "dice": float(rows["dice"].mean()) if len(rows) else None,
         }
-        for name, rows in (("all", nearest), ("with_nerve", nerve))
+        for name, rows in (("all", nearest), ("with_mask", masked))
     }
 
 

@@ -33,7 +33,8 @@ class Label:
     subject: str = ""
     group: str = ""
     fold: str = ""
-    runs: dict[str, list[str]] = field(default_factory=dict)  # by class: run lengths, to be joined
+    # By class: run lengths, to be joined; none is an empty mask. No class: only files tell.
+    runs: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)  # by class: a mask file
     size: tuple[int, int] | None = None  # height and width, where the labels tell
     error: str = ""  # why the label cannot be used
@@ -197,7 +198,15 @@ def _classes(by_image: dict[str, Label], origin: str, config: Config) -> list[st
             label.runs.setdefault(only, []).extend(nameless)
         elif any(text.strip() for text in nameless):
             label.error = f"has a mask without a class, and there are {', '.join(found)}"
-    return found or [ONE_CLASS]
+    return _all_told(by_image, found or [ONE_CLASS])
+
+
+def _all_told(by_image: dict[str, Label], classes: list[str]) -> list[str]:
+    """The classes, of which each image that a table names now has run lengths, if none."""
+    for label in by_image.values():
+        for name in classes:
+            label.runs.setdefault(name, [])
+    return classes
 
 
 def _labels_of_files(config: Config, files: dict[str, ImageFile]) -> Labels:
@@ -294,7 +303,8 @@ def _labels_of_coco(path: Path, config: Config) -> Labels:
     for annotation in content["annotations"]:
         _add_coco(annotation, by_id, names, path)
     used = sorted({name for label in by_image.values() for name in label.runs})
-    return Labels(by_image, used or sorted(names.values())[:1] or [ONE_CLASS], str(path), ours=True)
+    classes = _all_told(by_image, used or sorted(names.values())[:1] or [ONE_CLASS])
+    return Labels(by_image, classes, str(path), ours=True)
 
 
 def _read_coco(path: Path) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def read_training_images(config: Config) -> Images:
     names = sorted(labels.by_image.keys() - unusable.keys())
     images = _images(_in_threads(examine, names, "training images", unusable), unusable)
     _stop_or_tell(images, config, f"images of {labels.origin}")
-    _say_unlisted(labels.by_image, files, labels.origin)
+    _say_unlisted([*labels.by_image, *_test_names_beside(config)], files, labels.origin)
     if config.train_dataframe != "None" and config.mask_folder == "None" and not labels.ours:
         _check_order(images.table, config)
     return images
@@ -90,7 +90,8 @@ def read_test_images(config: Config) -> Images | None:
     names = [name for name in dict.fromkeys(listed.names) if name not in unusable]
     images = _images(_in_threads(examine, names, "test images", unusable), unusable)
     _stop_or_tell(images, config, f"test images of {listed.origin}")
-    _say_unlisted(listed.names, listed.files, listed.origin)
+    if config.data_folder_test != config.data_folder:
+        _say_unlisted(listed.names, listed.files, listed.origin)
     return images
 
 
@@ -233,7 +234,7 @@ def _examine(file: ImageFile, label: Label, labels: Labels, config: Config) -> d
     shape = (picture.pixels.shape[0], picture.pixels.shape[1])
     if label.size not in (None, shape):
         raise UnusableImage(f"is {_by(shape)} pixels, its labels are of {_by(label.size)}")
-    if not (label.runs or label.files or labels.ours):
+    if not (label.runs or label.files):
         raise UnusableImage(f"there is no mask {file.path.stem}{MASK_SUFFIX}{file.path.suffix}")
     masks = [_mask(name, shape, label, labels.ours, config) for name in labels.classes]
     texts = dict(zip(mask_columns(labels.classes), map(rle.encode, masks), strict=True))
@@ -348,6 +349,13 @@ def _stop_or_tell(images: Images, config: Config, what: str) -> None:
     print(f"QUARANTINE: {len(images.unusable)} {what} cannot be used and are left out, such as")
     for image, reason in list(images.unusable.items())[:3]:
         print(f"  {image}: {reason}")
+
+
+def _test_names_beside(config: Config) -> list[str]:
+    """The test images that stand in the folder of the training images."""
+    if config.data_folder_test != config.data_folder or config.test_dataframe == "None":
+        return []
+    return _test_names(config)
 
 
 def _say_unlisted(images: Iterable[str], files: dict[str, ImageFile], origin: str) -> None:

@@ -171,7 +171,7 @@ class Trainer:
         return (
             f"fold {self.fold}  epoch {row['epoch']:.0f}/{self.config.epochs}  "
             f"train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
-            f"IoU {row['validation_iou']:.4f}  with a nerve: IoU {row['validation_iou_nerve']:.4f} "
+            f"IoU {row['validation_iou']:.4f}  with a mask: IoU {row['validation_iou_nerve']:.4f} "
             f"Dice {row['validation_dice_nerve']:.4f}{'  LEAK' if self.leak else ''}"
         )
 

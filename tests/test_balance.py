@@ -100,7 +100,7 @@ def cost(features: np.ndarray, shares: Sequence[float], part: np.ndarray) -> flo
     found = 0.0
     for number, share in enumerate(shares):
         images, *sums = features[part == number].sum(axis=0)
-        found += (images / (share * totals[0]) - 1) ** 2
+        found += (4 * (images / (share * totals[0]) - 1)) ** 2
         for weight, part_sum, total in zip([4, 2], sums, totals[1:], strict=True):
             surplus = part_sum - images * total / totals[0]
             found += (weight * surplus / (share * total)) ** 2 if total else 0

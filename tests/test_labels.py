@@ -107,6 +107,19 @@ def test_two_classes_are_read_from_lists_and_from_rows(
     assert found["subject"].tolist() == list("aabbcc")
 
 
+@pytest.mark.parametrize("classes", [["nerve", "vessel"], ["nerve"]])
+def test_empty_lists_are_empty_masks(tmp_path: Path, classes: list[str]) -> None:
+    folder = write_images(tmp_path)
+    cells = [classes, *[[]] * 5]
+    runs = [["1 5"] * len(classes), *[[]] * 5]
+    table_of(class_id=cells, rle_mask=runs).to_parquet(folder / "train.pq")
+    found = read(folder)
+    columns = [name for name in found.columns if name.startswith("rle_mask")]
+    assert len(columns) == len(classes)
+    assert (found[columns].iloc[0] == "1 5").all()
+    assert (found[columns].iloc[1:] == "").all(axis=None)
+
+
 def test_several_rows_of_one_class_are_parts_of_one_mask(tmp_path: Path) -> None:
     folder = write_images(tmp_path)
     halves = []

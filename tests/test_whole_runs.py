@@ -84,8 +84,9 @@ def test_two_classes_go_from_a_zip_to_the_submission(
         for row in submission.to_dict("records"):
             plane = arrays[row["img"]][["nerve", "vessel"].index(row["class_id"])]
             assert np.array_equal(rle.decode(row["pixels"], SHAPE), plane > 127)
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("vessel ") for line in lines)
+    out = capsys.readouterr().out
+    assert any(line.startswith("vessel ") for line in out.splitlines())
+    assert "stay unused" not in out
     summary = json.loads((folder / "decision.json").read_text())["scores"]["by_class"]
     assert summary["vessel"]["with_nerve"]["images"] == 4
 
