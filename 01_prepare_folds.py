@@ -54,11 +54,15 @@ def main(config: Config) -> None:
 def find_twins(images: Images, test: Images | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Near-duplicates among the training images, and those of a training and a test image.
 
-    Columns a, b, similarity; row numbers, b in the second table one of the test images.
+    Columns a, b, similarity; row numbers, b in the second table one of the test images. Images of
+    one grey value are left out.
     """
     count = len(images.thumbnails)
     both = [images.thumbnails] + ([test.thumbnails] if test and len(test.table) else [])
-    pairs = near_duplicates(np.concatenate(both))
+    thumbnails = np.concatenate(both)
+    pairs = near_duplicates(thumbnails)
+    blank = thumbnails.min(axis=(1, 2)) == thumbnails.max(axis=(1, 2))
+    pairs = pairs[~blank[pairs["a"]]]  # black frames of two people are alike and tell nothing
     across = pairs[(pairs["a"] < count) & (pairs["b"] >= count)]
     return pairs[pairs["b"] < count], across.assign(b=across["b"] - count)
 

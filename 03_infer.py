@@ -16,13 +16,14 @@ from lib.artifacts import (
     Folds,
     Probabilities,
     ProbabilityWriter,
+    load_audit,
     load_folds,
     oof_path,
     provenance_of,
-    quarantined,
     test_path,
     written_whole,
 )
+from lib.audit import left_out_of_test
 from lib.config import Config, run
 from lib.folds import unseen_part
 from lib.memory import keep_freed_memory
@@ -41,7 +42,7 @@ def main(config: Config) -> None:
     for fold, network in trained.items():
         unseen = unseen_part(table, fold, config)
         infer(oof_path(config, fold), {fold: network}, unseen, folds, config, device)
-    left_out = quarantined(config, "test")
+    left_out = left_out_of_test(load_audit(config, folds), config)
     test = read_test_table(config, left_out)
     if test is None:
         print("there is no test set")
@@ -62,7 +63,8 @@ def infer(
 ) -> None:
     """Writes the mean probability over the networks of each of the images."""
     provenance = provenance_of({k: model.sha for k, model in trained.items()}, images, folds)
-    provenance["mixed_precision_inference"] = config.mixed_precision_inference
+    for name in ("mixed_precision_inference", "custom_inference_augmentations"):
+        provenance[name] = getattr(config, name)
     if is_whole(path, provenance):
         print(f"{path} is predicted already")
         return

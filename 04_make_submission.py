@@ -18,13 +18,12 @@ from lib.artifacts import (
     load_folds,
     oof_path,
     open_current,
-    quarantined,
     run_folder,
     save_decision,
     save_table,
     test_path,
 )
-from lib.audit import caveats
+from lib.audit import caveats, left_out_of_test
 from lib.config import Config, run
 from lib.decision import decide
 from lib.folds import TRAINING_ONLY, unseen_part
@@ -50,7 +49,7 @@ def main(config: Config) -> None:
     if config.build_scoring_pipelines:
         print("build_scoring_pipelines: no scoring pipeline is written, it is not built yet")
     print(f"every image's scores: {run_folder(config) / 'oof_iou.csv'}")
-    make_submission(folds, config)
+    make_submission(folds, left_out_of_test(audit, config), config)
 
 
 def score_unseen(folds: Folds, config: Config) -> pd.DataFrame:
@@ -92,18 +91,17 @@ def score_image(
         "subject": row["subject"],
         "iou": iou(counts),
         "dice": dice(counts),
-        "loss": loss_of(probability, truth, config.loss_function),
+        "loss": loss_of(probability, truth, config),
         "area": counts.prediction,
         "true_area": counts.truth,
     }
 
 
-def loss_of(probability: Probability, truth: np.ndarray, name: str) -> float:
+def loss_of(probability: Probability, truth: np.ndarray, config: Config) -> float:
     """The loss of a stored probability, its 0 and 255 read as the middle of their steps."""
     steps = torch.from_numpy(probability).float().clamp(0.25, 254.75) / 255
-    return float(
-        loss_per_image(name, steps.logit()[None, None], torch.from_numpy(truth)[None, None])
-    )
+    logits, masks = steps.logit()[None, None], torch.from_numpy(truth)[None, None]
+    return float(loss_per_image(config.loss_function, logits, masks, config.dice_weight))
 
 
 def score_table(scores: pd.DataFrame) -> str:
@@ -113,10 +111,11 @@ def score_table(scores: pd.DataFrame) -> str:
         groups += [(str(name), rows) for name, rows in scores.groupby("class_id")]
     groups.append(("all", scores))
     wide = max(len("fold"), *(len(name) for name, _ in groups))
+    unit = " masks" if "class_id" in scores else "images"
     there = f"with a {'mask' if 'class_id' in scores else 'nerve'}"
     lines = [
         f"{'':{wide}}                  all images         |             {there}",
-        f"{'fold':{wide}}   images     IoU    Dice  all-empty | images     IoU    Dice  all-empty",
+        f"{'fold':{wide}}   {unit}     IoU    Dice  all-empty | {unit}     IoU    Dice  all-empty",
     ]
     for name, rows in groups:
         nerve = rows[rows["true_area"] > 0]
@@ -153,7 +152,8 @@ def summarise(scores: pd.DataFrame) -> dict[str, Any]:
     for name, rows in (("all", scores), ("with_nerve", scores[scores["true_area"] > 0])):
         subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
         empty = float((rows["true_area"] == 0).mean()) if len(rows) else None
-        summary[name] = {"images": len(rows), "subjects": len(set(subjects)), "all_empty": empty}
+        images = rows["image"].nunique()
+        summary[name] = {"images": images, "subjects": len(set(subjects)), "all_empty": empty}
         for metric in ("iou", "dice"):
             values = rows[metric].to_numpy(dtype=float)
             summary[name][metric] = float(values.mean()) if len(rows) else None
@@ -181,13 +181,13 @@ def headline(decision: dict[str, Any], config: Config) -> str:
     return "\n".join(lines)
 
 
-def make_submission(folds: Folds, config: Config) -> None:
+def make_submission(folds: Folds, left_out: list[str], config: Config) -> None:
     """submission.csv: a row a test image, and class where there are several, in the given order.
 
-    The masks of a test image in quarantine are empty.
+    The masks of the test images `left_out` are empty.
     """
     path = run_folder(config) / "submission.csv"
-    test = read_test_table(config, quarantined(config, "test"))
+    test = read_test_table(config, left_out)
     if test is None:
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import random
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -245,7 +246,8 @@ def save_model(
         "config": {name: getattr(config, name) for name in MODEL_SETTINGS},
         "fold": fold,
         "folds_sha": folds.sha,
-        "log": log,
+        # Names that are one object each, as pickle writes those that are two in another way.
+        "log": [{sys.intern(name): value for name, value in row.items()} for row in log],
     }
     buffer = io.BytesIO()  # torch.save puts the name of a path into the file
     torch.save(content, buffer)
@@ -284,6 +286,43 @@ def read_model(path: Path) -> Model:
         raise InputError(
             f"{path} is not a model of this version ({reason}): delete it and run 02_train.py"
         ) from error
+
+
+# fold{k}/state.pt: all that a training needs to go on; state.before.pt: the one before
+
+
+def state_path(config: Config, fold: int) -> Path:
+    return model_path(config, fold).with_name("state.pt")
+
+
+def save_state(config: Config, fold: int, state: dict[str, Any]) -> None:
+    """Keeps the one before, which is deleted when the next is whole."""
+    path = state_path(config, fold)
+    with written_whole(path.with_name("state.new.pt")) as file:
+        torch.save(state, file)
+    if path.is_file():
+        path.replace(path.with_name("state.before.pt"))
+    path.with_name("state.new.pt").replace(path)
+
+
+def delete_state_before(config: Config, fold: int) -> None:
+    """Of a training that is finished, one state is enough."""
+    state_path(config, fold).with_name("state.before.pt").unlink(missing_ok=True)
+
+
+def load_state(config: Config, fold: int) -> dict[str, Any] | None:
+    """The last state that is whole; says which are not. None where there is none."""
+    path = state_path(config, fold)
+    for candidate in (path, path.with_name("state.before.pt")):
+        if not candidate.is_file():
+            continue
+        try:
+            state: dict[str, Any] = torch.load(candidate, map_location="cpu", weights_only=True)
+            return state
+        except Exception as error:  # torch.load raises what its many formats raise
+            reason = str(error).partition("\n")[0]
+            print(f"{candidate} is damaged and is not used ({reason})")
+    return None
 
 
 # fold{k}/log.csv: a row an epoch
@@ -365,7 +404,8 @@ class Probabilities:
 
     def __getitem__(self, image: str) -> Probability:
         """uint8 (classes, height, width)."""
-        array = self._arrays[image]
+        with self._arrays.zip.open(f"{image}.npy") as file:  # NumPy's own look-up tries two names
+            array = np.lib.format.read_array(file)
         return array[None] if array.ndim == 2 else array
 
     def __enter__(self) -> Self:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.artifacts import RLE, masks_in
-from lib.config import Config
+from lib.artifacts import mask_columns, masks_in, quarantined
+from lib.config import Config, InputError
 from lib.contradictions import TWIN_DICE, contradictions, label_noise_ceiling
 from lib.folds import mask_areas
 from lib.sources import Images
@@ -23,8 +23,9 @@ def audited(
     return {
         "validation_strategy": config.validation_strategy,
         "leaks": leaks(shared, config),
-        "inventory": inventory(table),
+        "inventory": inventory(table, images.classes),
         "test_images": len(test.table) if test else 0,
+        "test_set": test_set(config),
         "quarantine": {
             "train": len(images.unusable),
             "test": len(test.unusable) if test else 0,
@@ -37,7 +38,22 @@ def audited(
     }
 
 
-def inventory(table: pd.DataFrame) -> dict[str, Any]:
+def test_set(config: Config) -> list[str]:
+    return [config.data_folder_test, config.test_dataframe]
+
+
+def left_out_of_test(audit: dict[str, Any], config: Config) -> list[str]:
+    """The test images in quarantine; InputError where they are of another test set."""
+    images = quarantined(config, "test")
+    if images and audit["test_set"] != test_set(config):
+        raise InputError(
+            f"quarantine.csv is of the test set {audit['test_set']}, not of {test_set(config)}: "
+            "run 01_prepare_folds.py"
+        )
+    return images
+
+
+def inventory(table: pd.DataFrame, classes: list[str]) -> dict[str, Any]:
     """Counts over the images, before any fold is made.
 
     Needs columns image, subject, height, width, kind, components and those of run lengths.
@@ -49,7 +65,10 @@ def inventory(table: pd.DataFrame) -> dict[str, Any]:
         "subjects": table["subject"].nunique() if known else None,
         "sizes": sizes(table),
         "kinds": counted(table["kind"]),
-        "classes": {_class_name(column): _masks(table, column) for column in masks_in(table)},
+        "classes": {
+            name: _masks(table, column)
+            for name, column in zip(classes, mask_columns(classes), strict=True)
+        },
         "components": counted(table["components"][table["components"] > 0]),
     }
 
@@ -61,10 +80,6 @@ def sizes(table: pd.DataFrame) -> dict[str, int]:
 def counted(values: pd.Series) -> dict[str, int]:
     """How often each value stands there, the most frequent first."""
     return {str(value): count for value, count in Counter(values).most_common()}
-
-
-def _class_name(column: str) -> str:
-    return column.removeprefix(f"{RLE}_") if column != RLE else "nerve"
 
 
 def _masks(table: pd.DataFrame, column: str) -> dict[str, Any]:
@@ -89,22 +104,22 @@ def near_duplicates_found(table: pd.DataFrame, pairs: pd.DataFrame) -> dict[str,
 def shared_by_folds(folds: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, Any]:
     """What stands in more than one fold: 0 everywhere where nothing leaks.
 
-    `subjects_split` is None where the table does not know its subjects. `leaking_pairs` are
-    near-duplicates of which one is trained on where the other is scored.
+    `leaking_pairs` are near-duplicates of which one is trained on where the other is scored.
     """
-    known = (folds["subject"] != "").all()
+    known = folds["subject"] != ""
     fold = folds["fold"].to_numpy()
     leaking = pairs[fold[pairs["a"]] != fold[pairs["b"]]]
     image = folds["image"].to_numpy()
     return {
-        "subjects_split": _split(folds, "subject") if known else None,
+        "subjects_split": _split(folds[known], "subject"),
+        "subject_unknown": int((~known).sum()),
         "groups": folds["group"].nunique(),
         "groups_split": _split(folds, "group"),
         "leaking_pairs": len(leaking),
         "leaking_pairs_first": [
             [str(image[a]), str(image[b])] for a, b in leaking[["a", "b"]].head(20).to_numpy()
         ],
-        "folds": [_fold(name, rows, bool(known)) for name, rows in folds.groupby("fold")],
+        "folds": [_fold(name, rows, bool(known.all())) for name, rows in folds.groupby("fold")],
     }
 
 
@@ -137,19 +152,23 @@ def leaks(shared: dict[str, Any], config: Config) -> list[str]:
             "know the people they are scored on: the scores flatter. validation_strategy=grouped, "
             "by the column of the subjects, keeps each in one fold."
         )
+    if shared["groups_split"] and not shared["subjects_split"]:
+        found.append(
+            f"LEAK: {shared['groups_split']} groups of {config.group_fold_column} stand in several "
+            "folds: the scores flatter. validation_strategy=grouped keeps each in one fold."
+        )
     if shared["leaking_pairs"]:
         found.append(
             f"LEAK: {shared['leaking_pairs']} pairs of near-duplicate images stand on both sides "
             "of a fold, so networks are scored on pictures that they were trained on: see "
             "duplicates.csv."
         )
-    if shared["subjects_split"] is None:
+    if shared["subject_unknown"]:
+        kept = config.validation_strategy in ("grouped", "automatic")
         found.append(
-            "LEAK, perhaps: no subject is known. Near-duplicates are kept together, but frames of "
-            "one person that do not look alike are not seen to be one person's, and would flatter "
-            "the scores. group_fold_column names the column of the subjects."
-            if config.validation_strategy != "kfold"
-            else "LEAK, perhaps: no subject is known, and frames of one person in several folds "
+            f"LEAK, perhaps: nobody tells the subject of {shared['subject_unknown']} images"
+            + (". Near-duplicates are kept together, but " if kept else ", and ")
+            + "frames of one person that do not look alike are not seen to be one person's, and "
             "would flatter the scores. group_fold_column names the column of the subjects."
         )
     return found

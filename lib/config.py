@@ -83,40 +83,45 @@ class Config:
     augmentations_strategy: str = setting(
         "augmentation",
         "Soft",
-        "Soft: horizontal flip of every second training image",
-        choices=("Soft",),
-        later=("Medium", "Hard", "Custom"),
+        "changes of training images. Soft: horizontal flip; Medium, Hard: also place, blur, "
+        "shadow, speckle and gain, as of another hand or scanner; Custom: as "
+        "custom_train_augmentations says",
+        choices=("Soft", "Medium", "Hard", "Custom"),
     )
     custom_inference_augmentations: str = setting(
-        "augmentation", "", "serialised albumentations", only_with="augmentations_strategy"
+        "augmentation", "", "as custom_train_augmentations, of images to validate and to predict"
     )
     custom_train_augmentations: str = setting(
-        "augmentation", "", "serialised albumentations", only_with="augmentations_strategy"
+        "augmentation",
+        "",
+        "with Custom: serialised albumentations (JSON; IMAGE_HEIGHT, IMAGE_WIDTH: the sizes)",
     )
     cutmix_corner: bool = setting(
-        "augmentation", False, "cut from a corner of the image", only_with="mix_image"
+        "augmentation", False, "Cutmix's box lies in a corner of the image, not anywhere"
     )
     mix_concentration: float = setting(
         "augmentation",
         1.0,
-        "both parameters of the Beta mixing is drawn from",
-        only_with="mix_image",
+        "both parameters of the Beta that an image's share in its mixture is drawn from: below 1 "
+        "most mixtures are nearly one image, above 1 nearly half and half",
+        low=0.01,
+        high=100,
     )
     mix_image: str = setting(
         "augmentation",
         "Disabled",
-        "mixing of training images",
-        choices=("Disabled",),
-        later=("Mixup", "Cutmix"),
+        "each training image with another of its batch: Mixup adds a share of each, Cutmix pastes "
+        "a box of the other one",
+        choices=("Disabled", "Mixup", "Cutmix"),
     )
     mix_iterations: int = setting(
-        "augmentation", 1, "times a batch is mixed", low=1, only_with="mix_image"
+        "augmentation", 1, "how many times over a batch is mixed", low=1, high=16
     )
     mix_probability: float = setting(
-        "augmentation", 1.0, "share of batches mixed", low=0, high=1, only_with="mix_image"
+        "augmentation", 1.0, "share of the batches that are mixed", low=0, high=1
     )
     mix_target: str = setting(
-        "augmentation", "Ratio", "how the labels are mixed", only_with="mix_image"
+        "augmentation", "Ratio", "Ratio: labels in the shares of their images", choices=("Ratio",)
     )
 
     class_name_column: str = setting(
@@ -224,15 +229,15 @@ class Config:
         0.001,
         "learning rate of the layers listed",
         low=0,
-        only_with="differential_learning_rate_layers",
+        high=100,
     )
     differential_learning_rate_layers: list[str] = setting(
-        "training", [], "layers with their own rate", choices=([],), later=("encoder", "decoder")
+        "training", [], "layers with their own rate: encoder, decoder, segmentation_head"
     )
     drop_last_batch: bool = setting("training", True, "leave out an epoch's last partial batch")
     epochs: int = setting("training", 5, "times through the training images", low=1, high=100_000)
     evaluation_epochs: float = setting(
-        "training", 1.0, "epochs between validations", choices=(1.0,), later=("other numbers",)
+        "training", 1.0, "epochs between validations, which may be part of one", low=0.001
     )
     grad_accumulation: int = setting(
         "training", 1, "batches whose gradients make one update", low=1, high=4096
@@ -242,16 +247,15 @@ class Config:
     loss_function: str = setting(
         "training",
         "BCEDice",
-        "BCEDice: their sum",
-        choices=("BCEDice", "BCE", "Dice"),
-        later=("Focal", "FocalDice", "Jaccard"),
+        "BCEDice, FocalDice: the sum of both; Jaccard: soft IoU; Lovasz: for fine-tuning; Tversky: "
+        "Dice whose misses weigh 1.4, false positives .6",
+        choices=("BCEDice", "BCE", "Dice", "Focal", "FocalDice", "Jaccard", "Lovasz", "Tversky"),
     )
     optimizer: str = setting(
         "training",
         "AdamW",
-        "optimizer",
-        choices=("AdamW",),
-        later=("Adam", "SGD", "RMSprop", "Adadelta"),
+        "optimizer; SGD and RMSprop with a momentum of 0.9",
+        choices=("AdamW", "Adam", "NAdamW", "SGD", "RMSprop", "Adadelta"),
     )
     save_best_checkpoint: bool = setting(
         "training",
@@ -263,9 +267,8 @@ class Config:
     schedule: str = setting(
         "training",
         "Cosine",
-        "half a cosine to zero, a step at a time",
-        choices=("Cosine",),
-        later=("Constant", "Linear"),
+        "learning rate, a step at a time: Cosine and Linear fall to zero, OneCycle climbs first",
+        choices=("Cosine", "Constant", "Linear", "OneCycle"),
     )
     train_validation_data: bool = setting(
         "training", False, "train on the fold's images too", choices=(False,), later=(True,)
@@ -273,10 +276,19 @@ class Config:
     warmup_epochs: float = setting(
         "training", 0.0, "epochs in which the rate climbs from zero", low=0
     )
-    weight_decay: float = setting("training", 0.0, "weight decay of AdamW", low=0, high=100)
+    weight_decay: float = setting("training", 0.0, "weight decay of the optimizer", low=0, high=100)
 
+    checkpoint_minutes: float = setting(
+        "pipeline", 5.0, "at most so long between two states of a training to go on from", low=0
+    )
+    dice_weight: float = setting(
+        "pipeline", 1.0, "weight of Dice in BCEDice and FocalDice", low=0, high=100
+    )
     fold_column: str = setting(
         "pipeline", "fold", "column of train_dataframe with folds counted from 0 (with custom)"
+    )
+    image_bits: int = setting(
+        "pipeline", 16, "bits that images of more than 8 use, where no DICOM tells", low=8, high=16
     )
     label_policy: str = setting(
         "pipeline",
@@ -334,7 +346,9 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     values: dict[str, Any] = {}
     for source in (in_file, given):
         data = source.pop("data", None)
-        values |= (_layout(Path(data), unpack_into, errors) if data else {}) | source
+        layout = _layout(Path(data), unpack_into, errors) if data else {}
+        # A file that holds every setting says None where it says nothing.
+        values |= source | {k: v for k, v in layout.items() if source.get(k, "None") == "None"}
     if not errors:
         errors += _conflicts(Config(**values))
     if errors:
@@ -532,9 +546,18 @@ def _conflicts(config: Config) -> list[str]:
     ):
         errors.append(f"experiment_name: {name!r}: it names a folder: letters, digits, . _ -")
     errors += _data_conflicts(config)
+    errors += _idle(config)
     if not config.pretrained and config.pretrained_weights != "None":
         errors.append("pretrained_weights acts with pretrained: true only")
     return errors
+
+
+def _idle(config: Config) -> list[str]:
+    """Settings of ours that would do nothing (Hydrogen Torch's files always hold all of theirs)."""
+    sums = ("BCEDice", "FocalDice")
+    if config.dice_weight != 1 and config.loss_function not in sums:
+        return [f"dice_weight acts with loss_function {' and '.join(sums)} only"]
+    return []
 
 
 def _data_conflicts(config: Config) -> list[str]:
@@ -589,6 +612,7 @@ TRAINING_SETTINGS = (
 ) | {
     "data_sample",
     "data_sample_choice",
+    "dice_weight",
     "mixed_precision_training",
     "pretrained_weights",
     "seed",

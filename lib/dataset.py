@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lib import rle
 from lib.artifacts import masks_in
-from lib.augment import augment, soft, stable_hash
+from lib.augment import augment, inference_transform, stable_hash, training_transform
 from lib.config import Config, InputError
 from lib.images import ImageFile, UnusableImage, read_image
+from lib.interrupt import leave_signals_to_the_parent
 from lib.memory import release_freed_memory
 
 Pixels = npt.NDArray[np.uint8]
@@ -38,7 +39,8 @@ class NerveImages(Dataset[Batch]):
     The table has columns image, file, and where masks are wanted those of run lengths, height,
     width and weight. A key is
     (row, epoch): the epoch comes with the sampler's word, so that workers that live through all
-    epochs need not be told. The epoch -1 stands for "as it is".
+    epochs need not be told. The epoch -1 stands for "as it is", but for
+    custom_inference_augmentations.
     """
 
     def __init__(self, table: pd.DataFrame, config: Config) -> None:
@@ -46,7 +48,7 @@ class NerveImages(Dataset[Batch]):
         self._masks = masks_in(table)
         self._size = (config.image_height, config.image_width)
         self._seed = config.seed
-        self._transform = soft()
+        self._training, self._inference = training_transform(config), inference_transform(config)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -57,9 +59,10 @@ class NerveImages(Dataset[Batch]):
         original = read(row["file"])
         image = resize(original, self._size)
         masks = [self._mask(row, column) for column in self._masks]
-        if epoch >= 0:
+        transform = self._training if epoch >= 0 else self._inference
+        if transform is not None:
             drawn_from = (self._seed, epoch, row["image"])
-            image, masks = augment(self._transform, image, masks, drawn_from)
+            image, masks = augment(transform, image, masks, drawn_from)
         size, weight = torch.tensor(original.shape), torch.tensor(row.get("weight", 1.0))
         return Batch(torch.tensor(index), _tensor([image]), _tensor(masks), size, weight.float())
 
@@ -72,21 +75,24 @@ class NerveImages(Dataset[Batch]):
 
 
 class EpochOrder(Sampler[list[tuple[int, int]]]):
-    """The batches of keys of one epoch at a time, shuffled as (seed, epoch) decides."""
+    """The batches of keys of one epoch at a time, shuffled as (seed, epoch) decides.
+
+    `epoch` is the next one, `done` how many of its batches are left out, as they were used before.
+    """
 
     def __init__(self, images: int, config: Config) -> None:
         self._images, self._seed = images, config.seed
         self._batch_size, self._drop_last = config.batch_size, config.drop_last_batch
-        self.epoch = 0
+        self.epoch, self.done = 0, 0
 
     def __len__(self) -> int:
         whole, rest = divmod(self._images, self._batch_size)
-        return whole + (rest > 0 and not self._drop_last)
+        return whole + (rest > 0 and not self._drop_last) - self.done
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         random = np.random.default_rng(stable_hash(self._seed, self.epoch))
         order = random.permutation(self._images).tolist()
-        for batch in range(len(self)):
+        for batch in range(self.done, self.done + len(self)):
             part = order[batch * self._batch_size : (batch + 1) * self._batch_size]
             yield [(index, self.epoch) for index in part]
 
@@ -124,6 +130,7 @@ def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Bat
 
 def _make_small(_: int) -> None:
     """A worker has one thread, since OpenCV's own would fight the others', and no spare memory."""
+    leave_signals_to_the_parent()
     cv2.setNumThreads(0)
     release_freed_memory()
 

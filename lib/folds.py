@@ -18,10 +18,10 @@ TRAINING_ONLY = -1  # the fold of an image that is never held out
 def assign_groups(table: pd.DataFrame, pairs: pd.DataFrame, config: Config) -> pd.Series:
     """What the folds may not split: the groups told, joined where near-duplicates cross them.
 
-    Needs columns image, subject, told_group; `pairs` has row numbers a and b of near-duplicates.
+    Needs columns image, subject, loop, told_group; `pairs` has row numbers a, b of near-duplicates.
     Joined groups are named after their members, as in 17+18. Where neither group nor subject is
-    told, each cluster of near-duplicates is a group. With kfold every image is its own, as it is
-    with custom where nothing is told.
+    told, each cluster of near-duplicates is a group, as is each cine loop. With kfold every image
+    is its own, as it is with custom where nothing is told.
     """
     if config.validation_strategy == "kfold":
         return table["image"]
@@ -44,7 +44,7 @@ def _told_groups(table: pd.DataFrame, config: Config) -> pd.Series:
     if (told == "").all() and column == DEFAULTS.group_fold_column:
         told = table["subject"]
         if (told == "").all():
-            return table["image"]
+            return table["loop"].where(table["loop"] != "", table["image"])
     if config.validation_strategy == "custom":
         return told.where(told != "", table["image"])
     if (empty := told == "").any():
@@ -82,9 +82,11 @@ def assign_folds(table: pd.DataFrame, config: Config) -> npt.NDArray[np.int64]:
 def _balanced(table: pd.DataFrame, shares: list[float], name: str) -> npt.NDArray[np.int64]:
     group, names = pd.factorize(table["group"], sort=True)
     if len(names) < len(shares):
+        joined = [group for group in names if "+" in group]
         raise InputError(
             f"{len(names)} groups cannot make {len(shares)} parts ({name}), of which none is empty"
             + (f": n_folds={len(names)} at most" if name == "n_folds" else "")
+            + (f". Near-duplicates join {joined[0]}" if joined else "")
         )
     features = pd.DataFrame({"images": np.ones(len(table))})
     for column in masks_in(table):
@@ -107,6 +109,11 @@ def _told_folds(table: pd.DataFrame, config: Config) -> npt.NDArray[np.int64]:
             f"{config.n_folds - 1} there, such as {row['image']}: {row['told_fold']!r}. Set "
             "fold_column to the column of the folds and n_folds to their number, or give "
             "validation_dataframe."
+        )
+    if missing := set(config.folds) - set(whole):
+        raise InputError(
+            f"fold_column={config.fold_column}: no image has the folds {sorted(missing)}: set "
+            f"n_folds and folds to those there, {sorted(set(whole))}"
         )
     return whole.astype(np.int64).to_numpy()
 

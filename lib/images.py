@@ -1,16 +1,19 @@
 """Image and mask files -> arrays, and the refusal of files that would give wrong ones."""
 
 import io
+import struct
 import unicodedata
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 from pydicom.pixels import apply_color_lut, pixel_array
 
 from lib.artifacts import sha_of
@@ -19,10 +22,27 @@ from lib.config import InputError
 PICTURE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
 DICOM_SUFFIXES = {".dcm", ".dicom"}
 MASK_SUFFIX = "_mask"
-BIT_DEPTHS = (8, 10, 12, 14, 16)
-ORIENTATION = 274  # the EXIF tag of a picture that is to be shown rotated or mirrored
+COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
+MODES = COLOURS | {"1", "L", "I", "I;16", "I;16L", "I;16B"}
+# TIFF's tags, the first of them in EXIF too: of a picture that is to be shown rotated or mirrored,
+# and of one whose lowest value is white.
+ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
+# What Pillow's decoders raise for files whose content is not as their format has it.
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 Grey = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
 
 
 class UnusableImage(Exception):
@@ -35,6 +55,7 @@ class ImageFile(NamedTuple):
     path: Path
     frame: int | None = None  # of a DICOM cine loop, from 0; None for a file of one image
     subject: str = ""  # a number for the person that the file names, never the name itself
+    bits: int = 16  # of a file of more than 8 that does not tell how many it uses
 
 
 class Picture(NamedTuple):
@@ -42,22 +63,25 @@ class Picture(NamedTuple):
     kind: str  # what the file held, such as "16-bit grey"
 
 
-def image_files(folder: Path) -> dict[str, ImageFile]:
+def image_files(folder: Path, bits: int = 16) -> dict[str, ImageFile]:
     """The images of a folder by their name, and by their name without its suffix.
 
-    Frame k of the cine loop NAME.dcm is the image NAME_k, counted from 1. Raises InputError where
-    two files would be the same image, for a file system that knows no capital letters too.
+    Frame k of the cine loop NAME.dcm is the image NAME_k, counted from 1. `bits` are those that
+    files of 16 bits use. Raises InputError where two files would be the same image, for a file
+    system that knows no capital letters too.
     """
     files: dict[str, ImageFile] = {}
-    stems: dict[str, Path] = {}
-    for file in _images_in(folder):
-        stem = stem_of(file)
-        if other := stems.get(stem.casefold()):
-            raise InputError(f"{other} and {file.path.name}: which one is image {stem}? Keep one")
-        stems[stem.casefold()] = file.path
-        files[stem] = file
-        if file.frame is None:
-            files[composed(file.path.name)] = file
+    taken: dict[str, Path] = {}
+    for found in _images_in(folder):
+        file = found._replace(bits=bits)
+        names = {stem_of(file)} | ({composed(file.path.name)} if file.frame is None else set())
+        for name in names:
+            if other := taken.get(name.casefold()):
+                raise InputError(
+                    f"{other} and {file.path.name}: which one is image {name}? Keep one"
+                )
+            files[name] = file
+        taken |= {name.casefold(): file.path for name in names}
     return files
 
 
@@ -79,34 +103,25 @@ def read_image(file: ImageFile) -> Grey:
 def read_picture(file: ImageFile) -> Picture:
     """Any file as 8-bit grey, and what it was.
 
-    Colours become luminance (ITU-R 601). 10 to 16 bits are scaled to 8 from the depth that a DICOM
-    file states, else from the smallest of BIT_DEPTHS that holds the image's brightest pixel.
+    Colours become luminance (ITU-R 601). More than 8 bits are scaled to 8, from the depth that a
+    DICOM file states, else from `file.bits`.
     """
-    try:
-        if _is_dicom(file.path):
-            picture = _read_dicom(file)
-        else:
-            with Image.open(io.BytesIO(file.path.read_bytes())) as image:
-                picture = _read_pillow(image)
-    except FileNotFoundError:
-        raise UnusableImage("the file is missing") from None
-    except UnidentifiedImageError:
-        raise UnusableImage("not an image of a known format, or its end is missing") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UnusableImage(f"damaged or truncated ({error})") from None
-    if not picture.pixels.size:
-        raise UnusableImage("has no pixels")
-    return picture
+    if _is_dicom(file.path):
+        return _read_dicom(file)
+    return _opened(file.path, lambda image: _read_pillow(image, file.bits))
 
 
 def read_mask(path: Path) -> Grey:
-    """Mask uint8 0/1 (height, width) of a file that holds 0 and one other value.
+    """Mask uint8 0/1 (height, width) of a file that holds 0 (black) and one other value or colour.
 
-    JPEG, which blurs edges, is cut at half of the range.
+    JPEG, which blurs edges, is cut at half of the range, and must reach it.
     """
-    mask = read_image(ImageFile(path))
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        return (mask > 127).astype(np.uint8)
+        grey = read_image(ImageFile(path))
+        if 0 < grey.max() <= 127:
+            raise UnusableImage(f"a JPEG of 0 and 255 was expected, its brightest is {grey.max()}")
+        return (grey > 127).astype(np.uint8)
+    mask = _opened(path, _raw_values)
     values = np.unique(mask)
     if not np.isin(values, [0, values[-1]]).all():
         shown = ", ".join(map(str, values[:5]))
@@ -115,6 +130,45 @@ def read_mask(path: Path) -> Grey:
             "a folder of masks for each)"
         )
     return (mask != 0).astype(np.uint8)
+
+
+def _opened(path: Path, read: Callable[[Image.Image], Result]) -> Result:
+    """What `read` makes of the picture; UnusableImage for a file that is none."""
+    try:
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            _require_plain(image)
+            return read(image)
+    except FileNotFoundError:
+        raise UnusableImage("the file is missing") from None
+    except UnidentifiedImageError:
+        raise UnusableImage("not an image of a known format, or its end is missing") from None
+    except DAMAGED as error:
+        raise UnusableImage(f"damaged or truncated ({error})") from None
+
+
+def _require_plain(image: Image.Image) -> None:
+    """Refuses what has several pictures, or one that is to be shown turned or through others."""
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise UnusableImage(f"{frames} pictures in one file: save each as its own")
+    if image.format == "JPEG" and (turned := image.getexif().get(ORIENTATION, 1)) != 1:
+        raise UnusableImage(f"is stored rotated (EXIF orientation {turned}): save it upright")
+    if image.mode not in MODES:
+        raise UnusableImage(f"mode {image.mode}: save it as grey of 8 or 16 bits")
+    if image.mode in COLOURS:
+        tile: Any = getattr(image, "tile", None)
+        if image.format == "PNG" and tile and "16" in str(tile[0][3]):
+            raise UnusableImage("has 16 bits a colour: save it as grey, or with 8")
+        if image.has_transparency_data and (np.asarray(image.convert("RGBA"))[..., 3] < 255).any():
+            raise UnusableImage("has transparent pixels: save it without")
+
+
+def _raw_values(image: Image.Image) -> npt.NDArray[Any]:
+    """(height, width): grey values as they are stored, colours as one number each."""
+    if image.mode in COLOURS:
+        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int32), -1, 0)
+        grey = (red == green) & (green == blue)
+        return np.where(grey, red, (red << 16) + (green << 8) + blue)
+    return np.asarray(image).astype(np.int64)
 
 
 def sha_of_image(file: ImageFile) -> str:
@@ -135,6 +189,8 @@ def _images_in(folder: Path) -> Iterator[ImageFile]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_dir():
             continue
+        if not path.name.isprintable():
+            raise InputError(f"{str(path)!a}: a name in UTF-8 was expected: rename the file")
         if path.suffix.lower() in PICTURE_SUFFIXES:
             yield ImageFile(path)
         elif _is_dicom(path):
@@ -147,21 +203,23 @@ def _is_dicom(path: Path) -> bool:
         return True
     if path.suffix and not path.suffix[1:].isdigit():  # a UID for a name ends in .digits
         return False
+    if not path.is_file():  # but a link to nowhere
+        return False
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
 
 def _frames_in(path: Path, people: dict[str, str]) -> list[ImageFile]:
-    """One image a frame. `people` gives each patient a number; the file itself names him."""
+    """One image a frame. `people` gives each PatientID a number; where it is empty nobody knows."""
     try:
-        tags = ["NumberOfFrames", "PatientID", "StudyInstanceUID"]
+        tags = ["NumberOfFrames", "PatientID"]
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
         count = int(header.get("NumberOfFrames") or 1)
-        person = str(header.get("PatientID") or header.get("StudyInstanceUID") or path)
+        person = str(header.get("PatientID") or "").strip()
     except Exception:  # what it raises has no common base; reading the pixels tells what is wrong
         return [ImageFile(path)]
-    subject = people.setdefault(person, f"p{len(people) + 1}")
-    if count == 1:
+    subject = people.setdefault(person, f"p{len(people) + 1}") if person else ""
+    if count <= 1:
         return [ImageFile(path, None, subject)]
     return [ImageFile(path, frame, subject) for frame in range(count)]
 
@@ -181,7 +239,9 @@ def _read_dicom(file: ImageFile) -> Picture:
 def _dicom_picture(pixels: npt.NDArray[Any], header: pydicom.Dataset) -> Picture:
     if header.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, header)
-        pixels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+        if pixels.max() > 255:  # old scanners state 16 bits and use 8
+            pixels = pixels >> 8
+        pixels = pixels.astype(np.uint8)
     if pixels.ndim == 3:
         return _from_colour(Image.fromarray(pixels), "DICOM")
     bits = int(header.BitsStored)
@@ -191,30 +251,26 @@ def _dicom_picture(pixels: npt.NDArray[Any], header: pydicom.Dataset) -> Picture
     return Picture(255 - grey if inverted else grey, f"{bits}-bit grey DICOM")
 
 
-def _read_pillow(image: Image.Image) -> Picture:
-    if (frames := getattr(image, "n_frames", 1)) > 1:
-        raise UnusableImage(f"{frames} pictures in one file: save each as its own")
-    if image.format == "JPEG" and (turned := image.getexif().get(ORIENTATION, 1)) != 1:
-        raise UnusableImage(f"is stored rotated (EXIF orientation {turned}): save it upright")
+def _read_pillow(image: Image.Image, bits: int) -> Picture:
     if image.mode == "1":
         return Picture(np.asarray(image, dtype=np.uint8) * 255, "1-bit grey")
     if image.mode == "L":
         return Picture(np.asarray(image), "8-bit grey")
-    if image.mode.startswith("I"):
-        return _from_integers(np.asarray(image))
-    if image.mode in ("P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
+    if image.mode in COLOURS:
         return _from_colour(image, image.mode)
-    raise UnusableImage(f"mode {image.mode}: save it as grey of 8 or 16 bits")
+    picture = _from_integers(np.asarray(image).astype(np.int64), bits)
+    inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    return Picture(255 - picture.pixels, picture.kind) if inverted else picture
 
 
-def _from_integers(values: npt.NDArray[Any]) -> Picture:
-    values = values.astype(np.int64)
-    if values.min() < 0 or values.max() >= 2**16:
-        raise UnusableImage(
-            f"holds values of {values.min()} to {values.max()}: save it as grey of 8 or 16 bits"
-        )
-    bits = next(bits for bits in BIT_DEPTHS if values.max() < 2**bits)
-    return Picture(_to_8_bits(values, bits), "16-bit grey")
+def _from_integers(values: npt.NDArray[np.int64], bits: int) -> Picture:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high >= 2**16:
+        raise UnusableImage(f"holds values of {low} to {high}: save it as grey of 8 or 16 bits")
+    if high >= 2**bits:
+        used = high.bit_length()
+        raise UnusableImage(f"holds values up to {high}: image_bits={bits} is less than its {used}")
+    return Picture(_to_8_bits(values, bits), f"16-bit grey, {high.bit_length()} used")
 
 
 def _to_8_bits(values: npt.NDArray[np.int64], bits: int) -> Grey:
@@ -224,9 +280,8 @@ def _to_8_bits(values: npt.NDArray[np.int64], bits: int) -> Grey:
 
 
 def _from_colour(image: Image.Image, mode: str) -> Picture:
-    pixels = np.asarray(image.convert("RGBA"))
-    if (pixels[..., 3] != 255).any():
-        raise UnusableImage("has transparent pixels: save it without")
+    colours = image.convert("RGB")
+    pixels = np.asarray(colours)
     grey = (pixels[..., :1] == pixels[..., 1:3]).all()
     kind = f"8-bit {'grey' if grey else 'colour'} as {mode}"
-    return Picture(np.asarray(image.convert("RGB").convert("L")), kind)
+    return Picture(np.asarray(colours.convert("L")), kind)

@@ -7,6 +7,7 @@ import ast
 import csv
 import difflib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,11 @@ from lib.images import MASK_SUFFIX, PICTURE_SUFFIXES, ImageFile, composed, stem_
 KAGGLE_COLUMNS = ["subject", "img", "pixels"]
 MOST_CLASSES = 50
 ONE_CLASS = "nerve"
+COCO_KEYS: dict[str, dict[str, Any]] = {
+    "images": {"id": (int, str), "file_name": str, "height": int, "width": int},
+    "annotations": {"image_id": (int, str), "category_id": (int, str), "segmentation": object},
+    "categories": {"id": (int, str), "name": str},
+}
 
 
 @dataclass
@@ -37,6 +43,8 @@ class Label:
     runs: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)  # by class: a mask file
     size: tuple[int, int] | None = None  # height and width, where the labels tell
+    validation: bool = False  # of validation_dataframe
+    ours: bool = False  # `runs` are in the house's convention, whatever the settings say
     error: str = ""  # why the label cannot be used
 
 
@@ -44,7 +52,6 @@ class Labels(NamedTuple):
     by_image: dict[str, Label]
     classes: list[str]
     origin: str  # for a person
-    ours: bool = False  # run lengths are in the house's convention, whatever the settings say
 
 
 def read_labels(config: Config, files: dict[str, ImageFile]) -> Labels:
@@ -55,8 +62,34 @@ def read_labels(config: Config, files: dict[str, ImageFile]) -> Labels:
         labels = _labels_of_coco(Path(config.train_dataframe), config)
     else:
         labels = read_label_table(Path(config.train_dataframe), "train_dataframe", config)
+    if config.validation_dataframe != "None":
+        _add_validation(labels, config)
     _add_mask_files(labels, config, files)
     return labels
+
+
+def _add_validation(labels: Labels, config: Config) -> None:
+    path = Path(config.validation_dataframe)
+    held_out = read_label_table(path, "validation_dataframe", config)
+    if both := held_out.by_image.keys() & labels.by_image.keys():
+        names = ", ".join(sorted(both)[:3])
+        raise InputError(
+            f"{path}: {len(both)} images stand in train_dataframe too, such as {names}"
+        )
+    told = {
+        name
+        for label in held_out.by_image.values()
+        for name, runs in label.runs.items()
+        if any(text.strip() for text in runs)
+    }
+    if new := told - set(labels.classes):
+        raise InputError(
+            f"{path} tells the classes {', '.join(sorted(new))}, which {labels.origin} does not "
+            f"(it has {', '.join(labels.classes)})"
+        )
+    for image, label in held_out.by_image.items():
+        label.validation = True
+        labels.by_image[image] = label
 
 
 def read_label_table(path: Path, name: str, config: Config) -> Labels:
@@ -87,7 +120,7 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     if (doubles := table.columns[table.columns.duplicated()]).size:
         raise InputError(f"{path}: the column {doubles[0]} stands there twice")
     # Its own index goes: a parquet file brings one, which may repeat.
-    return table.reset_index(drop=True).map(_text_or_list)
+    return table.reset_index(drop=True).map(_text)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -108,17 +141,32 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=header, dtype=str)
 
 
-def _text_or_list(value: Any) -> str | list[str]:
-    """A text that writes a list, as CSV files of Hydrogen Torch do, is the list."""
+def _text(value: Any) -> str | list[str]:
+    """Of one cell: a text without blanks around it, or the texts of a list."""
     if isinstance(value, (list, tuple, np.ndarray)):
-        return ["" if item is None else str(item) for item in value]
-    text = "" if value is None or value is pd.NA or value != value else str(value)
-    if text.startswith("[") and text.endswith("]"):
-        try:
-            return _text_or_list(ast.literal_eval(text))
-        except (ValueError, SyntaxError):
-            return text
-    return text
+        return [str(_text(item)) for item in value]
+    if value is None or value is pd.NA or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():  # of a column with gaps
+        value = int(value)
+    return str(value).strip()
+
+
+def _listed(cell: str | list[str], column: str, origin: str) -> list[str]:
+    """The values of a cell that may hold several; a text may write a list, as in Python."""
+    if isinstance(cell, list):
+        return cell
+    if not cell.startswith("["):
+        return [cell]
+    try:
+        values = ast.literal_eval(cell)
+    except (ValueError, SyntaxError):
+        values = None
+    if not isinstance(values, list) or re.search(r"""['"]\s+['"]""", cell):
+        raise InputError(
+            f"{origin}: column {column} holds {cell[:60]!r}: not a list like ['a', 'b']"
+        )
+    return [str(_text(value)) for value in values]
 
 
 def require_columns(table: pd.DataFrame, columns: Iterable[str], origin: str) -> None:
@@ -153,6 +201,7 @@ def _labels_of_table(table: pd.DataFrame, origin: str, config: Config) -> Labels
     if config.mask_folder == "None":
         columns.append(config.rle_mask_column)
     require_columns(table, columns, origin)
+    _require_texts(table, config, origin)
     subject = "subject" if "subject" in table.columns else config.group_fold_column
     by_image: dict[str, Label] = {}
     for row in table.to_dict("records"):
@@ -160,9 +209,23 @@ def _labels_of_table(table: pd.DataFrame, origin: str, config: Config) -> Labels
         _tell(label, "subject", "" if subject == config.image_column else row.get(subject, ""))
         _tell(label, "group", row.get(config.group_fold_column, ""))
         _tell(label, "fold", row.get(config.fold_column, ""))
-        _add_runs(label, row.get(config.class_name_column, ""), row.get(config.rle_mask_column, ""))
+        names, runs = (
+            _listed(row.get(column, ""), column, origin)
+            for column in (config.class_name_column, config.rle_mask_column)
+        )
+        _add_runs(label, names, runs)
     classes = _classes(by_image, origin, config)
     return Labels(by_image, classes, origin)
+
+
+def _require_texts(table: pd.DataFrame, config: Config, origin: str) -> None:
+    """Only classes and run lengths may be lists."""
+    texts = {config.image_column, "subject", config.group_fold_column, config.fold_column}
+    for column in texts & set(table.columns):
+        lists = table[column].map(lambda cell: isinstance(cell, list))
+        if lists.any():
+            cell = table.loc[lists, column].iloc[0]
+            raise InputError(f"{origin}: column {column} holds the list {cell}: one value a row")
 
 
 def _tell(label: Label, name: str, value: str) -> None:
@@ -173,13 +236,13 @@ def _tell(label: Label, name: str, value: str) -> None:
     setattr(label, name, before or value)
 
 
-def _add_runs(label: Label, classes: str | list[str], runs: str | list[str]) -> None:
-    names = classes if isinstance(classes, list) else [classes]
-    texts = runs if isinstance(runs, list) else [runs]
-    if len(names) != len(texts):
-        label.error = f"{len(names)} classes and {len(texts)} run lengths in one row"
+def _add_runs(label: Label, names: list[str], runs: list[str]) -> None:
+    if not any(names) and not any(runs):  # [] and "" are nothing, in either column
+        names, runs = [""], [""]
+    if len(names) != len(runs):
+        label.error = f"{len(names)} classes and {len(runs)} run lengths in one row"
         return
-    for name, text in zip(names, texts, strict=True):
+    for name, text in zip(names, runs, strict=True):
         label.runs.setdefault(name, []).append(text)
 
 
@@ -212,6 +275,8 @@ def _all_told(by_image: dict[str, Label], classes: list[str]) -> list[str]:
 def _labels_of_files(config: Config, files: dict[str, ImageFile]) -> Labels:
     """Every image of the folder; only mask files tell."""
     by_image = {image: Label() for image in sorted(image_stems(files))}
+    if config.mask_folder == "None":
+        _guess_subjects(by_image)
     folder = config.data_folder
     beside = any(mask_beside(image, files) for image in by_image)
     if config.mask_folder == "None" and not beside:
@@ -220,6 +285,15 @@ def _labels_of_files(config: Config, files: dict[str, ImageFile]) -> Labels:
             "set: give data=PATH, train_dataframe=TABLE or mask_folder=FOLDER"
         )
     return Labels(by_image, [ONE_CLASS], folder)
+
+
+def _guess_subjects(by_image: dict[str, Label]) -> None:
+    """The S of the competition's S_N, where all images are named so."""
+    matches = {image: re.fullmatch(r"(\d+)_\d+", image) for image in by_image}
+    if all(matches.values()):
+        for image, match in matches.items():
+            assert match
+            by_image[image].subject = match[1]
 
 
 def image_stems(files: dict[str, ImageFile]) -> set[str]:
@@ -243,18 +317,26 @@ def mask_beside(image: str, files: dict[str, ImageFile]) -> Path | None:
 def _add_mask_files(labels: Labels, config: Config, files: dict[str, ImageFile]) -> None:
     if config.mask_folder == "None":
         for image, label in labels.by_image.items():
-            if mask := mask_beside(image, files):
+            if len(labels.classes) == 1 and (mask := mask_beside(image, files)):
                 label.files[labels.classes[0]] = mask
         return
     folders = mask_folders(Path(config.mask_folder))
     labels.classes[:] = list(folders)
     found = {name: _masks_in(folder) for name, folder in folders.items()}
+    stems = {image: stem_of(files[image]) for image in labels.by_image if image in files}
+    _say_without_image(found, set(stems.values()), config.mask_folder)
     for image, label in labels.by_image.items():
-        stem = stem_of(files[image]) if image in files else image
+        stem = stems.get(image, image)
         label.files = {name: masks[stem] for name, masks in found.items() if stem in masks}
         label.runs = {}
         if not label.files:
             label.error = f"there is no mask {stem}.* in {config.mask_folder}"
+
+
+def _say_without_image(found: dict[str, dict[str, Path]], stems: set[str], folder: str) -> None:
+    alone = sorted({stem for masks in found.values() for stem in masks} - stems)
+    if alone:
+        print(f"{len(alone)} masks of {folder} have no image and stay unused: {alone[0]} ...")
 
 
 def mask_folders(folder: Path) -> dict[str, Path]:
@@ -262,7 +344,9 @@ def mask_folders(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"mask_folder={folder}: there is no such folder")
     inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return {path.name: path for path in inner} or {ONE_CLASS: folder}
+    if _masks_in(folder) or not inner:
+        return {ONE_CLASS: folder}
+    return {path.name: path for path in inner}
 
 
 def _masks_in(folder: Path) -> dict[str, Path]:
@@ -289,12 +373,13 @@ def _labels_of_coco(path: Path, config: Config) -> Labels:
     by_id: dict[Any, Label] = {}
     by_image: dict[str, Label] = {}
     for entry in content["images"]:
-        told = str(entry.get(config.group_fold_column, ""))
+        told = str(_text(entry.get(config.group_fold_column)))
         label = Label(
             subject=told,
             group=told,
-            fold=str(entry.get(config.fold_column, "")),
-            size=(int(entry["height"]), int(entry["width"])),
+            fold=str(_text(entry.get(config.fold_column))),
+            size=(entry["height"], entry["width"]),
+            ours=True,
         )
         image = composed(Path(str(entry["file_name"])).name)
         if image in by_image:
@@ -304,7 +389,7 @@ def _labels_of_coco(path: Path, config: Config) -> Labels:
         _add_coco(annotation, by_id, names, path)
     used = sorted({name for label in by_image.values() for name in label.runs})
     classes = _all_told(by_image, used or sorted(names.values())[:1] or [ONE_CLASS])
-    return Labels(by_image, classes, str(path), ours=True)
+    return Labels(by_image, classes, str(path))
 
 
 def _read_coco(path: Path) -> dict[str, Any]:
@@ -314,18 +399,15 @@ def _read_coco(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a JSON file that can be read ({error})") from None
-    needed = {
-        "images": ("id", "file_name", "height", "width"),
-        "annotations": ("image_id", "category_id", "segmentation"),
-        "categories": ("id", "name"),
-    }
-    for part, keys in needed.items():
+    for part, kinds in COCO_KEYS.items():
         entries = content.get(part) if isinstance(content, dict) else None
         if not isinstance(entries, list):
             raise InputError(f"{path}: not COCO: a list {part!r} was expected")
         for number, entry in enumerate(entries):
-            if missing := [key for key in keys if key not in entry]:
-                raise InputError(f"{path}: entry {number} of {part} lacks {', '.join(missing)}")
+            found = entry if isinstance(entry, dict) else {}
+            wrong = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
+            if wrong:
+                raise InputError(f"{path}: entry {number} of {part} lacks {', '.join(wrong)}")
     return content
 
 
@@ -390,5 +472,8 @@ def _of_polygons(polygons: list[list[float]], size: tuple[int, int]) -> npt.NDAr
         return np.zeros(size, dtype=np.uint8)
     if any(len(polygon) < 6 or len(polygon) % 2 for polygon in polygons):
         raise ValueError("a polygon is a list of x, y of three points or more")
+    # Beyond these pycocotools would fill the memory; a little outside of the image it may go.
+    if not all(abs(value) <= 2 * max(size) for polygon in polygons for value in polygon):
+        raise ValueError("a polygon leaves the image")
     runs = coco.merge(coco.frPyObjects(polygons, *size))
     return np.asarray(coco.decode(runs), dtype=np.uint8)

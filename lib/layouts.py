@@ -7,6 +7,17 @@ from lib.archives import unpacked
 
 TRAIN = ("train.pq", "train.parquet", "train.csv")
 TEST = ("test.pq", "test.parquet", "test.csv")
+NONE = dict.fromkeys(
+    (
+        "train_dataframe",
+        "validation_dataframe",
+        "test_dataframe",
+        "data_folder",
+        "data_folder_test",
+        "mask_folder",
+    ),
+    "None",
+)
 LAYOUTS = """\
 known layouts, as a folder or its zip:
     the competition's: train/, train_masks.csv, test/, sample_submission.csv
@@ -16,7 +27,7 @@ known layouts, as a folder or its zip:
 
 
 def find_layout(data: Path, unpack_into: Path) -> dict[str, str]:
-    """Recognises the layout of a folder or zip and gives the data settings, by name, that fit it.
+    """Recognises the layout of a folder or zip and gives all data settings, by name, that fit it.
 
     A zip is unpacked below `unpack_into`, once. Raises ValueError that says what was looked for, or
     what is wrong with the zip.
@@ -28,11 +39,11 @@ def find_layout(data: Path, unpack_into: Path) -> dict[str, str]:
     if not data.is_dir():
         raise ValueError(f"data={data}: there is no such folder")
     if (data / "train").is_dir():
-        return _kaggle(data)
+        return NONE | _kaggle(data)
     if (data / "images").is_dir():
         for layout in (_hydrogen_torch, _coco, _mask_pictures):
             if found := layout(data):
-                return found
+                return NONE | found
     holds = ", ".join(sorted(path.name for path in data.iterdir())[:10]) or "nothing"
     raise ValueError(f"data={data}: its layout is not known; it holds {holds}; {LAYOUTS}")
 

@@ -1,7 +1,12 @@
-"""BCE, Dice and their sum, one value an image: the mean over its classes."""
+"""Losses of logits and masks, one value an image: the mean over its classes.
+
+A mask may be soft, 0..1, as Mixup leaves it: each loss is then least where the probability equals
+it, but for Lovasz, which is least beyond it (see there).
+"""
 
 from collections.abc import Callable
 
+import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -10,6 +15,9 @@ from torch.nn import functional
 # usual nerve. It makes the loss of an empty image fall smoothly to 0 as the predicted area shrinks
 # through that size, at any resolution; one pixel, the usual choice, leaves its gradient at about 0.
 SMOOTH = 1e-3
+
+FOCAL_GAMMA = 2.0  # Lin et al.'s best; without their alpha, as segmentation_models_pytorch has it
+TVERSKY_ALPHA, TVERSKY_BETA = 0.3, 0.7  # Salehi et al.'s best: a missed pixel costs more
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -20,31 +28,103 @@ def bce_per_image(logits: Tensor, masks: Tensor) -> Tensor:
     return pixels.flatten(1).mean(1)
 
 
+def focal_per_image(logits: Tensor, masks: Tensor) -> Tensor:
+    """Binary cross-entropy, each pixel times (1 - the probability of its truth)^2, mean over all.
+
+    Lin et al. 2017. (n, classes, height, width) -> (n,), not below 0; the easy pixels, most of an
+    empty image's, count little.
+    """
+    focal = smp.losses.FocalLoss("binary", gamma=FOCAL_GAMMA, reduction="none")
+    pixels: Tensor = focal(logits, masks).view_as(logits)
+    return pixels.flatten(1).mean(1)
+
+
 def dice_per_image(logits: Tensor, masks: Tensor) -> Tensor:
     """1 - soft Dice of each image (Milletari et al. 2016, sums not squared), smoothed by SMOOTH.
 
     Logits and masks 0..1, (n, classes, height, width) -> (n,) in 0..1. An empty mask is defined: 0
     where no probability is spent, and its gradient pushes probabilities down.
     """
-    probability, truth = logits.sigmoid().flatten(2), masks.flatten(2)
-    smooth = SMOOTH * truth.shape[2]
-    both = (probability * truth).sum(2)
-    dice = (2 * both + smooth) / (probability.sum(2) + truth.sum(2) + smooth)
+    both, predicted, true = _areas(logits, masks)
+    smooth = SMOOTH * logits[0, 0].numel()
+    dice = (2 * both + smooth) / (predicted + true + smooth)
     return 1 - dice.mean(1)
 
 
-def bce_dice_per_image(logits: Tensor, masks: Tensor) -> Tensor:
-    """The sum of both, unweighted, as in Hydrogen Torch: (n, classes, height, width) -> (n,)."""
-    return bce_per_image(logits, masks) + dice_per_image(logits, masks)
+def jaccard_per_image(logits: Tensor, masks: Tensor) -> Tensor:
+    """1 - soft IoU of each image; shapes, range and the empty mask are those of Dice."""
+    return _tversky(logits, masks, alpha=1.0, beta=1.0)
+
+
+def tversky_per_image(logits: Tensor, masks: Tensor) -> Tensor:
+    """1 - the Tversky index: Dice whose false positives weigh .6 and whose misses weigh 1.4.
+
+    Salehi et al. 2017. Shapes, range and the empty mask are those of Dice.
+    """
+    return _tversky(logits, masks, TVERSKY_ALPHA, TVERSKY_BETA)
+
+
+def lovasz_per_image(logits: Tensor, masks: Tensor) -> Tensor:
+    """Half the Lovasz hinge (Berman et al. 2018) of the nerve, half that of what is not nerve.
+
+    (n, classes, height, width) -> (n,), not below 0: 0 where every logit is beyond +-1 on its
+    mask's side. Symmetric, because the plain hinge of an empty mask is that of its worst pixel
+    alone; the other half has a gradient on all that are not beyond -1. A soft pixel asks for a
+    logit of 1 / (2 mask - 1), thus for nothing at .5.
+    """
+    errors, order = (1 - logits * (2 * masks - 1)).flatten(2).sort(dim=2, descending=True)
+    truth = masks.flatten(2).gather(2, order)  # the halves differ in sign twice, so not in errors
+    gradient = (_jaccard_gradient(truth) + _jaccard_gradient(1 - truth)) / 2
+    return (errors.relu() * gradient).sum(2).mean(1)
+
+
+def _jaccard_gradient(truth: Tensor) -> Tensor:
+    """What each pixel adds to 1 - IoU when it, too, is taken for wrong (their Algorithm 1).
+
+    (n, classes, pixels), the worst error first -> the same, none below 0, adding up to 1.
+    """
+    total = truth.sum(2, keepdim=True)
+    loss = 1 - (total - truth.cumsum(2)) / (total + (1 - truth).cumsum(2))
+    return loss.diff(dim=2, prepend=torch.zeros_like(total))
+
+
+def _areas(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels common to both, predicted, true: (n, classes) each.
+
+    What is common to a pixel's probability and mask is the lesser of them. It is their product
+    where the mask is 0 or 1; at a soft one the product would be best at 0 or 1 (Wang et al. 2023).
+    """
+    probability, truth = logits.sigmoid().flatten(2), masks.flatten(2)
+    return torch.minimum(probability, truth).sum(2), probability.sum(2), truth.sum(2)
+
+
+def _tversky(logits: Tensor, masks: Tensor, alpha: float, beta: float) -> Tensor:
+    """Of each image; with alpha, the weight of false positives, and beta of .5 it is Dice."""
+    both, predicted, true = _areas(logits, masks)
+    hits = both + SMOOTH / 2 * logits[0, 0].numel()
+    index = hits / (hits + alpha * (predicted - both) + beta * (true - both))
+    return 1 - index.mean(1)
 
 
 LOSSES: dict[str, Loss] = {
     "BCE": bce_per_image,
     "Dice": dice_per_image,
-    "BCEDice": bce_dice_per_image,
+    "Focal": focal_per_image,
+    "Jaccard": jaccard_per_image,
+    "Lovasz": lovasz_per_image,
+    "Tversky": tversky_per_image,
 }
+# What Dice is added to.
+SUMS: dict[str, Loss] = {"BCEDice": bce_per_image, "FocalDice": focal_per_image}
 
 
-def loss_per_image(name: str, logits: Tensor, masks: Tensor) -> Tensor:
-    """The loss called `name` of each image, in float32: (n, classes, height, width) -> (n,)."""
-    return LOSSES[name](logits.float(), masks.to(torch.float32))
+def loss_per_image(name: str, logits: Tensor, masks: Tensor, dice_weight: float = 1.0) -> Tensor:
+    """The loss called `name` of each image, in float32: (n, classes, height, width) -> (n,).
+
+    `masks` are 0..1 of any dtype. `dice_weight` is that of Dice in BCEDice and FocalDice, whose
+    other part weighs 1: the sum as Hydrogen Torch has it, unless it is set.
+    """
+    logits, masks = logits.float(), masks.to(torch.float32)
+    if name in LOSSES:
+        return LOSSES[name](logits, masks)
+    return SUMS[name](logits, masks) + dice_weight * dice_per_image(logits, masks)

@@ -33,7 +33,7 @@ from lib.images import (
     sha_of_image,
     stem_of,
 )
-from lib.labels import Label, Labels, image_stems, read_label_table, read_labels, read_table
+from lib.labels import Label, image_stems, read_labels, read_table
 
 ERRORS_SHOWN = 20
 READERS = 4
@@ -47,6 +47,7 @@ class Images(NamedTuple):
     table: pd.DataFrame  # a row an image that can be used
     thumbnails: npt.NDArray[np.uint8]  # (rows, height, width), for lib/duplicates.py
     unusable: dict[str, str]  # the others: why
+    classes: list[str]  # of the masks
 
 
 def read_training_images(config: Config) -> Images:
@@ -57,23 +58,25 @@ def read_training_images(config: Config) -> Images:
     InputError lists the first 20 images that cannot be used, and their count.
     """
     folder = folder_of(config.data_folder, "data_folder")
-    files = image_files(folder)
+    files = image_files(folder, config.image_bits)
     labels = read_labels(config, files)
-    validation = _add_validation(labels, config)
     unusable = _name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
 
     def examine(image: str) -> dict[str, Any]:
         label = labels.by_image[image]
-        row = _examine(files[image], label, labels, config)
-        return {"image": image, "file": files[image], "validation": image in validation, **row}
+        row = _examine(files[image], label, labels.classes, config)
+        return {"image": image, "file": files[image], "validation": label.validation, **row}
 
     names = sorted(labels.by_image.keys() - unusable.keys())
-    images = _images(_in_threads(examine, names, "training images", unusable), unusable)
+    rows = _in_threads(examine, names, "training images", unusable)
+    images = _images(rows, unusable, labels.classes)
     _stop_or_tell(images, config, f"images of {labels.origin}")
     _say_unlisted([*labels.by_image, *_test_names_beside(config)], files, labels.origin)
-    if config.train_dataframe != "None" and config.mask_folder == "None" and not labels.ours:
-        _check_order(images.table, config)
+    _say_no_images(folder, files)
+    _check_bits(images.table["kind"], config)
+    if config.train_dataframe != "None" and config.mask_folder == "None":
+        _check_order(images.table, labels.by_image, config)
     return images
 
 
@@ -88,7 +91,7 @@ def read_test_images(config: Config) -> Images | None:
         return {"image": image, **_about(picture.pixels), "kind": picture.kind}
 
     names = [name for name in dict.fromkeys(listed.names) if name not in unusable]
-    images = _images(_in_threads(examine, names, "test images", unusable), unusable)
+    images = _images(_in_threads(examine, names, "test images", unusable), unusable, [])
     _stop_or_tell(images, config, f"test images of {listed.origin}")
     if config.data_folder_test != config.data_folder:
         _say_unlisted(listed.names, listed.files, listed.origin)
@@ -113,7 +116,7 @@ def read_test_table(config: Config, left_out: Collection[str] = ()) -> pd.DataFr
 def with_files(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
     """The table of 01 with a column `file`; InputError where an image has gone or changed since."""
     folder = folder_of(config.data_folder, "data_folder")
-    files = image_files(folder)
+    files = image_files(folder, config.image_bits)
     raise_all(_name_errors(folds["image"], files, folder), "images of folds.csv are not there")
     folds = folds.assign(file=pd.Series([files[i] for i in folds["image"]], folds.index, object))
     changed = folds["image"][folds["sha"] != with_sha(folds)["sha"]]
@@ -157,7 +160,7 @@ def _list_test_images(config: Config) -> _Listed | None:
     if config.test_dataframe == "None" and config.data_folder_test == config.data_folder:
         return None
     folder = folder_of(config.data_folder_test, "data_folder_test")
-    files = image_files(folder)
+    files = image_files(folder, config.image_bits)
     if config.test_dataframe == "None":
         origin, names = str(folder), sorted(image_stems(files), key=_natural)
     else:
@@ -180,23 +183,9 @@ def _test_names(config: Config) -> list[str]:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sorts 2 before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _add_validation(labels: Labels, config: Config) -> set[str]:
-    """The images of validation_dataframe, whose labels join the others."""
-    if config.validation_dataframe == "None":
-        return set()
-    path = Path(config.validation_dataframe)
-    held_out = read_label_table(path, "validation_dataframe", config)
-    if both := held_out.by_image.keys() & labels.by_image.keys():
-        names = ", ".join(sorted(both)[:3])
-        raise InputError(
-            f"{path}: {len(both)} images stand in train_dataframe too, such as {names}"
-        )
-    labels.by_image.update(held_out.by_image)
-    labels.classes[:] = sorted({*labels.classes, *held_out.classes})
-    return set(held_out.by_image)
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
 
 
 def _name_errors(
@@ -228,7 +217,7 @@ def _near(image: str, files: dict[str, ImageFile], errors: dict[str, str]) -> st
     return f" (near: {near[0]})" if near else ""
 
 
-def _examine(file: ImageFile, label: Label, labels: Labels, config: Config) -> dict[str, Any]:
+def _examine(file: ImageFile, label: Label, classes: list[str], config: Config) -> dict[str, Any]:
     """One image and its label, read and held against each other; raises UnusableImage."""
     picture = read_picture(file)
     shape = (picture.pixels.shape[0], picture.pixels.shape[1])
@@ -236,12 +225,13 @@ def _examine(file: ImageFile, label: Label, labels: Labels, config: Config) -> d
         raise UnusableImage(f"is {_by(shape)} pixels, its labels are of {_by(label.size)}")
     if not (label.runs or label.files):
         raise UnusableImage(f"there is no mask {file.path.stem}{MASK_SUFFIX}{file.path.suffix}")
-    masks = [_mask(name, shape, label, labels.ours, config) for name in labels.classes]
-    texts = dict(zip(mask_columns(labels.classes), map(rle.encode, masks), strict=True))
+    masks = [_mask(name, shape, label, config) for name in classes]
+    texts = dict(zip(mask_columns(classes), map(rle.encode, masks), strict=True))
     return {
         **texts,
         **_about(picture.pixels),
-        "subject": label.subject or file.subject or _subject_of(stem_of(file)),
+        "subject": label.subject or file.subject,
+        "loop": file.path.name if file.frame is not None else "",
         "told_group": label.group,
         "told_fold": label.fold,
         "kind": picture.kind,
@@ -262,21 +252,15 @@ def _by(shape: tuple[int, int] | None) -> str:
     return f"{shape[0]}x{shape[1]}" if shape else ""
 
 
-def _subject_of(image: str) -> str:
-    """The S of the competition's S_N; "" for other names."""
-    match = re.fullmatch(r"(\d+)_\d+", image)
-    return match[1] if match else ""
-
-
 def _components(mask: Grey) -> int:
     if not mask.any():
         return 0
     return cv2.connectedComponents(mask)[0] - 1
 
 
-def _mask(name: str, shape: tuple[int, int], label: Label, ours: bool, config: Config) -> Grey:
+def _mask(name: str, shape: tuple[int, int], label: Label, config: Config) -> Grey:
     """The mask of one class, from run lengths, a file, or both, which must agree then."""
-    order, start = ("columns", 1) if ours else (config.rle_order, config.rle_start)
+    order, start = ("columns", 1) if label.ours else (config.rle_order, config.rle_start)
     runs = [text for text in label.runs.get(name, []) if text.strip()]
     mask = np.zeros(shape, dtype=np.uint8)
     for text in runs:
@@ -285,7 +269,7 @@ def _mask(name: str, shape: tuple[int, int], label: Label, ours: bool, config: C
         return mask
     path = label.files[name]
     drawn = _checked_mask(path, shape)
-    if label.runs.get(name) and (wrong := np.count_nonzero(drawn != mask)):
+    if name in label.runs and (wrong := np.count_nonzero(drawn != mask)):
         raise UnusableImage(f"table and {path.name} differ in {wrong} pixels")
     return drawn
 
@@ -333,10 +317,10 @@ def _in_threads(
     return good
 
 
-def _images(rows: list[dict[str, Any]], unusable: dict[str, str]) -> Images:
+def _images(rows: list[dict[str, Any]], unusable: dict[str, str], classes: list[str]) -> Images:
     thumbnails = [row.pop("thumbnail") for row in rows]
     stacked = np.stack(thumbnails) if thumbnails else np.zeros((0, *SHAPE), dtype=np.uint8)
-    return Images(pd.DataFrame(rows), stacked, unusable)
+    return Images(pd.DataFrame(rows), stacked, unusable, classes)
 
 
 def _stop_or_tell(images: Images, config: Config, what: str) -> None:
@@ -367,10 +351,29 @@ def _say_unlisted(images: Iterable[str], files: dict[str, ImageFile], origin: st
         print(f"{len(unlisted)} image files are not in {origin} and stay unused: {shown} ...")
 
 
-def _check_order(table: pd.DataFrame, config: Config) -> None:
+def _say_no_images(folder: Path, files: dict[str, ImageFile]) -> None:
+    """Subfolders and files of other kinds, which a person may take for images."""
+    known = {file.path for file in files.values()}
+    others = sorted(p.name for p in folder.iterdir() if p not in known and p.name[0] != ".")
+    if others:
+        print(f"{len(others)} files or folders in {folder} are no images: {others[0]} ...")
+
+
+def _check_bits(kinds: pd.Series, config: Config) -> None:
+    """Says so where files of 16 bits use fewer, and would be dark."""
+    used = kinds.str.extract(r"16-bit grey, (\d+) used")[0].dropna().astype(int)
+    if len(used) and used.max() < config.image_bits:
+        print(
+            f"WARNING: {len(used)} images of 16 bits use {used.max()} at most, and are read as "
+            f"dark pictures of {config.image_bits}: set image_bits={max(8, used.max())}"
+        )
+
+
+def _check_order(table: pd.DataFrame, labels: dict[str, Label], config: Config) -> None:
     """Says so where the masks are far smoother with their run lengths read the other way."""
     columns = masks_in(table)
-    rows = table[(table[columns] != "").any(axis=1)].head(ORDER_CHECKED)
+    told = ~table["image"].map(lambda image: labels[image].ours)
+    rows = table[(table[columns] != "").any(axis=1) & told].head(ORDER_CHECKED)
     edges, others = 0, 0
     for row in rows.to_dict("records"):
         for text in filter(None, (row[column] for column in columns)):

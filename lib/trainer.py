@@ -2,30 +2,52 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from lib import rle
-from lib.artifacts import Folds, log_path, model_path, save_log, save_model
+from lib.artifacts import (
+    Folds,
+    delete_state_before,
+    load_state,
+    log_path,
+    model_path,
+    save_log,
+    save_model,
+    save_state,
+    sha_of,
+    state_path,
+)
 from lib.augment import stable_hash
-from lib.config import Config, InputError
+from lib.config import TRAINING_SETTINGS, Config, InputError
 from lib.dataset import Batch, plain_loader, training_loader
 from lib.decision import decide
 from lib.folds import training_part, unseen_part
+from lib.interrupt import stop_wished
 from lib.loss import loss_per_image
 from lib.metric import dice, iou, overlap
+from lib.mix import mixed
 from lib.model import build_model, describe, device_of, load_pretrained, placed, precision, to_input
+from lib.optim import build_optimizer, set_learning_rate
 from lib.predict import at_own_size, logits_of
 
 Row = dict[str, float]
+# The modules of lib that decide what a training ends with.
+CODE = ("augment", "dataset", "images", "loss", "mix", "model", "optim", "rle", "trainer")
+
+
+class LossSum(NamedTuple):
+    """Over the images trained on since the last row of the log."""
+
+    loss: float
+    images: int
 
 
 class Trainer:
@@ -48,85 +70,173 @@ class Trainer:
         self.loader, self.order = training_loader(self.training, config)
         self.validation_loader = plain_loader(self.validation, config)
         self.updates = math.ceil(len(self.loader) / config.grad_accumulation)
-        self.optimizer = AdamW(
-            self.model.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=self.device.type == "cuda",
-        )
-        total, warmup = self.updates * config.epochs, self.updates * config.warmup_epochs
-        rate = partial(learning_rate_share, updates=total, warmup=warmup)
-        self.schedule = LambdaLR(self.optimizer, rate)
+        self.optimizer = build_optimizer(self.model, config, self.device)
+        self.done, self.since = 0, time.monotonic()  # updates; when the last evaluation ended
+        self.sum = LossSum(0.0, 0)
+        self.rows: list[Row] = []
         where = describe(self.device, config.mixed_precision_training)
         print(
             f"fold {fold}: {len(self.training)} training images, {len(self.validation)} to "
             f"validate; encoder from {origin}; on {where}",
             flush=True,
         )
+        self._go_on()
 
     def fit(self) -> None:
         """Trains all epochs; leaves fold{k}/log.csv and, last of all, fold{k}/model.pt."""
         try:
-            self._fit()
+            with stop_wished() as wished:
+                self._fit(wished)
         except torch.OutOfMemoryError as error:
             raise InputError(
                 f"batch_size {self.config.batch_size} is too much for the memory of the GPU: halve "
                 "it, and double grad_accumulation for updates of the same size"
             ) from error
 
-    def _fit(self) -> None:
-        rows: list[Row] = []
+    def _fit(self, wished: Callable[[], bool]) -> None:
         total = self.updates * self.config.epochs
-        with tqdm(total=total, unit="step", disable=None, leave=False) as bar:
-            for epoch in range(self.config.epochs):
-                start = time.monotonic()
-                row = {"epoch": epoch + 1.0, "learning_rate": self.optimizer.param_groups[0]["lr"]}
-                row |= {"train_loss": self._train_epoch(epoch, bar)} | self._validate()
-                rows.append(row)
-                save_log(self.config, self.fold, rows)
-                bar.write(f"{self._line(row)}  {time.monotonic() - start:.0f} s")
+        saved = time.monotonic()
+        with tqdm(total=total, initial=self.done, unit="step", disable=None, leave=False) as bar:
+            for group in self._groups():
+                self._step(group, bar)
+                evaluated = self._evaluation_due()
+                if evaluated:
+                    self._evaluate(bar)
+                late = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
+                if evaluated or late or wished():
+                    self._save()
+                    saved = time.monotonic()
+                if wished():
+                    raise KeyboardInterrupt
         weights = self.model.state_dict()
-        save_model(self.config, self.fold, self.folds, weights, rows)
+        save_model(self.config, self.fold, self.folds, weights, self.rows)
+        delete_state_before(self.config, self.fold)
         print(f"{model_path(self.config, self.fold)}, {log_path(self.config, self.fold).name}")
 
-    def _train_epoch(self, epoch: int, bar: tqdm) -> float:
-        """One pass over the training images; the mean of their losses."""
+    def _groups(self) -> Iterator[list[Batch]]:
+        """The batches of each update that is left, epoch by epoch."""
+        for epoch in range(self.done // self.updates, self.config.epochs):
+            self.model.train()
+            self.order.epoch = epoch
+            self.order.done = self.done % self.updates * self.config.grad_accumulation
+            yield from _groups(self.loader, self.config.grad_accumulation)
+
+    def _step(self, group: list[Batch], bar: tqdm) -> None:
+        set_learning_rate(self.optimizer, self.config, self.done, self.updates)
+        losses = self._update(group)
+        self.done += 1
+        self.sum = LossSum(self.sum.loss + float(losses.sum()), self.sum.images + len(losses))
+        epoch = (self.done - 1) // self.updates + 1
+        bar.set_description(f"fold {self.fold} epoch {epoch}/{self.config.epochs}")
+        bar.set_postfix(loss=f"{float(losses.mean()):.4f}")
+        bar.update()
+
+    def _evaluation_due(self) -> bool:
+        """Every `evaluation_epochs`, be they parts of one or several, and after the last update."""
+        every = self.updates * self.config.evaluation_epochs
+        last = self.done == self.updates * self.config.epochs
+        return last or self.done // every > (self.done - 1) // every
+
+    def _evaluate(self, bar: tqdm) -> None:
+        """A row of the log: the mean loss since the last one, and the scores of the fold."""
+        row = {
+            "epoch": self.done / self.updates,
+            "learning_rate": self.optimizer.param_groups[-1]["lr"],
+            "train_loss": self.sum.loss / self.sum.images,
+            **self._validate(),
+        }
         self.model.train()
-        self.order.epoch = epoch
-        total, images = 0.0, 0
-        for group in _groups(self.loader, self.config.grad_accumulation):
-            losses = self._update(group)
-            total, images = total + float(losses.sum()), images + len(losses)
-            bar.set_description(f"fold {self.fold} epoch {epoch + 1}/{self.config.epochs}")
-            bar.set_postfix(loss=f"{float(losses.mean()):.4f}")
-            bar.update()
-        return total / images
+        self.sum = LossSum(0.0, 0)
+        self.rows.append(row)
+        save_log(self.config, self.fold, self.rows)
+        bar.write(f"{self._line(row)}  {time.monotonic() - self.since:.0f} s")
+        self.since = time.monotonic()
+
+    def _save(self) -> None:
+        """fold{k}/state.pt: whoever goes on from it ends with the same bytes."""
+        state = self._identity() | {
+            "done": self.done,
+            "finished": self.done == self.updates * self.config.epochs,
+            "sum": tuple(self.sum),
+            "rows": self.rows,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        save_state(self.config, self.fold, state)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a training's result depends on."""
+        settings = {name: getattr(self.config, name) for name in sorted(TRAINING_SETTINGS)}
+        return {
+            "settings": settings,
+            "folds.csv": self.folds.sha,
+            "code": code_version(),
+            "torch": str(torch.__version__),
+        }
+
+    def _go_on(self) -> None:
+        """Takes up the state that a training of this fold left; InputError for one of another."""
+        state = load_state(self.config, self.fold)
+        if state is None:
+            return
+        if changed := self._changes(state):
+            if state["finished"]:
+                return
+            raise InputError(
+                f"{state_path(self.config, self.fold)} is of a training that was cut off, by other "
+                f"settings, data or code (now, then): {'; '.join(changed)}. Go back to those to go "
+                "on, or delete the file to train anew."
+            )
+        self.done, self.sum, self.rows = state["done"], LossSum(*state["sum"]), state["rows"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+        print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
+
+    def _changes(self, state: dict[str, Any]) -> list[str]:
+        """What is other now than when the state was written; `epochs` may have been raised."""
+        now, settings = self._identity(), state["settings"]
+        changed = [
+            f"{name}: {value!r}, {settings.get(name)!r}"
+            for name, value in now["settings"].items()
+            if value != settings.get(name) and (name != "epochs" or value < settings[name])
+        ]
+        others = ("folds.csv", "code", "torch")
+        return changed + [f"{name} is another" for name in others if now[name] != state[name]]
 
     def _update(self, group: list[Batch]) -> Tensor:
         """One step of the optimizer on the mean loss over all images of the batches: (n,)."""
         images = sum(len(batch.rows) for batch in group)
         losses = []
-        for batch in group:
-            losses.append(self._losses(batch))
-            weights = batch.weights.to(self.device, non_blocking=True)
-            ((losses[-1] * weights).sum() / images).backward()
+        for number, batch in enumerate(group):
+            loss, weights = self._losses(batch, number)
+            losses.append(loss)
+            ((loss * weights).sum() / images).backward()
             self._require_finite(losses[-1], batch, self.training)
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.schedule.step()
         return torch.cat(losses).detach()
 
-    def _losses(self, batch: Batch) -> Tensor:
-        """The loss of each image: (n,), with gradients."""
-        images = to_input(
-            batch.images.to(self.device, non_blocking=True), self.config.image_channels
+    def _losses(self, batch: Batch, number: int) -> tuple[Tensor, Tensor]:
+        """The loss of each image, with gradients, and its weight: both (n,).
+
+        `number` is that of the batch among those of its update.
+        """
+        images, masks, weights = (
+            part.to(self.device, non_blocking=True)
+            for part in (batch.images, batch.masks, batch.weights)
         )
+        key = (self.config.seed, self.done, number)
+        images, masks, weights = mixed(images, masks, weights, key, self.config)
         with precision(self.device, self.config.mixed_precision_training):
-            logits = self.model(images)
-        masks = batch.masks.to(self.device, non_blocking=True)
-        return loss_per_image(self.config.loss_function, logits, masks)
+            logits = self.model(to_input(images, self.config.image_channels))
+        return self._loss(logits, masks), weights
+
+    def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        return loss_per_image(self.config.loss_function, logits, masks, self.config.dice_weight)
 
     def _require_finite(self, losses: Tensor, batch: Batch, table: pd.DataFrame) -> None:
         wrong = ~losses.isfinite().cpu()
@@ -145,7 +255,7 @@ class Trainer:
         for batch in self.validation_loader:
             logits = logits_of(self.model, batch, self.config, self.device)
             masks = batch.masks.to(self.device)
-            losses = loss_per_image(self.config.loss_function, logits, masks)
+            losses = self._loss(logits, masks)
             self._require_finite(losses, batch, self.validation)
             predictions = at_own_size(logits.sigmoid(), batch)
             for loss, prediction in zip(losses.tolist(), predictions, strict=True):
@@ -169,18 +279,16 @@ class Trainer:
 
     def _line(self, row: Row) -> str:
         return (
-            f"fold {self.fold}  epoch {row['epoch']:.0f}/{self.config.epochs}  "
+            f"fold {self.fold}  epoch {row['epoch']:g}/{self.config.epochs}  "
             f"train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
             f"IoU {row['validation_iou']:.4f}  with a mask: IoU {row['validation_iou_nerve']:.4f} "
             f"Dice {row['validation_dice_nerve']:.4f}{'  LEAK' if self.leak else ''}"
         )
 
 
-def learning_rate_share(update: int, updates: int, warmup: float) -> float:
-    """Share 0..1 of the peak rate at an update: a line up over `warmup` updates, times half a
-    cosine over all, which is 0 after the last (Loshchilov and Hutter 2017, without restarts)."""
-    climb = min(1.0, (update + 1) / warmup) if warmup else 1.0
-    return climb * (1 + math.cos(math.pi * min(update / updates, 1.0))) / 2
+def code_version() -> str:
+    """Of the sources that a training's result depends on."""
+    return sha_of(b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in CODE))
 
 
 def _groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:

@@ -53,9 +53,23 @@ def test_labels_agree_as_the_competition_counts(names: str, dice: float, iou: fl
     assert (row["dice"], row["iou"]) == (pytest.approx(dice), pytest.approx(iou))
 
 
-def test_the_class_that_agrees_least_counts() -> None:
+def test_a_contradiction_is_of_the_class_that_agrees_least_a_score_of_all() -> None:
     images = table("rle_mask_nerve").assign(rle_mask_vessel=["1 5", "", "", "", "", ""])
-    assert agreement(images, pairs("ab"))["dice"].tolist() == [0]
+    found = agreement(images, pairs("ab"))
+    assert (found["worst"].tolist(), found["dice"].tolist()) == ([0], [0.5])
+    assert contradictions(images, found)["twin_empty"].tolist() == [True]
+    dropped = weights(images, contradictions(images, found), "drop_empty_twin")
+    assert dropped.tolist() == [1, 0, 1, 1, 1, 1]
+    assert label_noise_ceiling(images, found)["all"]["iou"] == 0.5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_runs_are_compared_as_drawn_masks_are(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    masks = (random.random((2, 10, 10)) < random.random((2, 1, 1))).astype(np.uint8)
+    images = table().assign(rle_mask=[*map(rle.encode, masks), "", "", "", ""])
+    both, total = (masks[0] & masks[1]).sum(), masks.sum()
+    assert agreement(images, pairs("ab"))["dice"].iloc[0] == pytest.approx(2 * both / total)
 
 
 def test_masks_of_two_sizes_are_compared_at_one() -> None:

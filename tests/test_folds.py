@@ -25,6 +25,7 @@ def table(subjects: int = 20, seed: int = 0) -> pd.DataFrame:
                     "subject": str(subject),
                     "group": str(subject),
                     "told_group": "",
+                    "loop": "",
                     "told_fold": str(subject % 5),
                     "validation": subject == 3,
                     "rle_mask": f"1 {area}" if area else "",
@@ -99,12 +100,12 @@ def test_each_class_is_balanced() -> None:
 
 def test_groups_are_subjects_joined_where_near_duplicates_cross_them() -> None:
     images = pd.DataFrame({"image": list("abcdef"), "subject": ["17", "17", "18", "5", "18", "9"]})
-    group = assign_groups(images.assign(told_group=""), pairs((1, 2), (3, 3)), FIVE)
+    group = assign_groups(images.assign(told_group="", loop=""), pairs((1, 2), (3, 3)), FIVE)
     assert group.tolist() == ["17+18", "17+18", "17+18", "5", "17+18", "9"]
 
 
 def test_a_group_of_many_is_named_after_the_first() -> None:
-    images = pd.DataFrame({"image": list("abcde"), "subject": "", "told_group": ""})
+    images = pd.DataFrame({"image": list("abcde"), "subject": "", "told_group": "", "loop": ""})
     group = assign_groups(images, pairs((0, 1), (1, 2), (2, 3)), FIVE)
     assert group.tolist() == ["a+3 more"] * 4 + ["e"]
 
@@ -187,8 +188,38 @@ def test_a_pair_of_an_image_held_out_and_one_trained_on_leaks() -> None:
 
 def test_where_no_subject_is_known_it_says_what_groups_cannot_see() -> None:
     shared = shared_by_folds(divided().assign(subject=""), NO_PAIRS)
-    assert shared["subjects_split"] is None
+    assert shared["subject_unknown"] == len(divided())
     assert "do not look alike" in leaks(shared, FIVE)[0]
+
+
+def test_one_unknown_subject_hides_no_split_of_the_others() -> None:
+    images = divided().assign(fold=0)
+    images.loc[images["image"] == "1_3", "fold"] = 1
+    images.loc[0, "subject"] = ""
+    words = leaks(shared_by_folds(images, NO_PAIRS), FIVE)
+    assert words[0].startswith("LEAK: 1 subjects")
+    assert "subject of 1 images" in words[1]
+
+
+def test_split_groups_leak_where_subjects_do_not() -> None:
+    images = divided().assign(group="one")
+    config = Config(validation_strategy="custom", group_fold_column="clinic")
+    words = leaks(shared_by_folds(images, NO_PAIRS), config)
+    assert words[0].startswith("LEAK: 1 groups of clinic stand in several folds")
+
+
+def test_folds_that_no_image_has_are_named() -> None:
+    with pytest.raises(InputError, match=r"no image has the folds \['3', '4'\]"):
+        assign_folds(
+            table().assign(told_fold="0"),
+            Config(validation_strategy="custom", folds=["0", "3", "4"]),
+        )
+
+
+def test_the_frames_of_a_loop_stay_together_where_nobody_tells_the_subject() -> None:
+    images = pd.DataFrame({"image": list("abcd"), "subject": "", "told_group": ""})
+    group = assign_groups(images.assign(loop=["x", "x", "", ""]), NO_PAIRS, FIVE)
+    assert group.tolist() == ["x", "x", "c", "d"]
 
 
 def test_the_parts_of_a_fold_are_the_others_to_train_on_and_its_own_to_score() -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
@@ -68,17 +69,34 @@ def test_colours_become_their_luminance(tmp_path: Path) -> None:
     assert picture.kind == "8-bit colour as RGB"
 
 
-@pytest.mark.parametrize(
-    ("brightest", "depth"), [(200, 8), (1000, 10), (4095, 12), (16_000, 14), (65_535, 16)]
-)
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bits_are_scaled_from_the_smallest_depth_that_holds_them(
-    tmp_path: Path, brightest: int, depth: int, suffix: str
+def test_sixteen_bits_are_scaled_from_the_depth_that_is_told(
+    tmp_path: Path, bits: int, suffix: str
 ) -> None:
-    pixels = np.linspace(0, brightest, 300).reshape(15, 20).astype(np.uint16)
-    picture = read_picture(save(tmp_path / f"image.{suffix}", pixels))
-    assert picture.kind == "16-bit grey"
-    assert np.abs(picture.pixels - pixels * 255.0 / (2**depth - 1)).max() <= 0.5
+    pixels = np.linspace(0, 2**bits - 1, 300).reshape(15, 20).astype(np.uint16)
+    file = save(tmp_path / f"image.{suffix}", pixels)._replace(bits=bits)
+    picture = read_picture(file)
+    assert picture.kind == f"16-bit grey, {bits} used"
+    assert np.abs(picture.pixels - pixels * 255.0 / (2**bits - 1)).max() <= 0.5
+    if bits > 8:
+        with pytest.raises(UnusableImage, match=f"image_bits={bits - 1} is less than its {bits}"):
+            read_picture(file._replace(bits=bits - 1))
+
+
+def test_a_tif_whose_zero_is_white_is_turned_round(tmp_path: Path) -> None:
+    pixels = np.arange(0, 4000, 100, dtype=np.uint16).reshape(5, 8)
+    path = tmp_path / "image.tif"
+    Image.fromarray(pixels).save(path, tiffinfo={262: 0})
+    expected = 255 - np.rint(pixels * 255.0 / 65535)
+    assert np.array_equal(read_image(ImageFile(path)), expected)
+
+
+def test_sixteen_bits_a_colour_are_refused(tmp_path: Path) -> None:
+    pixels = np.full((4, 5, 3), 3000, dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "image.png"), pixels)
+    with pytest.raises(UnusableImage, match="has 16 bits a colour"):
+        read_image(ImageFile(tmp_path / "image.png"))
 
 
 def truncated(path: Path) -> None:
@@ -155,9 +173,37 @@ def test_a_mask_of_three_values_is_refused_in_a_palette_too(tmp_path: Path) -> N
     image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
     image.save(tmp_path / "mask.png")
     with pytest.raises(
-        UnusableImage, match="0 and one other value was expected, it holds 0, 76, 1"
+        UnusableImage, match="0 and one other value was expected, it holds 0, 65280, 16711680"
     ):
         read_mask(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.array([[0, 1, 1000]], dtype=np.uint16),
+        np.array([[[0, 0, 0], [255, 0, 0], [0, 130, 0]]], dtype=np.uint8),
+        np.array([[[0, 0, 0], [0, 0, 4], [0, 4, 0]]], dtype=np.uint8),
+    ],
+)
+def test_masks_are_held_to_two_values_before_they_become_grey(
+    tmp_path: Path, pixels: np.ndarray
+) -> None:
+    path = save(tmp_path / "mask.png", pixels).path
+    with pytest.raises(UnusableImage, match="0 and one other value was expected"):
+        read_mask(path)
+
+
+def test_a_mask_of_one_dark_colour_is_not_empty(tmp_path: Path) -> None:
+    pixels = np.array([[[0, 0, 0], [0, 0, 4]]], dtype=np.uint8)
+    assert read_mask(save(tmp_path / "mask.png", pixels).path).tolist() == [[0, 1]]
+
+
+def test_a_jpeg_mask_of_0_and_1_is_refused_not_read_as_empty(tmp_path: Path) -> None:
+    path = tmp_path / "mask.jpg"
+    Image.fromarray(tiny_image(5, nerve=True)[1]).save(path)
+    with pytest.raises(UnusableImage, match=r"its brightest is [1-9]"):
+        read_mask(path)
 
 
 def test_a_mask_that_jpeg_blurred_is_cut_at_half(tmp_path: Path) -> None:
@@ -191,6 +237,11 @@ def test_people_are_numbers_and_their_names_and_numbers_stay_in_the_file(tmp_pat
     assert "Doe" not in str(files)
 
 
+def test_nobody_is_told_where_the_patient_id_is_empty(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "a.dcm", PIXELS, "")
+    assert image_files(tmp_path)["a"].subject == ""
+
+
 def test_a_dicom_file_needs_no_suffix(tmp_path: Path) -> None:
     save_dicom(tmp_path / "1.2.840.7", PIXELS)
     save_dicom(tmp_path / "IM0001", PIXELS)
@@ -217,6 +268,13 @@ def test_dicom_of_other_kinds_gives_the_same_picture(
 ) -> None:
     save_dicom(tmp_path / "scan.dcm", pixels, photometric=photometric, stored=stored)
     assert np.array_equal(read_image(ImageFile(tmp_path / "scan.dcm")), expected)
+
+
+def test_a_file_named_as_the_stem_of_another_is_an_error(tmp_path: Path) -> None:
+    for name in ("a.png", "a.png.tif"):
+        save(tmp_path / name, PIXELS)
+    with pytest.raises(InputError, match=r"which one is image a.png"):
+        image_files(tmp_path)
 
 
 @pytest.mark.parametrize("other", ["a.tif", "A.png", "A.tif"])

@@ -12,7 +12,7 @@ import pytest
 from pycocotools import mask as coco
 
 from lib import rle
-from lib.config import Config, InputError, load_config
+from lib.config import Config, InputError, load_config, to_yaml
 from lib.labels import coco_mask
 from lib.sources import read_test_table, read_training_images
 from tests.conftest import REPOSITORY, SHAPE, tiny_image
@@ -118,6 +118,113 @@ def test_empty_lists_are_empty_masks(tmp_path: Path, classes: list[str]) -> None
     assert len(columns) == len(classes)
     assert (found[columns].iloc[0] == "1 5").all()
     assert (found[columns].iloc[1:] == "").all(axis=None)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_nothing_is_nothing_however_it_is_written(tmp_path: Path, as_text: bool) -> None:
+    folder = write_images(tmp_path)
+    cells: list[Any] = [[], None, [], None, ["nerve"], ["nerve"]]
+    runs: list[Any] = [None, [], [], None, ["1 5"], ["9 5"]]
+    table = table_of(class_id=cells, rle_mask=runs)
+    if as_text:
+        table.to_csv(folder / "train.csv", index=False)
+    else:
+        table.to_parquet(folder / "train.pq")
+    assert read(folder)["rle_mask"].tolist() == ["", "", "", "", "1 5", "9 5"]
+
+
+def test_blanks_around_a_value_make_no_other_person_or_class(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    names = ["nerve", "nerve ", "vessel", " vessel", "nerve", "nerve"]
+    table = table_of(class_id=names, rle_mask="1 5").assign(
+        subject=["a", "a ", "b", " b", "c", "c"]
+    )
+    table.to_csv(folder / "train.csv", index=False)
+    found = read(folder)
+    assert set(found["subject"]) == {"a", "b", "c"}
+    assert [name for name in found.columns if "rle" in name] == [
+        "rle_mask_nerve",
+        "rle_mask_vessel",
+    ]
+
+
+def test_numbers_of_a_column_with_gaps_stay_whole(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    table_of(
+        class_id=[0, 1, None, 0, 1, 0], rle_mask=["1 5", "1 5", "", "1 5", "1 5", "1 5"]
+    ).to_parquet(folder / "train.pq")
+    found = read(folder)
+    assert [name for name in found.columns if "rle" in name] == ["rle_mask_0", "rle_mask_1"]
+
+
+def write_validation(folder: Path, **columns: Any) -> list[str]:
+    """Takes the images of `a` out of train.csv into held_out.csv, with other columns."""
+    table = pd.read_csv(folder / "train.csv", dtype=str)
+    table.iloc[2:].to_csv(folder / "train.csv", index=False)
+    table.iloc[:2].assign(**columns).to_csv(folder / "held_out.csv", index=False)
+    path = folder / "held_out.csv"
+    return ["validation_strategy=custom", f"validation_dataframe={path}"]
+
+
+def test_validation_images_have_their_mask_files(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    (folder / "masks").mkdir()
+    for name, mask in NERVE.items():
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask)
+    table_of().to_csv(folder / "train.csv", index=False)
+    found = read(folder, *write_validation(folder), f"mask_folder={folder / 'masks'}")
+    assert same(masks(found), NERVE)
+    assert found["validation"].tolist() == [True, True, False, False, False, False]
+
+
+def test_a_validation_table_brings_no_class(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    names = ["artery", "vein"] * 3
+    table_of(class_id=names, rle_mask="1 5").to_csv(folder / "train.csv", index=False)
+    with pytest.raises(InputError, match=r"tells the classes nerve, which .* does not"):
+        read(folder, *write_validation(folder, class_id="nerve"))
+
+
+def test_a_validation_table_of_empty_rows_brings_no_class(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    names = ["artery", "vein"] * 3
+    table_of(class_id=names, rle_mask="1 5").to_csv(folder / "train.csv", index=False)
+    found = read(folder, *write_validation(folder, class_id="", rle_mask=""))
+    assert [name for name in found.columns if "rle" in name] == ["rle_mask_artery", "rle_mask_vein"]
+
+
+def test_a_mask_file_beside_an_image_is_of_no_class_where_there_are_several(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    two_classes_in_rows().to_csv(folder / "train.csv", index=False)
+    cv2.imwrite(str(folder / "images" / "b_1_mask.png"), VESSEL["b_1"])
+    assert same(masks(read(folder), "rle_mask_nerve"), NERVE)
+
+
+def test_numbers_for_names_are_no_subjects(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    for number, name in enumerate(NAMES):
+        (folder / "images" / f"{name}.png").rename(folder / "images" / f"2023_{number}.png")
+    images = [f"2023_{number}.png" for number in range(6)]
+    pd.DataFrame({"image": images, "rle_mask": "1 5"}).to_csv(folder / "train.csv", index=False)
+    assert (read(folder)["subject"] == "").all()
+
+
+def test_the_labels_of_another_data_set_in_the_file_give_way(tmp_path: Path) -> None:
+    other, folder = write_images(tmp_path / "other"), write_images(tmp_path / "data")
+    (other / "masks").mkdir()
+    for name, mask in NERVE.items():
+        cv2.imwrite(str(other / "masks" / f"{name}.png"), mask)
+    table_of(rle_mask="1 5").to_csv(folder / "train.csv", index=False)
+    (tmp_path / "run.yaml").write_text(to_yaml(loaded(other)))
+    config = load_config(tmp_path / "run.yaml", [f"data={folder}"])
+    assert set(read_training_images(config).table["rle_mask"]) == {"1 5"}
+
+
+def test_the_folder_of_data_may_stand_in_a_file_of_all_settings(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    table_of(rle_mask="1 5").to_csv(folder / "train.csv", index=False)
+    (tmp_path / "run.yaml").write_text(f"{to_yaml(Config())}data: {folder}\n")
+    assert len(read_training_images(load_config(tmp_path / "run.yaml")).table) == 6
 
 
 def test_several_rows_of_one_class_are_parts_of_one_mask(tmp_path: Path) -> None:
@@ -255,6 +362,9 @@ def test_cocos_run_lengths_are_read_by_its_own_convention_whatever_the_settings(
         {"size": [60, 80], "counts": []},
         {"size": [60, 80]},
         [[1.0, 2.0, 3.0]],
+        [[float("nan"), 1.0, 5.0, 1.0, 5.0, 5.0]],
+        [[1e9, 1.0, 5.0, 1.0, 5.0, 5.0]],
+        None,
         "polygon",
     ],
 )
@@ -266,6 +376,8 @@ def test_a_segmentation_that_is_none_is_refused(segmentation: Any) -> None:
 BAD_COCO: list[tuple[dict[str, Callable[[list[Any]], Any]], str]] = [
     ({"categories": lambda part: None}, "not COCO: a list 'categories' was expected"),
     ({"images": lambda part: [{"id": 1}]}, "entry 0 of images lacks file_name, height, width"),
+    ({"images": lambda part: [*part, 3]}, "entry 6 of images lacks id, file_name"),
+    ({"images": lambda part: [{**part[0], "height": None}]}, "entry 0 of images lacks height"),
     ({"categories": lambda part: part[:1]}, "an annotation has category_id 9, which is not there"),
     ({"images": lambda part: part[1:]}, "an annotation has image_id 0, which is not there"),
     (
@@ -360,6 +472,9 @@ def test_frames_of_cine_loops_are_labelled_by_loop_and_number(tmp_path: Path) ->
 BAD_TABLES: list[tuple[pd.DataFrame, str]] = [
     (table_of(class_id=[["a", "b"]] * 6, rle_mask=[[""]] * 6), "2 classes and 1 run lengths in"),
     (table_of(class_id=["a", "b", "a", "b", "a", ""], rle_mask="1 5"), "has a mask without a"),
+    (table_of(class_id="['a' 'b']", rle_mask="['1 5' '']"), "no list such as|not a list like"),
+    (table_of(class_id="['a', nan]", rle_mask="['1 5', '']"), "no list such as|not a list like"),
+    (table_of(rle_mask="1 5").assign(subject=[["x"]] * 6), "holds the list .*: one value a row"),
     (table_of(class_id=[f"c{k}" for k in range(6)], rle_mask="1 5").iloc[np.arange(60) % 6].assign(
         class_id=[f"c{k}" for k in range(60)]), "class_id holds 60 classes, such as c0, c1, c10"),
     (

@@ -12,8 +12,9 @@ from torch import nn
 from lib.artifacts import load_folds, log_path, model_path, read_model
 from lib.config import Config, InputError
 from lib.dataset import Batch
+from lib.optim import OPTIMIZERS, build_optimizer, learning_rate_share, set_learning_rate
 from lib.sources import with_files
-from lib.trainer import Trainer, learning_rate_share
+from lib.trainer import Trainer
 from tests.conftest import configured, step
 
 
@@ -38,13 +39,67 @@ def trainer(config: Config) -> Trainer:
 def test_the_learning_rate_follows_a_line_up_and_half_a_cosine_down(
     update: int, updates: int, warmup: float, share: float
 ) -> None:
-    assert learning_rate_share(update, updates, warmup) == pytest.approx(share)
+    assert learning_rate_share("Cosine", update, updates, warmup) == pytest.approx(share)
 
 
-def test_the_learning_rate_ends_at_zero(config: Config) -> None:
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ("Constant", [1, 1, 1]),
+        ("Linear", [1, 0.5, 0]),
+        ("Cosine", [1, 0.5, 0]),
+        ("OneCycle", [0.04, (1 + math.cos(math.pi * 2 / 7)) / 2, 0]),
+    ],
+)
+def test_each_schedule_starts_and_ends_where_it_should(schedule: str, shares: list[float]) -> None:
+    found = [learning_rate_share(schedule, update, 20, 0) for update in (0, 10, 20)]
+    assert found == pytest.approx(shares)
+    assert max(learning_rate_share(schedule, update, 20, 0) for update in range(20)) == 1
+
+
+def test_the_rate_of_the_last_update_is_that_of_the_schedule(config: Config) -> None:
     training = trainer(config)
     training.fit()
-    assert training.optimizer.param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-12)
+    share = learning_rate_share("Cosine", 5, 6, 0)
+    assert training.optimizer.param_groups[0]["lr"] == pytest.approx(0.001 * share)
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_each_optimizer_moves_the_weights_against_the_gradient(name: str) -> None:
+    model = nn.Linear(3, 1)
+    config = Config(optimizer=name, learning_rate=0.01)
+    optimizer = build_optimizer(model, config, torch.device("cpu"))
+    before = model.weight.detach().clone()
+    for update in range(3):
+        set_learning_rate(optimizer, config, update, 10)
+        optimizer.zero_grad()
+        model(torch.ones(1, 3)).sum().backward()
+        optimizer.step()
+    assert (model.weight < before).all()
+
+
+def test_the_layers_listed_have_their_own_learning_rate(settings: list[str]) -> None:
+    layers = "differential_learning_rate_layers=[encoder]"
+    training = trainer(configured(settings, layers, "differential_learning_rate=0.0001"))
+    training.fit()
+    slow, fast = training.optimizer.param_groups
+    encoder = [name for name, _ in training.model.named_parameters() if name.startswith("encoder")]
+    assert len(slow["params"]) == len(encoder)
+    assert slow["lr"] == pytest.approx(fast["lr"] / 10)
+    with pytest.raises(InputError, match="this network has encoder, decoder, segmentation_head"):
+        trainer(configured(settings, "differential_learning_rate_layers=[head]"))
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs"), [(1, [1, 2]), (0.5, [2 / 3, 1, 5 / 3, 2]), (2, [2]), (5, [2])]
+)
+def test_validations_come_as_often_as_asked_for_and_at_the_end(
+    settings: list[str], every: float, epochs: list[float]
+) -> None:
+    config = configured(settings, f"evaluation_epochs={every}")
+    trainer(config).fit()
+    found = pd.read_csv(log_path(config, 0))["epoch"]
+    assert found.tolist() == pytest.approx(epochs, abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
@@ -52,7 +107,7 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
 ) -> None:
     contents = []
     for run in ("a", "b", "c"):
-        more = [f"runs_folder={tmp_path / 'same'}", "mixed_precision_training=false"]
+        more = [f"runs_folder={tmp_path / run}", "mixed_precision_training=false"]
         config = configured(settings, *more, f"number_of_workers={2 if run == 'c' else 0}")
         trainer(config).fit()
         contents.append((model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()))
@@ -101,9 +156,7 @@ def updated(config: Config, group: list[Batch]) -> torch.Tensor:
     training = trainer(config)
     torch.manual_seed(0)
     training.model = OneWeight()
-    training.optimizer = torch.optim.SGD(  # type: ignore[assignment]
-        training.model.parameters(), lr=1.0
-    )
+    training.optimizer = torch.optim.SGD(training.model.parameters(), lr=1.0)
     training._update(group)
     return training.model.convolution.weight.detach().clone()
 

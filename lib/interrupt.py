@@ -1,0 +1,39 @@
+"""Ctrl-C and SIGTERM as a wish that a loop can grant where its state is whole."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # of the keyboard; of a cluster that wants its node back
+
+
+@contextmanager
+def stop_wished() -> Iterator[Callable[[], bool]]:
+    """A function that tells whether one of SIGNALS has come; the second of them acts as ever."""
+    wished = False
+
+    def wish(number: int, frame: Any) -> None:
+        nonlocal wished
+        wished = True
+        restore()
+
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield lambda: wished
+        return
+    before = {number: signal.signal(number, wish) for number in SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    try:
+        yield lambda: wished
+    finally:
+        restore()
+
+
+def leave_signals_to_the_parent() -> None:
+    """For a worker process, which Ctrl-C reaches too and whose parent ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
