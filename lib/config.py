@@ -69,9 +69,20 @@ class Config:
     architecture: str = setting(
         "architecture",
         "Unet",
-        "decoder of the network",
-        choices=("Unet",),
-        later=("UnetPlusPlus", "FPN", "Linknet", "PSPNet", "PAN", "DeepLabV3", "DeepLabV3Plus"),
+        "decoder of the network: one of segmentation-models-pytorch",
+        choices=(
+            "Unet",
+            "UnetPlusPlus",
+            "MAnet",
+            "Linknet",
+            "FPN",
+            "PSPNet",
+            "PAN",
+            "DeepLabV3",
+            "DeepLabV3Plus",
+            "UPerNet",
+            "Segformer",
+        ),
     )
     backbone: str = setting(
         "architecture",
@@ -545,6 +556,8 @@ def _conflicts(config: Config) -> list[str]:
         or any(letter in name for letter in '/\\:*?"<>|\0')
     ):
         errors.append(f"experiment_name: {name!r}: it names a folder: letters, digits, . _ -")
+    if config.architecture == "PAN" and min(config.image_height, config.image_width) < 128:
+        errors.append("architecture: PAN needs an image_height and image_width of 128 at least")
     errors += _data_conflicts(config)
     errors += _idle(config)
     if not config.pretrained and config.pretrained_weights != "None":

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lib.config import Config, InputError
+from lib.config import FIELDS, Config, InputError
 from lib.model import build_model, device_of, fit_weights, has_bfloat16, load_pretrained, to_input
 
 LITE0 = "tu-tf_efficientnet_lite0"
@@ -156,3 +156,16 @@ def test_bfloat16_is_used_on_processors_that_have_it(monkeypatch: pytest.MonkeyP
     ]:
         monkeypatch.setattr("torch.cpu.get_capabilities", lambda it=capabilities: it)
         assert has_bfloat16(torch.device("cpu")) is expected
+
+
+@pytest.mark.parametrize("architecture", FIELDS["architecture"].metadata["choices"])
+@pytest.mark.parametrize("backbone", ["resnet18", LITE0])
+def test_every_architecture_gives_a_map_of_the_images_size_for_each_class(
+    architecture: str, backbone: str
+) -> None:
+    config = Config(architecture=architecture, backbone=backbone, image_channels=1)
+    model = build_model(config, 2)
+    logits = model(torch.zeros(2, 1, 128, 160))
+    assert logits.shape == (2, 2, 128, 160)
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.segmentation_head.parameters())
