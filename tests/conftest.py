@@ -67,7 +67,7 @@ def settings(tmp_path: Path, data: Path) -> list[str]:
     return [
         f"data={data}",
         f"runs_folder={tmp_path / 'runs'}",
-        "backbone=resnet18",
+        "backbone=tu-test_efficientnet",
         "pretrained=false",
         "image_height=32",
         "image_width=64",

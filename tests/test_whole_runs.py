@@ -26,7 +26,7 @@ from tests.test_labels import (
 from tests.test_pipeline import chain
 
 FAST = [
-    "backbone=resnet18",
+    "backbone=tu-test_efficientnet",
     "pretrained=false",
     "image_height=32",
     "image_width=64",
