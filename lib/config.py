@@ -619,13 +619,14 @@ def _names_in(*sections: str) -> set[str]:
 
 DEFAULTS = Config()
 # What a trained network's predictions depend on besides its weights, and what its weights do.
-NETWORK_SETTINGS = _names_in("architecture", "image") - {"pretrained"}
+NETWORK_SETTINGS = _names_in("architecture", "image") - {"pretrained"} | {"image_bits"}
 TRAINING_SETTINGS = (
     _names_in("architecture", "image", "augmentation", "training") - {"build_scoring_pipelines"}
 ) | {
     "data_sample",
     "data_sample_choice",
     "dice_weight",
+    "image_bits",
     "mixed_precision_training",
     "pretrained_weights",
     "seed",

@@ -187,10 +187,16 @@ def test_a_model_of_another_fold_is_refused(config: Config) -> None:
         step(3).main(config)
 
 
-def test_a_model_of_other_settings_is_refused_with_what_differs(settings: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [("image_width=96", "image_width: 96, 64"), ("image_bits=12", "image_bits: 12, 16")],
+)
+def test_a_model_of_other_settings_is_refused_with_what_differs(
+    settings: list[str], change: str, complaint: str
+) -> None:
     chain(configured(settings))
-    with pytest.raises(InputError, match="image_width: 96, 64"):
-        step(3).main(configured(settings, "image_width=96"))
+    with pytest.raises(InputError, match=complaint):
+        step(3).main(configured(settings, change))
 
 
 def test_other_training_settings_train_anew_and_say_why(
