@@ -162,6 +162,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all(),  # of each GPU, [] without any
         }
         save_state(self.config, self.fold, state)
 
@@ -192,6 +193,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"])
+        torch.cuda.set_rng_state_all(state["cuda_random"])
         print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
 
     def _changes(self, state: dict[str, Any]) -> list[str]:
