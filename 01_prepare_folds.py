@@ -45,7 +45,7 @@ def main(config: Config) -> None:
     save_quarantine(config, images.unusable, test.unusable if test else {})
     save_twins(table, pairs, test, test_pairs, config)
     save_contradictions(table, found, config)
-    audit = audited(images, test, pairs, config) | {"test_twins": len(test_pairs)}
+    audit = audited(images, test, pairs, found, config) | {"test_twins": len(test_pairs)}
     save_audit(config, audit)
     report(audit, config)
     print(f"{path}{' (unchanged)' if before == path.read_bytes() else ''}")

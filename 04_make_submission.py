@@ -22,13 +22,14 @@ from lib.artifacts import (
     save_decision,
     save_table,
     test_path,
+    true_mask,
 )
 from lib.audit import caveats, left_out_of_test
 from lib.config import Config, run
-from lib.decision import decide
+from lib.decision import compared, decide
 from lib.folds import TRAINING_ONLY, unseen_part
 from lib.loss import loss_per_image
-from lib.metric import bootstrap_interval, dice, iou, overlap
+from lib.metric import bootstrap_interval, dice, iou
 from lib.sources import read_test_table, with_sha
 
 
@@ -73,18 +74,18 @@ def score_unseen(folds: Folds, config: Config) -> pd.DataFrame:
                     strict=True,
                 )
                 for column, name, probability, presence in parts:
-                    score = score_image(row, row[column], probability, config)
+                    score = score_image(row, column, probability, config)
                     rows.append({"class_id": name, **score, "presence": presence})
     table = pd.DataFrame(rows)
     return table if len(folds.classes) > 1 else table.drop(columns="class_id")
 
 
 def score_image(
-    row: dict[str, Any], runs: str, probability: Probability, config: Config
+    row: dict[str, Any], column: str, probability: Probability, config: Config
 ) -> dict[str, Any]:
     """IoU, Dice and loss at the image's own size; areas in pixels."""
-    truth = rle.decode(runs, (row["height"], row["width"]), row["image"])
-    counts = overlap(truth, decide(probability, config.probability_threshold))
+    truth = true_mask(row, column)
+    counts = compared(truth, probability, config.probability_threshold)
     return {
         "image": row["image"],
         "fold": row["fold"],

@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from lib import rle
 from lib.config import (
     NETWORK_SETTINGS,
     TRAINING_SETTINGS,
@@ -118,6 +119,11 @@ def masks_in(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name == RLE or name.startswith(f"{RLE}_")]
 
 
+def true_mask(row: Mapping[str, Any], column: str) -> rle.Mask:
+    """Of a row of folds.csv: the mask (height, width) of its run lengths in `column`."""
+    return rle.decode(row[column], (row["height"], row["width"]), row["image"])
+
+
 def folds_path(config: Config) -> Path:
     return run_folder(config) / "folds.csv"
 
@@ -202,11 +208,11 @@ def save_quarantine(config: Config, train: dict[str, str], test: dict[str, str])
     save_table(quarantine_path(config), pd.DataFrame(rows, columns=["part", "image", "reason"]))
 
 
-def quarantined(config: Config, part: str) -> list[str]:
-    """The images of `part`, train or test, that 01 left out."""
+def quarantined_tests(config: Config) -> list[str]:
+    """The test images that 01 left out."""
     path = existing(quarantine_path(config), "01_prepare_folds.py")
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return table["image"][table["part"] == part].tolist()
+    return table["image"][table["part"] == "test"].tolist()
 
 
 # fold{k}/model.pt: weights, settings, fold, and the folds.csv it was trained on

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.artifacts import mask_columns, masks_in, quarantined
+from lib.artifacts import mask_columns, masks_in, quarantined_tests
 from lib.config import Config, InputError
-from lib.contradictions import TWIN_DICE, contradictions, label_noise_ceiling
+from lib.contradictions import TWIN_DICE, label_noise_ceiling
 from lib.folds import mask_areas
 from lib.sources import Images
 
@@ -16,9 +16,12 @@ QUANTILES = (0.05, 0.5, 0.95)
 
 
 def audited(
-    images: Images, test: Images | None, pairs: pd.DataFrame, config: Config
+    images: Images, test: Images | None, pairs: pd.DataFrame, found: pd.DataFrame, config: Config
 ) -> dict[str, Any]:
-    """The content of folds_audit.json; the images' table has its folds, `pairs` their agreement."""
+    """The content of folds_audit.json.
+
+    The images' table has its folds, `pairs` their agreement; `found` are the contradictions.
+    """
     table, shared = images.table, shared_by_folds(images.table, pairs)
     return {
         "validation_strategy": config.validation_strategy,
@@ -31,7 +34,7 @@ def audited(
             "test": len(test.unusable) if test else 0,
         },
         "near_duplicates": near_duplicates_found(table, pairs),
-        "contradictions": len(contradictions(table, pairs)),
+        "contradictions": len(found),
         "label_policy": config.label_policy,
         "label_noise_ceiling": label_noise_ceiling(table, pairs),
         **shared,
@@ -44,7 +47,7 @@ def test_set(config: Config) -> list[str]:
 
 def left_out_of_test(audit: dict[str, Any], config: Config) -> list[str]:
     """The test images in quarantine; InputError where they are of another test set."""
-    images = quarantined(config, "test")
+    images = quarantined_tests(config)
     if images and audit["test_set"] != test_set(config):
         raise InputError(
             f"quarantine.csv is of the test set {audit['test_set']}, not of {test_set(config)}: "

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lib import rle
-from lib.artifacts import masks_in
+from lib.artifacts import masks_in, true_mask
 from lib.augment import augment, inference_transform, stable_hash, training_transform
 from lib.config import Config, InputError
 from lib.images import ImageFile, UnusableImage, read_image
@@ -69,8 +68,9 @@ class NerveImages(Dataset[Batch]):
     def _mask(self, row: dict[str, Any], column: str) -> Pixels:
         if not row[column]:
             return np.zeros(self._size, dtype=np.uint8)
-        mask = rle.decode(row[column], (row["height"], row["width"]), row["image"])
-        resized = cv2.resize(mask, self._size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        resized = cv2.resize(
+            true_mask(row, column), self._size[::-1], interpolation=cv2.INTER_NEAREST_EXACT
+        )
         return resized.astype(np.uint8, copy=False)
 
 

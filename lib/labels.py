@@ -275,15 +275,14 @@ def _all_told(by_image: dict[str, Label], classes: list[str]) -> list[str]:
 def _labels_of_files(config: Config, files: dict[str, ImageFile]) -> Labels:
     """Every image of the folder; only mask files tell."""
     by_image = {image: Label() for image in sorted(image_stems(files))}
-    if config.mask_folder == "None":
-        _guess_subjects(by_image)
     folder = config.data_folder
-    beside = any(mask_beside(image, files) for image in by_image)
-    if config.mask_folder == "None" and not beside:
-        raise InputError(
-            f"{folder} has no *{MASK_SUFFIX} files, and neither train_dataframe nor mask_folder is "
-            "set: give data=PATH, train_dataframe=TABLE or mask_folder=FOLDER"
-        )
+    if config.mask_folder == "None":
+        if not any(mask_beside(image, files) for image in by_image):
+            raise InputError(
+                f"{folder} has no *{MASK_SUFFIX} files, and neither train_dataframe nor "
+                "mask_folder is set: give data=PATH, train_dataframe=TABLE or mask_folder=FOLDER"
+            )
+        _guess_subjects(by_image)
     return Labels(by_image, [ONE_CLASS], folder)
 
 

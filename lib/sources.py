@@ -18,7 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib import rle
-from lib.artifacts import PRESENCE, PROVENANCE, mask_columns, masks_in
+from lib.artifacts import PRESENCE, PROVENANCE, mask_columns, masks_in, true_mask
 from lib.config import Config, InputError
 from lib.duplicates import SHAPE, thumbnail
 from lib.images import (
@@ -33,7 +33,7 @@ from lib.images import (
     sha_of_image,
     stem_of,
 )
-from lib.labels import Label, image_stems, read_labels, read_table
+from lib.labels import Label, image_stems, read_labels, read_table, require_columns
 
 ERRORS_SHOWN = 20
 READERS = 4
@@ -174,8 +174,7 @@ def _test_names(config: Config) -> list[str]:
     path = Path(config.test_dataframe)
     table = read_table(path, "test_dataframe")
     column = "img" if "img" in table.columns else config.image_column
-    if column not in table.columns:
-        raise InputError(f"{path} has no column {column!r}, only {', '.join(table.columns)}")
+    require_columns(table, [column], str(path))
     names = table[column].map(composed).tolist()
     rows_an_image = "class_id" in table.columns or config.class_name_column in table.columns
     return list(dict.fromkeys(names)) if rows_an_image else names
@@ -376,8 +375,8 @@ def _check_order(table: pd.DataFrame, labels: dict[str, Label], config: Config) 
     rows = table[(table[columns] != "").any(axis=1) & told].head(ORDER_CHECKED)
     edges, others = 0, 0
     for row in rows.to_dict("records"):
-        for text in filter(None, (row[column] for column in columns)):
-            mask = rle.decode(text, (row["height"], row["width"]))
+        for column in columns:
+            mask = true_mask(row, column)
             edges += _edges(mask)
             others += _edges(rle.read_the_other_way(mask, config.rle_order))
     if others < edges / 2:

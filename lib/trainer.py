@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lib import rle
 from lib.artifacts import (
     Folds,
     delete_state_before,
@@ -24,23 +23,38 @@ from lib.artifacts import (
     save_state,
     sha_of,
     state_path,
+    true_mask,
 )
 from lib.augment import stable_hash
 from lib.config import TRAINING_SETTINGS, Config, InputError
 from lib.dataset import Batch, plain_loader, training_loader
-from lib.decision import decide
+from lib.decision import compared
 from lib.folds import training_part, unseen_part
 from lib.interrupt import stop_wished
 from lib.loss import loss_per_image
-from lib.metric import dice, iou, overlap
+from lib.metric import dice, iou
 from lib.mix import mixed
 from lib.model import build_model, describe, device_of, load_pretrained, placed, precision, to_input
 from lib.optim import build_optimizer, set_learning_rate
 from lib.predict import at_own_size, logits_of
 
 Row = dict[str, float]
-# The modules of lib that decide what a training ends with.
-CODE = ("augment", "dataset", "images", "loss", "mix", "model", "optim", "rle", "trainer")
+# The modules of lib that decide what a training ends with: its model and its log.
+CODE = (
+    "augment",
+    "dataset",
+    "decision",
+    "exact",
+    "images",
+    "loss",
+    "metric",
+    "mix",
+    "model",
+    "optim",
+    "predict",
+    "rle",
+    "trainer",
+)
 
 
 class LossSum(NamedTuple):
@@ -215,7 +229,7 @@ class Trainer:
             loss, weights = self._losses(batch, number)
             losses.append(loss)
             ((loss * weights).sum() / images).backward()
-            self._require_finite(losses[-1], batch, self.training)
+            self._require_finite(loss, batch, self.training)
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
@@ -262,12 +276,10 @@ class Trainer:
             predictions = at_own_size(logits.sigmoid(), batch)
             for loss, prediction in zip(losses.tolist(), predictions, strict=True):
                 row = self.validation.iloc[prediction.row]
-                for column, probability in zip(
-                    self.folds.masks, prediction.probability, strict=True
-                ):
-                    truth = rle.decode(row[column], (row["height"], row["width"]), row["image"])
-                    mask = decide(probability, self.config.probability_threshold)
-                    counts = overlap(truth, mask)
+                parts = zip(self.folds.masks, prediction.probability, strict=True)
+                for column, probability in parts:
+                    truth = true_mask(row, column)
+                    counts = compared(truth, probability, self.config.probability_threshold)
                     scores.append((loss, iou(counts), dice(counts), counts.truth > 0))
         table = pd.DataFrame(scores, columns=["loss", "iou", "dice", "nerve"])
         means, nerve = table.mean().to_dict(), table[table["nerve"]].mean().to_dict()
