@@ -5,6 +5,8 @@ runs/<experiment_name>/folds.csv, images -> fold{k}/model.pt, fold{k}/log.csv
 A fold that is trained already, with the same settings on the same folds.csv, is left as it is.
 """
 
+from functools import partial
+
 from lib.artifacts import (
     load_audit,
     load_folds,
@@ -13,24 +15,31 @@ from lib.artifacts import (
     save_log,
     with_drawn_seed,
 )
-from lib.audit import caveats
+from lib.audit import caveats, marks, training_caveats
 from lib.config import TRAINING_SETTINGS, Config, differences, run
 from lib.memory import keep_freed_memory
+from lib.processes import joined, of_first
 from lib.sources import with_files
 from lib.trainer import Trainer
 
 
 def main(config: Config) -> None:
     keep_freed_memory()
+    with joined(config):
+        train(of_first(lambda: with_drawn_seed(config)))
+
+
+def train(config: Config) -> None:
     folds = load_folds(config)
-    config = with_drawn_seed(config)
     table = with_files(folds.table, config)
     audit = load_audit(config, folds)
-    for caveat in caveats(audit, config):
+    flattering = training_caveats(config)
+    for caveat in caveats(audit, config) + flattering:
         print(caveat)
+    flags = marks(audit["leaks"] + flattering)
     for fold in config.fold_numbers:
-        if not is_trained(config, fold, folds.sha):
-            Trainer(folds, table, fold, config, leak=bool(audit["leaks"])).fit()
+        if not of_first(partial(is_trained, config, fold, folds.sha)):
+            Trainer(folds, table, fold, config, flags).fit()
 
 
 def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
@@ -43,7 +52,7 @@ def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
     if model.folds_sha != folds_sha:
         changed.append("folds.csv is another")
     if changed:
-        print(f"{path} is trained anew, for what changed (now, then): {'; '.join(changed)}")
+        print(f"{path} is trained again, for what changed (now, then): {'; '.join(changed)}")
         return False
     save_log(config, fold, model.log)  # a training that was cut off may have left its own
     print(f"{path} is trained already")

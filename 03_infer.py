@@ -65,6 +65,7 @@ def infer(
     provenance = provenance_of({k: model.sha for k, model in trained.items()}, images, folds)
     for name in ("mixed_precision_inference", "custom_inference_augmentations"):
         provenance[name] = getattr(config, name)
+    provenance["presence_head"] = all(model.presence_head for model in trained.values())
     if is_whole(path, provenance):
         print(f"{path} is predicted already")
         return

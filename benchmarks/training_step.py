@@ -56,7 +56,7 @@ def measure(config: Config, variant: str) -> float:
         model = model.to(memory_format=torch.channels_last)
     shape = (BATCH, 1, config.image_height, config.image_width)
     masks = torch.randint(0, 2, shape, dtype=torch.uint8)
-    images = to_input(torch.randint(0, 256, shape, dtype=torch.uint8), config.image_channels)
+    images = to_input(torch.randint(0, 256, shape, dtype=torch.uint8), config)
     if not channels_last:
         images = images.contiguous(memory_format=torch.contiguous_format)
     optimizer = torch.optim.AdamW(model.train().parameters())

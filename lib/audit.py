@@ -1,5 +1,6 @@
 """What the data set holds and what its folds share, counted and in words."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -190,6 +191,28 @@ def caveats(audit: dict[str, Any], config: Config) -> list[str]:
         parts = " and ".join(config.data_sample_choice)
         words.append(f"data_sample: {config.data_sample:g} of the images of {parts} were used")
     return words
+
+
+def training_caveats(config: Config) -> list[str]:
+    """What flatters the scores of networks that were trained with these settings, in words."""
+    words = []
+    if config.train_validation_data:
+        words.append(
+            "NOT OUT OF FOLD: with train_validation_data the networks were trained on the images "
+            "that they are scored on"
+        )
+    if config.save_best_checkpoint or config.early_stopping_epochs:
+        name = "save_best_checkpoint" if config.save_best_checkpoint else "early_stopping_epochs"
+        words.append(
+            f"EPOCH CHOSEN ON THESE IMAGES: by {name}, after their scores, which therefore flatter"
+        )
+    return words
+
+
+def marks(caveats: list[str]) -> str:
+    """The words in capitals that they begin with, to stand beside every score."""
+    found = [re.match(r"[A-Z]{2}[A-Z ]+", caveat) for caveat in caveats]
+    return "".join(f"  {mark}" for mark in dict.fromkeys(m[0].strip() for m in found if m))
 
 
 def inventory_text(found: dict[str, Any]) -> str:

@@ -176,7 +176,9 @@ class Config:
     )
 
     gpus: list[str] = setting(
-        "environment", ["0"], "the GPU to use; without CUDA, or with [], the processor"
+        "environment",
+        ["0"],
+        "the GPU to use, or several, a process each; without CUDA, or with [], the processor",
     )
     mixed_precision_inference: bool = setting(
         "environment", False, "bfloat16 in validation and in 03, where the device has it"
@@ -200,9 +202,10 @@ class Config:
     image_normalization: str = setting(
         "image",
         "Simple",
-        "Simple: value / 255",
-        choices=("Simple",),
-        later=("Channel", "ImageNet", "Image", "None"),
+        "grey values 0..255 become: Simple: 0..1; ImageNet: that, less its means, over its SDs; "
+        "Image, Channel: less the image's mean, over its SD; Min_Max: the image's own 0..1; None: "
+        "as they are",
+        choices=("Simple", "ImageNet", "Image", "Channel", "Min_Max", "None"),
     )
     image_width: int = setting(
         "image", 448, "columns the network sees", low=32, high=4096, multiple_of=32
@@ -226,14 +229,19 @@ class Config:
     )
 
     automatically_adjust_batch_size: bool = setting(
-        "training", False, "halve the batch when memory is short", choices=(False,), later=(True,)
+        "training",
+        False,
+        "where the GPU's memory does not suffice, halve the batch and accumulate: an update stays "
+        "that of batch_size images",
     )
     batch_size: int = setting("training", 16, "images a step", low=1, high=4096)
     build_scoring_pipelines: bool = setting(
         "training", False, "a model file for other programs (04 says that it is not built yet)"
     )
     calculate_train_metric: bool = setting(
-        "training", False, "score the training images too", choices=(False,), later=(True,)
+        "training",
+        False,
+        "score the training images too, as they are trained on: augmented, at the network's size",
     )
     differential_learning_rate: float = setting(
         "training",
@@ -271,9 +279,7 @@ class Config:
     save_best_checkpoint: bool = setting(
         "training",
         False,
-        "keep the best epoch instead of the last",
-        choices=(False,),
-        later=(True,),
+        "keep the weights that score best on the fold, not the last: it flatters, and says so",
     )
     schedule: str = setting(
         "training",
@@ -282,7 +288,9 @@ class Config:
         choices=("Cosine", "Constant", "Linear", "OneCycle"),
     )
     train_validation_data: bool = setting(
-        "training", False, "train on the fold's images too", choices=(False,), later=(True,)
+        "training",
+        False,
+        "train on the fold's images too: its scores are then not out of fold, which they say",
     )
     warmup_epochs: float = setting(
         "training", 0.0, "epochs in which the rate climbs from zero", low=0
@@ -292,8 +300,27 @@ class Config:
     checkpoint_minutes: float = setting(
         "pipeline", 5.0, "at most so long between two states of a training to go on from", low=0
     )
+    compile: bool = setting(
+        "pipeline", False, "torch.compile: pays on a GPU and long runs; needs a C++ compiler"
+    )
+    deterministic: bool = setting(
+        "pipeline", False, "on a GPU, only kernels that give the same bytes again; slower"
+    )
     dice_weight: float = setting(
         "pipeline", 1.0, "weight of Dice in BCEDice and FocalDice", low=0, high=100
+    )
+    early_stopping_epochs: float = setting(
+        "pipeline",
+        0.0,
+        "stop where the fold's score has not risen for so many epochs, which flatters it; 0: never",
+        low=0,
+    )
+    ema_decay: float = setting(
+        "pipeline",
+        0.0,
+        "validate and keep a moving average of the weights, with this decay, such as .999; 0: none",
+        low=0,
+        high=0.999999,
     )
     fold_column: str = setting(
         "pipeline", "fold", "column of train_dataframe with folds counted from 0 (with custom)"
@@ -312,6 +339,19 @@ class Config:
         "pipeline", "None", "folder of mask pictures named as the images; a subfolder a class"
     )
     n_folds: int = setting("pipeline", 5, "folds the images are divided into", low=2, high=1000)
+    positive_share: list[float] = setting(
+        "pipeline",
+        [],
+        "share of images with a mask among those trained on, in the first epoch and in the last, "
+        "such as [0.8, 0.4]; between them a line; []: as they are",
+    )
+    presence_head: float = setting(
+        "pipeline",
+        0.0,
+        "weight of the loss of a head that tells whether there is a nerve at all; 0: no such head",
+        low=0,
+        high=100,
+    )
     pretrained_weights: str = setting(
         "pipeline", "None", "a local file of encoder weights: .pth, .pt or .safetensors"
     )
@@ -328,6 +368,9 @@ class Config:
         "pipeline", 1, "number of the first pixel in the run lengths", choices=(1, 0)
     )
     runs_folder: str = setting("pipeline", "runs", "folder of all runs, and of unpacked zips")
+    time_budget_minutes: float = setting(
+        "pipeline", 0.0, "end the training of a fold after so long and keep it; 0: no limit", low=0
+    )
 
     @property
     def fold_numbers(self) -> list[int]:
@@ -519,6 +562,8 @@ def _typed(kind: Any, value: Any) -> Any:
         return _number(value)
     if kind == list[str] and isinstance(value, list):
         return [str(item) for item in value]
+    if kind == list[float] and isinstance(value, list):
+        return [_number(item) for item in value]
     expected = {bool: "true or false", int: "a whole number", float: "a number"}
     raise ValueError(f"{expected.get(kind, 'a list, such as [a, b]')} was expected")
 
@@ -545,10 +590,8 @@ def _conflicts(config: Config) -> list[str]:
         )
     if len(config.folds) != len(set(config.folds)):
         errors.append(f"folds: {config.folds}: a fold stands there twice")
-    if len(config.gpus) > 1:
-        errors.append(f"gpus: {config.gpus}: training on several is not built yet; name one")
-    if not all(gpu.isascii() and gpu.isdigit() for gpu in config.gpus):
-        errors.append(f"gpus: {config.gpus}: allowed: a list of one number, such as ['0'], or []")
+    if len(set(config.gpus)) < len(config.gpus) or not all(map(_is_number, config.gpus)):
+        errors.append(f"gpus: {config.gpus}: allowed: numbers, such as ['0'], ['0', '1'] or []")
     name = config.experiment_name
     if (
         not 0 < len(name) <= 200
@@ -558,11 +601,18 @@ def _conflicts(config: Config) -> list[str]:
         errors.append(f"experiment_name: {name!r}: it names a folder: letters, digits, . _ -")
     if config.architecture == "PAN" and min(config.image_height, config.image_width) < 128:
         errors.append("architecture: PAN needs an image_height and image_width of 128 at least")
+    share = config.positive_share
+    if share and (len(share) != 2 or not all(0 <= value <= 1 for value in share)):
+        errors.append(f"positive_share: {share}: allowed: two shares of 0 to 1, or []")
     errors += _data_conflicts(config)
     errors += _idle(config)
     if not config.pretrained and config.pretrained_weights != "None":
         errors.append("pretrained_weights acts with pretrained: true only")
     return errors
+
+
+def _is_number(gpu: str) -> bool:
+    return gpu.isascii() and gpu.isdigit()
 
 
 def _idle(config: Config) -> list[str]:
@@ -623,11 +673,18 @@ NETWORK_SETTINGS = _names_in("architecture", "image") - {"pretrained"} | {"image
 TRAINING_SETTINGS = (
     _names_in("architecture", "image", "augmentation", "training") - {"build_scoring_pipelines"}
 ) | {
+    "compile",
     "data_sample",
     "data_sample_choice",
+    "deterministic",
     "dice_weight",
+    "early_stopping_epochs",
+    "ema_decay",
     "image_bits",
     "mixed_precision_training",
+    "positive_share",
+    "presence_head",
     "pretrained_weights",
     "seed",
+    "time_budget_minutes",
 }

@@ -1,7 +1,7 @@
 """Images and masks, at the size the network sees, in batches of uint8 tensors."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -10,14 +10,16 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from lib.artifacts import masks_in, true_mask
-from lib.augment import augment, inference_transform, stable_hash, training_transform
+from lib.augment import augment, inference_transform, training_transform
 from lib.config import Config, InputError
 from lib.images import ImageFile, UnusableImage, read_image
 from lib.interrupt import leave_signals_to_the_parent
 from lib.memory import release_freed_memory
+from lib.order import EpochOrder
+from lib.processes import processes_here
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -33,12 +35,12 @@ class Batch(NamedTuple):
 
 
 class NerveImages(Dataset[Batch]):
-    """Rows of a table, read and resized; augmented where the key names an epoch.
+    """Rows of a table, read and resized; augmented where the key says from what to draw.
 
     The table has columns image, file, and where masks are wanted those of run lengths, height,
-    width and weight. A key is
-    (row, epoch): the epoch comes with the sampler's word, so that workers that live through all
-    epochs need not be told. The epoch -1 stands for "as it is", but for
+    width and weight. A key is (row, draw): the changes follow from (seed, draw, image), and the
+    draw, mostly the epoch, comes with the sampler's word, so that workers that live through all
+    epochs need not be told. The draw -1 stands for "as it is", but for
     custom_inference_augmentations.
     """
 
@@ -53,14 +55,14 @@ class NerveImages(Dataset[Batch]):
         return len(self._rows)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
-        index, epoch = key
+        index, draw = key
         row = self._rows[index]
         original = read(row["file"])
         image = resize(original, self._size)
         masks = [self._mask(row, column) for column in self._masks]
-        transform = self._training if epoch >= 0 else self._inference
+        transform = self._training if draw >= 0 else self._inference
         if transform is not None:
-            drawn_from = (self._seed, epoch, row["image"])
+            drawn_from = (self._seed, draw, row["image"])
             image, masks = augment(transform, image, masks, drawn_from)
         size, weight = torch.tensor(original.shape), torch.tensor(row.get("weight", 1.0))
         return Batch(torch.tensor(index), _tensor([image]), _tensor(masks), size, weight.float())
@@ -74,32 +76,9 @@ class NerveImages(Dataset[Batch]):
         return resized.astype(np.uint8, copy=False)
 
 
-class EpochOrder(Sampler[list[tuple[int, int]]]):
-    """The batches of keys of one epoch at a time, shuffled as (seed, epoch) decides.
-
-    `epoch` is the next one, `done` how many of its batches are left out, as they were used before.
-    """
-
-    def __init__(self, images: int, config: Config) -> None:
-        self._images, self._seed = images, config.seed
-        self._batch_size, self._drop_last = config.batch_size, config.drop_last_batch
-        self.epoch, self.done = 0, 0
-
-    def __len__(self) -> int:
-        whole, rest = divmod(self._images, self._batch_size)
-        return whole + (rest > 0 and not self._drop_last) - self.done
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        random = np.random.default_rng(stable_hash(self._seed, self.epoch))
-        order = random.permutation(self._images).tolist()
-        for batch in range(self.done, self.done + len(self)):
-            part = order[batch * self._batch_size : (batch + 1) * self._batch_size]
-            yield [(index, self.epoch) for index in part]
-
-
 def training_loader(table: pd.DataFrame, config: Config) -> tuple[DataLoader[Batch], EpochOrder]:
     """Batches of augmented images, and the order to set the epoch in before each pass."""
-    order = EpochOrder(len(table), config)
+    order = EpochOrder(table, config)
     if not len(order):
         raise InputError(
             f"batch_size {config.batch_size} with drop_last_batch leaves no batch of the "
@@ -117,7 +96,8 @@ def plain_loader(table: pd.DataFrame, config: Config) -> DataLoader[Batch]:
 
 def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Batch]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = min(config.number_of_workers, cores or 1)  # more would only wait for each other
+    share = max(1, (cores or 1) // processes_here())
+    workers = min(config.number_of_workers, share)  # more would only wait for each other
     return DataLoader(
         NerveImages(table, config),
         batch_sampler=batches,

@@ -126,7 +126,8 @@ def mask_areas(table: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
 
 def training_part(table: pd.DataFrame, fold: int, config: Config) -> pd.DataFrame:
     """The rows that the network of `fold` is trained on."""
-    part = table[(table["fold"] != fold) & (table["weight"] > 0)]
+    others = (table["fold"] != fold) | config.train_validation_data
+    part = table[others & (table["weight"] > 0)]
     return _sampled(part, "Train", config)
 
 

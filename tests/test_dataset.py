@@ -8,7 +8,7 @@ import torch
 from lib import rle
 from lib.augment import augment, soft
 from lib.config import Config, InputError
-from lib.dataset import EpochOrder, plain_loader, resize, training_loader
+from lib.dataset import plain_loader, resize, training_loader
 from lib.sources import read_training_images, with_files
 from tests.conftest import configured
 
@@ -75,40 +75,6 @@ def test_augmentation_depends_on_seed_epoch_and_image_and_nothing_else() -> None
     first = flips(1, 0, "a")
     assert flips(1, 0, "a") == first
     assert all(flips(*other) != first for other in [(2, 0, "a"), (1, 1, "a"), (1, 0, "b")])
-
-
-def keys(order: EpochOrder) -> list[list[int]]:
-    return [[row for row, _ in batch] for batch in order]
-
-
-@pytest.mark.parametrize(
-    ("images", "batch_size", "drop", "sizes"),
-    [
-        (10, 4, True, [4, 4]),
-        (10, 4, False, [4, 4, 2]),
-        (8, 4, True, [4, 4]),
-        (8, 4, False, [4, 4]),
-        (3, 4, False, [3]),
-    ],
-)
-def test_every_image_stands_once_in_an_epoch_but_for_a_dropped_last_batch(
-    images: int, batch_size: int, drop: bool, sizes: list[int]
-) -> None:
-    order = EpochOrder(images, Config(batch_size=batch_size, drop_last_batch=drop))
-    batches = keys(order)
-    assert [len(batch) for batch in batches] == sizes
-    assert len(order) == len(sizes)
-    flat = [row for batch in batches for row in batch]
-    assert len(set(flat)) == len(flat) == sum(sizes)
-
-
-def test_each_epoch_and_seed_has_its_own_order() -> None:
-    order = EpochOrder(50, Config(seed=1))
-    first = keys(order)
-    assert keys(order) == first
-    order.epoch = 1
-    assert keys(order) != first
-    assert keys(EpochOrder(50, Config(seed=2))) != first
 
 
 def test_more_in_a_batch_than_there_are_images_is_an_error(config: Config) -> None:

@@ -70,7 +70,7 @@ def test_a_grey_stem_gives_the_answer_of_the_colour_stem() -> None:
         model = build_model(config).eval()
         load_pretrained(model, config)
         with torch.inference_mode():
-            answers.append(model.encoder(to_input(image, config.image_channels))[-1])
+            answers.append(model.encoder(to_input(image, config))[-1])
     assert torch.allclose(answers[0], answers[1], atol=1e-4)
 
 
@@ -135,10 +135,10 @@ def test_weights_in_the_wrong_order_are_refused_even_where_their_shapes_fit() ->
 def test_grey_becomes_three_channels_between_0_and_1() -> None:
     images = torch.tensor([[[[0, 51], [102, 255]]]], dtype=torch.uint8)
     expected = torch.tensor([[0.0, 0.2], [0.4, 1.0]])
-    three = to_input(images, 3)
+    three = to_input(images, Config())
     assert three.shape == (1, 3, 2, 2)
     assert all(torch.allclose(channel, expected) for channel in three[0])
-    assert to_input(images, 1).shape == (1, 1, 2, 2)
+    assert to_input(images, Config(image_channels=1)).shape == (1, 1, 2, 2)
 
 
 def test_without_a_gpu_or_with_none_asked_for_the_processor_is_used() -> None:

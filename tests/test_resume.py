@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 
 from lib.artifacts import load_folds, load_state, log_path, model_path, state_path
 from lib.config import Config, InputError
-from lib.dataset import Batch
+from lib.learner import Part
 from lib.sources import with_files
 from lib.trainer import Trainer
 from tests.conftest import REPOSITORY, configured, step
@@ -37,17 +38,17 @@ def train(config: Config) -> tuple[bytes, bytes]:
     return outcome(config)
 
 
-def killed_after(config: Config, updates: int) -> None:
+def killed_after(config: Config, after: int) -> None:
     """Trains so many updates and breaks off in the middle of the next."""
     training = trainer(config)
-    update = training._update
+    update = training.learner.update
 
-    def fatal(group: list[Batch]) -> torch.Tensor:
-        if training.done == updates:
+    def fatal(parts: Sequence[Part], number: int, updates: int) -> list[torch.Tensor]:
+        if number == after:
             raise Killed
-        return update(group)
+        return update(parts, number, updates)
 
-    training._update = fatal  # type: ignore[method-assign]
+    training.learner.update = fatal  # type: ignore[method-assign]
     with pytest.raises(Killed):
         training.fit()
 

@@ -1,0 +1,94 @@
+"""Scoring a network on the images of one fold while it is trained."""
+
+import math
+from typing import Any
+
+import pandas as pd
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from lib.artifacts import Folds, true_mask
+from lib.config import Config, InputError
+from lib.dataset import Batch, plain_loader
+from lib.decision import compared
+from lib.loss import training_loss
+from lib.metric import dice, iou
+from lib.predict import answer_of, at_own_size, outputs_of_batch
+from lib.processes import gathered, number_of_processes, rank
+
+Row = dict[str, float]
+COLUMNS = ["image", "loss", "iou", "dice", "nerve", "presence"]
+
+
+class Validation:
+    """The images of one fold; each process has its share of them, and all get the same scores."""
+
+    def __init__(
+        self, table: pd.DataFrame, folds: Folds, fold: int, config: Config, device: torch.device
+    ) -> None:
+        self.table = table
+        self._own = table.iloc[rank() :: number_of_processes()].reset_index(drop=True)
+        self._loader = plain_loader(self._own, config)
+        self._folds, self._fold, self._config, self._device = folds, fold, config, device
+
+    def scores(self, model: nn.Module) -> Row:
+        """Loss at the network's size, IoU and Dice at the images' own, presence AUC.
+
+        Means over images, and classes where there are several; of those with a mask too. NaN where
+        no image has one, and for the AUC where all have.
+        """
+        model.eval()
+        own = [score for batch in self._loader for score in self._of(model, batch)]
+        every = sorted(score for part in gathered(own) for score in part)
+        table = pd.DataFrame(every, columns=COLUMNS)
+        nerve = table[table["nerve"]]
+        means = {
+            "validation_loss": table["loss"].mean(),
+            "validation_iou": table["iou"].mean(),
+            "validation_dice": table["dice"].mean(),
+            "validation_iou_nerve": nerve["iou"].mean(),
+            "validation_dice_nerve": nerve["dice"].mean(),
+            "validation_auc": presence_auc(table),
+        }
+        return {name: float(value) for name, value in means.items()}  # NumPy's are not saved
+
+    def _of(self, model: nn.Module, batch: Batch) -> list[tuple[Any, ...]]:
+        """A row of COLUMNS for each image and class."""
+        outputs = outputs_of_batch(model, batch, self._config, self._device)
+        losses = training_loss(outputs, batch.masks.to(self._device), self._config)
+        require_finite(losses, batch, self._own, self._fold)
+        scores = []
+        predictions = at_own_size(answer_of(outputs), batch)
+        for loss, prediction in zip(losses.tolist(), predictions, strict=True):
+            row = self._own.iloc[prediction.row]
+            number = prediction.row * number_of_processes() + rank()
+            parts = zip(self._folds.masks, prediction.probability, prediction.presence, strict=True)
+            for column, probability, presence in parts:
+                truth = true_mask(row, column)
+                counts = compared(truth, probability, self._config.probability_threshold)
+                nerve = counts.truth > 0
+                scores.append((number, loss, iou(counts), dice(counts), nerve, float(presence)))
+        return scores
+
+
+def presence_auc(table: pd.DataFrame) -> float:
+    """How often an image with a nerve has the higher presence than one without; NaN for one kind.
+
+    Needs columns nerve and presence.
+    """
+    if table["nerve"].nunique() < 2:
+        return math.nan
+    return float(roc_auc_score(table["nerve"], table["presence"]))
+
+
+def require_finite(losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int) -> None:
+    """InputError that names the images of the batch, rows of the table, whose loss is not."""
+    wrong = ~losses.isfinite().cpu()
+    if wrong.any():
+        names = table["image"].iloc[batch.rows[wrong].tolist()]
+        raise InputError(
+            f"fold {fold}: the loss is not finite on {', '.join(names)}. Where these are all of a "
+            "batch, the weights have grown without limit: lower learning_rate, set gradient_clip, "
+            "or mixed_precision_training=false."
+        )

@@ -1,0 +1,167 @@
+"""Two processes of one training, as torchrun starts them, on the processor."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lib.artifacts import load_state, log_path, model_path, read_model
+from lib.processes import any_says, gathered, of_first
+from tests.conftest import REPOSITORY, configured, step
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*TORCHRUN, str(script), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=300,
+    )
+
+
+def test_alone_a_process_agrees_with_itself() -> None:
+    assert any_says(True, False) == [True, False]
+    assert gathered("a") == ["a"]
+    assert of_first(lambda: 3) == 3
+
+
+# Trains with a network that has no batch statistics, so that two halves of a batch are one.
+WITHOUT_BATCH_NORM = """
+import sys
+from pathlib import Path
+import torch
+from torch import nn
+import lib.learner
+from lib.artifacts import load_folds
+from lib.config import load_config
+from lib.processes import joined
+from lib.sources import with_files
+from lib.trainer import Trainer
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 1, 3, padding=1)
+    def forward(self, images):
+        return self.convolution(images)
+
+lib.learner.build_model = lambda *_: Plain()
+config = load_config(Path(sys.argv[1]), sys.argv[2:])
+with joined(config):
+    folds = load_folds(config)
+    Trainer(folds, with_files(folds.table, config), 0, config).fit()
+"""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["grad_accumulation=2", "drop_last_batch=false", "batch_size=5", "ema_decay=0.5"],
+        ["batch_size=11", "drop_last_batch=false"],  # the last one has one image for two
+    ],
+)
+def test_two_processes_train_as_one_does(
+    settings: list[str], tmp_path: Path, more: list[str]
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(WITHOUT_BATCH_NORM)
+    more = [*more, "mixed_precision_training=false", "number_of_workers=1", "learning_rate=0.1"]
+    logs, weights = [], []
+    for name in ("alone", "two"):
+        words = [*settings, *more, f"experiment_name={name}"]
+        config = configured(words)
+        step(1).main(config)
+        arguments = [str(REPOSITORY / "config.yaml"), *words]
+        if name == "two":
+            result = torchrun(script, *arguments)
+        else:
+            result = subprocess.run(
+                [sys.executable, str(script), *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            )
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.stdout.count("epoch 2/2") == 1  # one of them speaks
+        logs.append(pd.read_csv(log_path(config, 0)))
+        weights.append(read_model(model_path(config, 0)).weights["convolution.weight"])
+    pd.testing.assert_frame_equal(*logs, rtol=1e-4, atol=1e-5)
+    assert abs(weights[0] - weights[1]).max() < 1e-4
+
+
+def test_the_second_step_runs_under_torchrun_and_is_scored_whole(settings: list[str]) -> None:
+    """With batch statistics of half a batch each; every image of the fold is scored."""
+    config = configured(settings)
+    step(1).main(config)
+    result = torchrun(REPOSITORY / "02_train.py", *settings)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("12 training images, 12 to validate") == 2  # once a fold
+    again = torchrun(REPOSITORY / "02_train.py", *settings)
+    assert again.stdout.count("is trained already") == 2
+    alone = configured(settings, "experiment_name=alone")
+    step(1).main(alone)
+    step(2).main(alone)
+    losses = [pd.read_csv(log_path(one, 0))["train_loss"] for one in (config, alone)]
+    assert losses[0].tolist() == pytest.approx(losses[1].tolist(), rel=0.1)
+
+
+def test_a_process_that_fails_ends_the_run_with_its_error(
+    settings: list[str], tmp_path: Path
+) -> None:
+    script = tmp_path / "train.py"
+    fatal = "import lib.trainer, os\n" + WITHOUT_BATCH_NORM.replace(
+        "with joined(config):",
+        "def fail(self):\n"
+        "    if os.environ['RANK'] == '1':\n"
+        "        raise SystemExit('this one is broken')\n"
+        "Trainer._evaluation_due = fail\n"
+        "with joined(config):",
+    )
+    script.write_text(fatal)
+    step(1).main(configured(settings))
+    result = torchrun(script, str(REPOSITORY / "config.yaml"), *settings)
+    assert result.returncode != 0
+    assert "this one is broken" in result.stderr
+
+
+def test_a_training_of_two_processes_goes_on_after_a_stop(
+    settings: list[str], tmp_path: Path
+) -> None:
+    """Stopped by a signal to one of them: both agree, and the state is whole."""
+    script = tmp_path / "train.py"
+    stopping = "import os, signal\n" + WITHOUT_BATCH_NORM.replace(
+        "with joined(config):",
+        "update = lib.learner.Learner.update\n"
+        "def stopped(self, parts, number, updates):\n"
+        "    if number == 3 and os.environ['RANK'] == '1' and 'stop' in config.experiment_name:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return update(self, parts, number, updates)\n"
+        "lib.learner.Learner.update = stopped\n"
+        "with joined(config):",
+    )
+    outcomes = []
+    for name in ("whole", "stop"):
+        words = [*settings, f"experiment_name={name}", "mixed_precision_training=false"]
+        config = configured(words)
+        step(1).main(config)
+        script.write_text(stopping)
+        result = torchrun(script, str(REPOSITORY / "config.yaml"), *words)
+        if name == "stop":
+            assert result.returncode != 0
+            state = load_state(config, 0)
+            assert state is not None and state["done"] == 4
+            script.write_text(WITHOUT_BATCH_NORM)
+            result = torchrun(script, str(REPOSITORY / "config.yaml"), *words)
+            assert "goes on after epoch 1.33" in result.stdout
+        assert result.returncode == 0, result.stdout + result.stderr
+        outcomes.append((model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()))
+    assert outcomes[0] == outcomes[1]
