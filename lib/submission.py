@@ -226,7 +226,7 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{path}: line {line} is no text in UTF-8 (is it packed?)") from None
     if not text.strip():
         raise InputError(f"{path}: the file is empty")
-    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def _cells(line: str) -> tuple[list[str], str]:
