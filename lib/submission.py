@@ -82,9 +82,9 @@ class Sheet(NamedTuple):
 class Report:
     """Of one submission."""
 
-    table: Table  # of the rows without a fault of their own
-    areas: dict[Key, int]  # in pixels, of the same rows
-    rows: int
+    table: Table  # of the rows whose masks can be read
+    areas: dict[Key, int]  # of the same, in pixels
+    rows: int  # of the file
     faults: list[Fault]
     notes: list[str]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -219,6 +219,7 @@ def tables(draw: st.DrawFn) -> Table:
     return {(image, name): rle.encode(draw(small_masks)) for image in images for name in classes}
 
 
+@settings(deadline=None, max_examples=50)  # it writes files
 @given(table=tables())
 def test_what_is_saved_is_loaded_in_the_same_order(
     tmp_path_factory: pytest.TempPathFactory, table: Table
@@ -233,6 +234,7 @@ def test_a_table_of_rows_with_and_without_a_class_is_not_saved(tmp_path: Path) -
         save(tmp_path / "a.csv", {("1", ""): "", ("2", "a"): ""})
 
 
+@settings(deadline=None)
 @given(
     header=st.sampled_from(["img,pixels\n", "img,class_id,pixels\n", "pixels,img\n", "", "1,2\n"]),
     body=st.text(alphabet='012ab -,,,"\n\n\r\ufeff', max_size=40),
@@ -257,6 +259,7 @@ def test_any_file_is_refused_or_told_about_and_is_loaded_only_where_it_is_sound(
 SPOILED = ["{0}", "{0},{1},", "{0},{1} 1", "{0},{1} 9 9", ",{1}", '{0},"{1}', "{0}x,{1}", "0,{1}"]
 
 
+@settings(deadline=None)
 @given(
     masks=st.lists(small_masks, min_size=2, max_size=6),
     spoiled=st.dictionaries(st.integers(1, 5), st.sampled_from(SPOILED), min_size=1),
