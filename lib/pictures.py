@@ -77,15 +77,16 @@ def save_first_batch(
     images: Tensor,
     masks: Tensor,
     classes: list[str],
-) -> None:
-    """The first images of a batch as the network gets them, with the outlines of their masks.
+) -> Path:
+    """The path of a picture: a batch's first images as the network gets them, masks in outline.
 
     Images (n, channels, height, width) 0..255, of which the first channel is drawn, and masks (n,
     classes, height, width) 0..1; uint8, or float after mixing; on any device. A label's share in a
     mixture is the strength of its outline.
     """
     grey, layers = (part[:IMAGES_DRAWN].float().cpu().numpy() for part in (images[:, 0], masks))
-    with _saved(model_path(config, fold).with_name("first_batch.png")) as figure:
+    path = model_path(config, fold).with_name("first_batch.png")
+    with _saved(path) as figure:
         places = _places(figure, len(grey), grey[0].shape, legend=len(classes) > 1)
         for axes, name, image, mask in zip(places, names, grey, layers, strict=False):
             _draw_image(axes, name, image, mask)
@@ -94,12 +95,14 @@ def save_first_batch(
         if len(classes) > 1:
             lines = [Line2D([], [], color=_of_class(number)) for number in range(len(classes))]
             figure.legend(lines, classes, loc="lower left", ncols=4)
+    return path
 
 
-def save_curves(config: Config, fold: int) -> None:
-    """fold{k}/curves.png: losses, scores and learning rate of fold{k}/log.csv."""
+def save_curves(config: Config, fold: int) -> Path:
+    """The path of fold{k}/curves.png: losses, scores and learning rate of fold{k}/log.csv."""
     path = model_path(config, fold).with_name("curves.png")
     _save_curves(path, f"fold {fold}", [pd.read_csv(log_path(config, fold))], config)
+    return path
 
 
 def save_curves_of_folds(config: Config) -> None:

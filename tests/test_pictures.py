@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from lib.artifacts import log_path, save_log
+from lib.artifacts import save_log
 from lib.config import Config
 from lib.pictures import (
     BLUE,
@@ -45,8 +45,7 @@ def first_batch(config: Config, images: Tensor, masks: Tensor, **more: Any) -> n
     """The pixels of the picture (height, width, 3)."""
     names = more.get("names", [f"1_{number}" for number in range(len(images))])
     classes = [""] if masks.shape[1] == 1 else [f"class {n}" for n in range(masks.shape[1])]
-    save_first_batch(config, 0, names, images, masks, classes)
-    return pixels(Path(config.runs_folder) / "nerve" / "fold0" / "first_batch.png")
+    return pixels(save_first_batch(config, 0, names, images, masks, classes))
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -160,8 +159,7 @@ SAME = SCORES | {"validation_iou_nerve": 0.6, "validation_dice_nerve": 0.7}
 
 def curves(config: Config, log: list[dict[str, float]]) -> np.ndarray:
     save_log(config, 0, log)
-    save_curves(config, 0)
-    return pixels(log_path(config, 0).with_name("curves.png"))
+    return pixels(save_curves(config, 0))
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 300])

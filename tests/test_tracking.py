@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lib.config import Config, InputError
+from lib.config import DEFAULT_FILE, Config, InputError, load_config
 from lib.tracking import tracked
 from tests.conftest import REPOSITORY
 
@@ -138,6 +138,12 @@ def test_each_fold_is_a_run_of_its_own(tmp_path: Path, logger: str) -> None:
     train(config, 1, range(3, 4), fold=0)
     assert values(config, 0) == {"loss": [(1, 0.25), (3, 0.75)]}
     assert values(config, 1) == {"loss": [(2, 0.5)]}
+
+
+@pytest.mark.parametrize("name", ["Neptune", "tensorboard", "WandB"])
+def test_another_logger_is_refused_with_those_that_there_are(name: str) -> None:
+    with pytest.raises(InputError, match="allowed: None, TensorBoard, MLflow"):
+        load_config(DEFAULT_FILE, [f"logger={name}"])
 
 
 def test_none_writes_nothing(tmp_path: Path) -> None:
