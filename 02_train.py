@@ -15,6 +15,7 @@ from lib.artifacts import (
 )
 from lib.audit import caveats
 from lib.config import TRAINING_SETTINGS, Config, differences, run
+from lib.dataset import with_cache
 from lib.memory import keep_freed_memory
 from lib.sources import with_files
 from lib.trainer import Trainer
@@ -28,9 +29,10 @@ def main(config: Config) -> None:
     audit = load_audit(config, folds)
     for caveat in caveats(audit, config):
         print(caveat)
-    for fold in config.fold_numbers:
-        if not is_trained(config, fold, folds.sha):
-            Trainer(folds, table, fold, config, leak=bool(audit["leaks"])).fit()
+    untrained = [fold for fold in config.fold_numbers if not is_trained(config, fold, folds.sha)]
+    table = with_cache(table, config) if untrained else table
+    for fold in untrained:
+        Trainer(folds, table, fold, config, leak=bool(audit["leaks"])).fit()
 
 
 def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
