@@ -15,8 +15,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ from lib.sources import read_training_images
 
 NETWORKS = (("tu-tf_efficientnet_lite0", 192, 256), ("resnet34", 448, 448))
 WAYS = tuple(itertools.product(("Soft", "Medium", "Hard"), (0, 1, 2)))  # and worker processes
-ROUNDS, STEPS, WARM_UP = 3, 5, 2
+ROUNDS, STEPS, WARM_UP = 3, 3, 1
 
 
 class Rates(NamedTuple):
@@ -57,10 +58,10 @@ def main(data: Path, folder: Path) -> None:
 
 
 def measure(table: pd.DataFrame, config: Config) -> None:
-    step, steps = training_step(config), []
+    steps = []
     found: dict[tuple[str, int], list[Rates]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
-        steps.append(step())
+        steps.append(step_alone(config))
         for strategy, workers in WAYS:
             way = replace(config, augmentations_strategy=strategy, number_of_workers=workers)
             found[strategy, workers].append(loading(table, way))
@@ -97,16 +98,23 @@ def epochs(table: pd.DataFrame, config: Config) -> list[float]:
     return rates
 
 
-def training_step(config: Config) -> Callable[[], float]:
-    """A function that gives the images a second of forward, backward and update, as in 02."""
+def step_alone(config: Config) -> float:
+    """In a process of its own: from one that has trained, workers are slow to fork."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(training_step, config).result()
+
+
+def training_step(config: Config) -> float:
+    """Images a second of forward, backward and update, as in 02."""
+    keep_freed_memory()
     device = device_of(config)
     model = placed(build_model(config), device).train()
     optimizer = build_optimizer(model, config, device)
     shape = (config.batch_size, 1, config.image_height, config.image_width)
     images = torch.randint(0, 256, shape, dtype=torch.uint8)
     masks = torch.randint(0, 2, shape, dtype=torch.uint8)
-
-    def step() -> float:
+    rates = []
+    for _ in range(WARM_UP + STEPS):
         start = time.perf_counter()
         with precision(device, config.mixed_precision_training):
             logits = model(to_input(images.to(device), config.image_channels))
@@ -116,9 +124,8 @@ def training_step(config: Config) -> Callable[[], float]:
         optimizer.zero_grad(set_to_none=True)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        return config.batch_size / (time.perf_counter() - start)
-
-    return lambda: statistics.median([step() for _ in range(WARM_UP + STEPS)][WARM_UP:])
+        rates.append(config.batch_size / (time.perf_counter() - start))
+    return statistics.median(rates[WARM_UP:])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from lib import cache
 from lib.artifacts import masks_in, sha_of, true_mask
 from lib.augment import augment, inference_transform, stable_hash, training_transform
 from lib.config import Config, InputError
-from lib.images import ImageFile, UnusableImage, read_image
+from lib.images import ImageFile, UnusableImage, read_image, sha_of_image
 from lib.interrupt import leave_signals_to_the_parent
 from lib.memory import release_freed_memory
 
@@ -173,8 +173,8 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
 def with_cache(table: pd.DataFrame, config: Config) -> pd.DataFrame:
     """The table with a column `cached`, from where its images come already read and resized.
 
-    Needs columns file and sha. They are read now where no run has done so. Without that column
-    where `cache_gib` is 0, or there is no room.
+    Needs columns file and sha. They are read now where no run has done so; InputError names one
+    that cannot be read or has another sha. Without that column where `cache_gib` is 0 or too small.
     """
     if not config.cache_gib:
         return table
@@ -182,7 +182,7 @@ def with_cache(table: pd.DataFrame, config: Config) -> pd.DataFrame:
     shape = (config.image_height, config.image_width)
     path = Path(config.runs_folder) / ".cache" / f"{_key(files.index, config)}{cache.SUFFIX}"
     limit = int(config.cache_gib * cache.GIB)
-    make = _Resized(files.tolist(), config).batches
+    make = _Resized(files, config).batches
     store = cache.kept(path, len(files), shape, make, limit)
     if store is None:
         return table
@@ -201,17 +201,21 @@ def _key(shas: Sequence[str], config: Config) -> str:
 
 
 class _Resized(Dataset[Pixels]):
-    """Files, read and resized to the network's size."""
+    """Files by their sha, read and resized to the network's size."""
 
-    def __init__(self, files: list[ImageFile], config: Config) -> None:
-        self._files, self._workers = files, _workers(config)
-        self._size = (config.image_height, config.image_width)
+    def __init__(self, files: pd.Series, config: Config) -> None:
+        self._files: list[tuple[str, ImageFile]] = list(files.items())
+        self._size, self._workers = (config.image_height, config.image_width), _workers(config)
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __getitem__(self, index: int) -> Pixels:
-        return resize(read(self._files[index]), self._size)
+        sha, file = self._files[index]
+        image = resize(read(file), self._size)
+        if sha_of_image(file) != sha:  # else it would be kept under the name of the one before
+            raise InputError(f"{file.path} has changed: run 01_prepare_folds.py")
+        return image
 
     def batches(self) -> Iterator[Pixels]:
         """All of them in their order, (n, height, width)."""

@@ -293,10 +293,19 @@ def test_equal_files_are_kept_once(config: Config, data: Path) -> None:
     assert same(epochs(config, 0, table=cached), epochs(config, 0, table=table))
 
 
-def test_a_file_that_breaks_before_it_is_cached_is_named(config: Config, data: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"II*", r"1_2\.tif: not an image"),
+        (cv2.imencode(".tif", np.zeros((60, 80), dtype=np.uint8))[1].tobytes(), "has changed"),
+    ],
+)
+def test_a_file_that_changes_before_it_is_cached_is_named(
+    config: Config, data: Path, content: bytes, complaint: str
+) -> None:
     table = located(config)
-    (data / "train" / "1_2.tif").write_bytes(b"II*")
-    with pytest.raises(InputError, match=r"1_2\.tif: not an image"):
+    (data / "train" / "1_2.tif").write_bytes(content)
+    with pytest.raises(InputError, match=complaint):
         with_cache(table, config)
     assert cached_files(config) == []
 
