@@ -302,6 +302,12 @@ class Config:
     )
     weight_decay: float = setting("training", 0.0, "weight decay of the optimizer", low=0, high=100)
 
+    cache_gib: float = setting(
+        "pipeline",
+        4.0,
+        "room for training images already read and resized, in runs_folder/.cache; 0: none",
+        low=0,
+    )
     checkpoint_minutes: float = setting(
         "pipeline", 5.0, "at most so long between two states of a training to go on from", low=0
     )

@@ -10,6 +10,7 @@ from tests.conftest import REPOSITORY, STEPS
 
 # The reference experiment, Hydrogen Torch's own settings and no others.
 OURS = {
+    "cache_gib",
     "checkpoint_minutes",
     "compile",
     "deterministic",
