@@ -117,7 +117,7 @@ def training_step(config: Config) -> float:
     for _ in range(WARM_UP + STEPS):
         start = time.perf_counter()
         with precision(device, config.mixed_precision_training):
-            logits = model(to_input(images.to(device), config.image_channels))
+            logits = model(to_input(images.to(device), config))
         loss = loss_per_image(config.loss_function, logits, masks.to(device), config.dice_weight)
         loss.mean().backward()
         optimizer.step()
