@@ -76,9 +76,8 @@ def effective_level(area: Counts, threshold: float, never_empty: bool) -> npt.ND
     """(images,): that of the threshold, or of half the largest probability where none is above."""
     level = np.full(len(area), level_of(threshold))
     if never_empty:
-        largest = 255 - (area[:, ::-1] > 0).argmax(axis=1)  # one below it is the last with any
-        largest = np.where((area > 0).any(axis=1), largest + 1, 0)
-        level = np.where(area[:, level[0]] > 0, level, largest // 2) if len(area) else level
+        largest = (area > 0).sum(axis=1)  # as there are pixels above each probability below it
+        level = np.where(area[:, level_of(threshold)] > 0, level, largest // 2)
     return level
 
 
