@@ -67,11 +67,12 @@ def bootstrap_interval(
     The frames of one subject are near-copies, so the subject is the sample (cluster bootstrap:
     Davison and Hinkley 1997, section 3.8). `scores` and `subjects` are one value an image. None for
     fewer than two subjects. The same input gives the same interval. `weights` make it a weighted
-    mean.
+    mean; a subject of no weight is none.
     """
     _, index = np.unique(subjects, return_inverse=True)
     weights = np.ones(len(scores)) if weights is None else weights
     sums, sizes = np.bincount(index, weights * scores), np.bincount(index, weights)
+    sums, sizes = sums[sizes > 0], sizes[sizes > 0]
     if len(sums) < 2:
         return None
     random, equal = np.random.default_rng(0), np.full(len(sums), 1 / len(sums))

@@ -133,7 +133,7 @@ def _count_cleaned(
     config: Config,
 ) -> None:
     """Puts into the counts of each class (`_uncleaned`) those of the masks that are cleaned."""
-    shapes = _fold_shapes(unseen.table, folds, config)
+    shapes = fold_shapes(unseen.table, folds, config)
     shown = np.array([[rule.shown for rule in of_class] for of_class in masks])
     rows = unseen.table.assign(place=range(len(unseen.table)))[shown.any(axis=(0, 1))]
     with open_all(unseen.table, folds, config) as files:
@@ -154,7 +154,7 @@ def _count_cleaned(
                         count[number, place] = by_level[rule.level[place]]
 
 
-def _fold_shapes(table: pd.DataFrame, folds: Folds, config: Config) -> FoldShapes:
+def fold_shapes(table: pd.DataFrame, folds: Folds, config: Config) -> FoldShapes:
     """Of the masks of all other folds; None where no projection is asked for."""
     numbers: list[int] = table["fold"].unique().tolist()
     if not config.mask_pca:
