@@ -14,6 +14,7 @@ import pandas as pd
 from lib import rle
 from lib.artifacts import (
     Folds,
+    Probabilities,
     load_audit,
     load_folds,
     open_current,
@@ -24,7 +25,7 @@ from lib.artifacts import (
     test_path,
 )
 from lib.audit import caveats, left_out_of_test
-from lib.config import Config, run
+from lib.config import Config, InputError, run
 from lib.decision import Rule, decide
 from lib.folds import TRAINING_ONLY
 from lib.nested import decide_all, parts_of
@@ -39,7 +40,7 @@ from lib.score_text import (
 from lib.scores import content, image_rows
 from lib.shapes import Shapes, fit_shapes
 from lib.sources import read_test_table, with_sha
-from lib.unseen import in_threads, read_unseen
+from lib.unseen import has_head, in_threads, read_unseen
 
 
 def main(config: Config) -> None:
@@ -75,7 +76,7 @@ def saved_shapes(folds: Folds, rules: list[Rule], config: Config) -> list[Shapes
         fit_shapes(folds.table, column, rule.mask_pca) if rule.mask_pca else None
         for column, rule in zip(folds.masks, rules, strict=True)
     ]
-    save_shapes(config, dict(zip(folds.classes, shapes, strict=True)))
+    save_shapes(config, dict(zip(folds.class_names, shapes, strict=True)))
     return shapes
 
 
@@ -111,18 +112,7 @@ def make_submission(
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return
-    usable = with_sha(test.dropna(subset="file"))
-    numbers = config.fold_numbers
-    with open_current(test_path(config), config, numbers, usable, folds) as probabilities:
-
-        def encoded(image: str) -> list[str]:
-            if image not in probabilities.presence:
-                return [""] * len(rules)
-            planes, presence = probabilities[image], probabilities.presence[image].tolist()
-            parts = zip(planes, presence, rules, shapes, strict=True)
-            return [rle.encode(decide(*part)) for part in parts]
-
-        masks = list(in_threads(encoded, test["image"].tolist(), "encoding"))
+    masks = encoded_masks(test, folds, rules, shapes, config)
     rows = [
         {"img": image, "class_id": name, "pixels": pixels}
         for image, of_image in zip(test["image"], masks, strict=True)
@@ -132,6 +122,38 @@ def make_submission(
     nerves = table["img"][table["pixels"] != ""].nunique()
     save_table(path, table if len(folds.classes) > 1 else table.drop(columns="class_id"))
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
+
+
+def encoded_masks(
+    test: pd.DataFrame,
+    folds: Folds,
+    rules: Sequence[Rule],
+    shapes: Sequence[Shapes | None],
+    config: Config,
+) -> list[list[str]]:
+    """Run lengths of each test image, one a class; "" where the image is not to be used."""
+    usable = with_sha(test.dropna(subset="file"))
+    path, numbers = test_path(config), config.fold_numbers
+    with open_current(path, config, numbers, usable, folds) as probabilities:
+        require_head(probabilities, rules)
+
+        def encoded(image: str) -> list[str]:
+            if image not in probabilities.presence:
+                return [""] * len(rules)
+            planes, presence = probabilities[image], probabilities.presence[image].tolist()
+            parts = zip(planes, presence, rules, shapes, strict=True)
+            return [rle.encode(decide(*part)) for part in parts]
+
+        return list(in_threads(encoded, test["image"].tolist(), "encoding"))
+
+
+def require_head(probabilities: Probabilities, rules: Sequence[Rule]) -> None:
+    """InputError where a rule goes by a presence that the test images' networks do not give."""
+    if any(rule.head_weight for rule in rules) and not has_head(probabilities):
+        raise InputError(
+            "test.npz has no presence of the network's own, as the out-of-fold probabilities have: "
+            "delete it and run 03_infer.py"
+        )
 
 
 if __name__ == "__main__":

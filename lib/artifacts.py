@@ -151,6 +151,11 @@ class Folds(NamedTuple):
         """Names of the classes; [""] where there is only one."""
         return [name.removeprefix(RLE).removeprefix("_") for name in self.masks]
 
+    @property
+    def class_names(self) -> list[str]:
+        """The same, the only one being called nerve."""
+        return [name or "nerve" for name in self.classes]
+
 
 def load_folds(config: Config) -> Folds:
     """The table of 01; InputError where it has not the folds that `folds` asks for."""
@@ -465,12 +470,12 @@ def save_decision(config: Config, decision: dict[str, Any]) -> None:
 
 
 def save_shapes(config: Config, shapes: Mapping[str, Any]) -> None:
-    """Of each class by name, lib.shapes.Shapes or None: float32 CLASS_mean, CLASS_components.
+    """Of each class by name, lib.shapes.Shapes or None: float32 NAME_mean, NAME_components.
 
-    The one class of a set that names none is called nerve. Where there are none, no file is left.
+    Where there are none, no file is left.
     """
     members = {
-        f"{name or 'nerve'}_{part}": array
+        f"{name}_{part}": array
         for name, found in shapes.items()
         if found is not None
         for part, array in found._asdict().items()

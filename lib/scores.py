@@ -187,7 +187,7 @@ def content(
 ) -> dict[str, Any]:
     """Of decision.json; `rows` are `image_rows`, `audit` the content of folds_audit.json."""
     chosen = len(decided[0].nested_rules) > 1
-    classes = list(zip(folds.classes, unseen.evidence, decided, strict=True))
+    classes = list(zip(folds.class_names, unseen.evidence, decided, strict=True))
     return {
         "about": ABOUT,
         "chosen_on_these_images": chosen,

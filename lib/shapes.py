@@ -28,8 +28,8 @@ def fit_shapes(table: pd.DataFrame, column: str, components: int) -> Shapes:
     rows = table[table[column] != ""].to_dict("records")
     if len(rows) <= components:
         raise InputError(
-            f"mask_pca: {components}: there are {len(rows)} masks to fit it to where a fold is "
-            f"left out: allowed here: 0 to {max(0, len(rows) - 1)}"
+            f"mask_pca: {components}: there are {len(rows)} masks ({column}) to fit it to where a "
+            f"fold is left out: allowed here: 0 to {max(0, len(rows) - 1)}"
         )
     masks = np.stack([_on_grid(true_mask(row, column)) for row in rows])
     mean = masks.mean(axis=0)

@@ -1,6 +1,6 @@
 """What the networks say of images that they never saw, counted image by image."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from lib.artifacts import Folds, Probabilities, Probability, oof_path, open_current, true_mask
-from lib.config import Config
+from lib.config import Config, InputError
 from lib.decision import Levels, Mask, levels_of
 from lib.folds import unseen_part
 from lib.loss import loss_per_image
@@ -65,18 +65,30 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
             ]
 
         rows = list(in_threads(count, table.to_dict("records"), "counting"))
-        head = all(file.provenance.get("presence_head") for file in files.values())
+        head = _one_kind(files.values())
     by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
-    evidence = [
-        Evidence(
-            np.stack([cell.pixels for cell in cells]),
-            np.stack([cell.true for cell in cells]),
-            np.array([cell.presence for cell in cells]),
-            head,
+    losses = [np.array([cell.loss for cell in cells]) for cells in by_class]
+    return Unseen(table, [_evidence(cells, head) for cells in by_class], losses)
+
+
+def _one_kind(files: Iterable[Probabilities]) -> bool:
+    """Whether the networks tell presence; InputError where only some do."""
+    heads = {has_head(file) for file in files}
+    if len(heads) > 1:
+        raise InputError(
+            "the networks of some folds tell presence and those of others do not: run 02_train.py "
+            "and 03_infer.py for all folds with the same settings"
         )
-        for cells in by_class
-    ]
-    return Unseen(table, evidence, [np.array([cell.loss for cell in cells]) for cells in by_class])
+    return heads == {True}
+
+
+def _evidence(cells: list[Counted], head: bool) -> Evidence:
+    return Evidence(
+        np.stack([cell.pixels for cell in cells]),
+        np.stack([cell.true for cell in cells]),
+        np.array([cell.presence for cell in cells]),
+        head,
+    )
 
 
 def unseen_table(folds: Folds, config: Config) -> pd.DataFrame:
@@ -97,6 +109,11 @@ def open_all(
             )
             for fold, rows in table.groupby("fold", sort=False)
         }
+
+
+def has_head(file: Probabilities) -> bool:
+    """Whether its presence is the network's own, not the largest pixel probability."""
+    return bool(file.provenance.get("presence_head"))
 
 
 def counted(truth: Mask, probability: Probability, presence: float, config: Config) -> Counted:

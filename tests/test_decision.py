@@ -227,5 +227,7 @@ def test_a_projection_empties_no_mask() -> None:
 
 
 def test_more_components_than_masks_are_refused_with_the_number_allowed() -> None:
-    with pytest.raises(InputError, match=r"mask_pca: 3: there are 3 masks .* allowed here: 0 to 2"):
+    with pytest.raises(
+        InputError, match=r"mask_pca: 3: there are 3 masks .rle_mask. .* allowed here: 0 to 2"
+    ):
         fit_shapes(table_of(ellipses(3)), "rle_mask", 3)

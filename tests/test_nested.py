@@ -25,7 +25,7 @@ from lib.artifacts import (
     sha_of,
     written_whole,
 )
-from lib.config import DEFAULT_FILE, Config, load_config
+from lib.config import DEFAULT_FILE, Config, InputError, load_config
 from lib.decision import Rule, decide
 from lib.metric import iou, overlap
 from lib.nested import fold_shapes, parts_of
@@ -100,7 +100,7 @@ def test_each_image_is_scored_by_the_mask_of_the_rule_chosen_without_its_fold(
     write_run(config, maps, truths, presence)
     folder = last_step(config)
     decision = json.loads((folder / "decision.json").read_text())
-    rules = [Rule(**rule) for rule in decision["nested_rules"][""]]
+    rules = [Rule(**rule) for rule in decision["nested_rules"]["nerve"]]
     scores = pd.read_csv(folder / "oof_iou.csv").set_index("image")
     tuned = []
     for k, (probability, truth) in enumerate(zip(maps, truths, strict=True)):
@@ -108,7 +108,7 @@ def test_each_image_is_scored_by_the_mask_of_the_rule_chosen_without_its_fold(
         counts = overlap(truth, decide(probability, float(presence[k]), rules[int(row["fold"])]))
         assert (row["area"], row["true_area"]) == (counts.prediction, counts.truth)
         assert row["iou"] == pytest.approx(iou(counts), abs=1e-5)
-        mask = decide(probability, float(presence[k]), Rule(**decision["rules"][""]))
+        mask = decide(probability, float(presence[k]), Rule(**decision["rules"]["nerve"]))
         tuned.append(iou(overlap(truth, mask)))
     assert decision["scores"]["all"]["iou"] == pytest.approx(scores["iou"].mean(), abs=1e-5)
     assert decision["other_scores"]["tuned"]["all"]["iou"] == pytest.approx(np.mean(tuned))
@@ -127,7 +127,7 @@ def test_the_labels_of_a_fold_say_nothing_in_its_own_rule(tmp_path: Path) -> Non
                 truths[k] = 1 - truths[k]
         write_run(config, maps, truths)
         rules.append(
-            json.loads((last_step(config) / "decision.json").read_text())["nested_rules"][""]
+            json.loads((last_step(config) / "decision.json").read_text())["nested_rules"]["nerve"]
         )
     assert rules[0][0] == rules[1][0]
     assert rules[0][1:] != rules[1][1:]
@@ -181,7 +181,7 @@ def test_images_of_one_group_get_the_fixed_rule_and_it_says_so(
     write_run(config, maps, truths, subjects=3)
     folder = last_step(config)
     decision = json.loads((folder / "decision.json").read_text())
-    assert Rule(**decision["rules"][""]) == Rule(threshold=0.4)
+    assert Rule(**decision["rules"]["nerve"]) == Rule(threshold=0.4)
     assert decision["chosen_on_these_images"] is False
     out = capsys.readouterr().out
     assert "NOTHING CHOSEN: all images are one group" in out
@@ -211,7 +211,7 @@ def test_specks_and_holes_are_cleaned_where_that_scores_better(tmp_path: Path) -
     config = config_of(tmp_path)
     write_run(config, specked(truths), large(truths))
     decision = json.loads((last_step(config) / "decision.json").read_text())
-    for rule in [decision["rules"][""], *decision["nested_rules"][""]]:
+    for rule in [decision["rules"]["nerve"], *decision["nested_rules"]["nerve"]]:
         assert (rule["components"], rule["fill_holes"]) == (1, True)
     assert decision["scores"]["all"]["iou"] == pytest.approx(1)
 
@@ -236,6 +236,27 @@ def write_test_maps(config: Config, maps: Sequence[np.ndarray]) -> None:
     write_maps(artifacts.test_path(config), provenance, test["image"].tolist(), names, maps, None)
 
 
+def test_a_presence_that_only_the_training_images_have_is_refused(tmp_path: Path) -> None:
+    maps, truths, _ = made_up(24)
+    config = with_test_images(tmp_path, maps[:3])
+    told = np.array([float(truth.any()) for truth in truths])  # worth going by
+    write_run(config, maps, truths, told)
+    write_test_maps(config, maps[:3])
+    with pytest.raises(InputError, match=r"test.npz has no presence of the network's own"):
+        last_step(config)
+
+
+def test_folds_of_networks_with_and_without_a_presence_are_refused(tmp_path: Path) -> None:
+    maps, truths, presence = made_up(24)
+    config = config_of(tmp_path)
+    write_run(config, maps, truths, presence)
+    of_fold = oof_path(config, 2).read_bytes()
+    write_run(config, maps, truths)
+    oof_path(config, 2).write_bytes(of_fold)
+    with pytest.raises(InputError, match="networks of some folds tell presence"):
+        last_step(config)
+
+
 def ragged(truths: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Maps of the true masks with frayed edges, as no mask has them."""
     random = np.random.default_rng(3)
@@ -256,7 +277,7 @@ def test_masks_are_projected_where_that_scores_better_and_the_shapes_are_kept(
     write_run(config, ragged(truths), truths)
     write_test_maps(config, tests)
     folder = last_step(config)
-    rule = Rule(**json.loads((folder / "decision.json").read_text())["rules"][""])
+    rule = Rule(**json.loads((folder / "decision.json").read_text())["rules"]["nerve"])
     assert rule.mask_pca == 6
     assert "projected on 6 components of masks" in capsys.readouterr().out
     with np.load(folder / "mask_pca.npz") as kept:

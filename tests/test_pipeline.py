@@ -99,7 +99,7 @@ def test_the_submission_has_the_ids_and_order_of_the_sample_and_the_masks_of_the
     config: Config, data: Path
 ) -> None:
     folder = chain(config)
-    rule = Rule(**json.loads((folder / "decision.json").read_text())["rules"][""])
+    rule = Rule(**json.loads((folder / "decision.json").read_text())["rules"]["nerve"])
     submission = pd.read_csv(folder / "submission.csv", dtype=str, keep_default_na=False)
     sample = pd.read_csv(data / "sample_submission.csv", dtype=str)
     assert submission.columns.tolist() == ["img", "pixels"]
