@@ -1,5 +1,6 @@
 """What the networks say of images that they never saw, counted image by image."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ from lib.tuning import Evidence
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-READERS = 4  # threads: unpacking and counting hold no lock of Python's
+READERS = min(4, os.cpu_count() or 1)  # threads: unpacking and counting leave Python's lock
 LOSS_PIXELS = 100_000  # of a larger image the loss is that of every second row and column
 
 
