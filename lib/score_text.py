@@ -131,7 +131,7 @@ def rule_text(name: str, rule: Rule, config: Config) -> str:
     if rule.least_area:
         steps.append(f"at least {100 * rule.least_area:.2g} % of the image")
     if rule.components:
-        steps.append(f"the largest {rule.components} piece(s)")
+        steps.append(f"the {rule.components} largest piece{'s'[: rule.components - 1]}")
     if rule.fill_holes:
         steps.append("holes filled")
     if rule.mask_pca:

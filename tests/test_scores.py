@@ -205,7 +205,7 @@ RULES = [
     (
         Rule(gate=0.6, threshold=0.4, least_area=0.01, components=1, fill_holes=True),
         "the rule: where presence reaches 0.6, pixels above 0.4, at least 1 % of the image, "
-        "the largest 1 piece(s), holes filled",
+        "the 1 largest piece, holes filled",
     ),
 ]
 
