@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+DRAWS = 10_000  # of a bootstrap
 
 
 class Overlap(NamedTuple):
@@ -59,15 +60,32 @@ def area_under_curve(there: npt.NDArray[np.bool_], presence: Floats) -> float | 
 def bootstrap_interval(
     scores: Floats,
     subjects: npt.NDArray[np.str_],
-    draws: int = 10_000,
+    draws: int = DRAWS,
     weights: Floats | None = None,
 ) -> tuple[float, float] | None:
-    """95 % percentile interval of the mean score, drawing whole subjects with replacement.
+    """95 % percentile interval of the mean score over `bootstrap_means`; None where they are."""
+    means = bootstrap_means(scores, subjects, draws, weights)
+    return None if means is None else interval_of(means)
+
+
+def interval_of(means: Floats) -> tuple[float, float]:
+    """The middle 95 %."""
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bootstrap_means(
+    scores: Floats,
+    subjects: npt.NDArray[np.str_],
+    draws: int = DRAWS,
+    weights: Floats | None = None,
+) -> Floats | None:
+    """The mean score in each of so many draws of whole subjects with replacement: (draws,).
 
     The frames of one subject are near-copies, so the subject is the sample (cluster bootstrap:
     Davison and Hinkley 1997, section 3.8). `scores` and `subjects` are one value an image. None for
-    fewer than two subjects. The same input gives the same interval. `weights` make it a weighted
-    mean; a subject of no weight is none.
+    fewer than two subjects. The same input gives the same draws. `weights` make it a weighted mean;
+    a subject of no weight is none.
     """
     _, index = np.unique(subjects, return_inverse=True)
     weights = np.ones(len(scores)) if weights is None else weights
@@ -80,5 +98,4 @@ def bootstrap_interval(
     for at in range(0, draws, 500):  # so many at a time that memory stays small with any number
         times = random.multinomial(len(sums), equal, min(500, draws - at))
         means[at : at + 500] = times @ sums / (times @ sizes)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    return means

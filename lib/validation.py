@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from lib.artifacts import Folds, true_mask
@@ -13,7 +12,7 @@ from lib.config import Config, InputError
 from lib.dataset import Batch, plain_loader
 from lib.decision import compared
 from lib.loss import training_loss
-from lib.metric import dice, iou
+from lib.metric import area_under_curve, dice, iou
 from lib.predict import answer_of, at_own_size, outputs_of_batch
 from lib.processes import gathered, number_of_processes, rank
 
@@ -49,7 +48,7 @@ class Validation:
             "validation_dice": table["dice"].mean(),
             "validation_iou_nerve": nerve["iou"].mean(),
             "validation_dice_nerve": nerve["dice"].mean(),
-            "validation_auc": presence_auc(table),
+            "validation_auc": _presence_auc(table),
         }
         return {name: float(value) for name, value in means.items()}  # NumPy's are not saved
 
@@ -72,14 +71,10 @@ class Validation:
         return scores
 
 
-def presence_auc(table: pd.DataFrame) -> float:
-    """How often an image with a nerve has the higher presence than one without; NaN for one kind.
-
-    Needs columns nerve and presence.
-    """
-    if table["nerve"].nunique() < 2:
-        return math.nan
-    return float(roc_auc_score(table["nerve"], table["presence"]))
+def _presence_auc(table: pd.DataFrame) -> float:
+    """NaN where all images are of one kind."""
+    found = area_under_curve(table["nerve"].to_numpy(dtype=bool), table["presence"].to_numpy())
+    return math.nan if found is None else found
 
 
 def require_finite(losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int) -> None:

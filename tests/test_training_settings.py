@@ -12,7 +12,7 @@ from lib.average import WeightAverage
 from lib.config import Config, InputError
 from lib.sources import with_files
 from lib.trainer import Trainer
-from lib.validation import Row, presence_auc
+from lib.validation import Row
 from tests.conftest import configured, step
 
 
@@ -213,12 +213,6 @@ def test_there_is_no_presence_head_where_every_image_has_a_nerve(
     assert "classification_head.3.weight" not in training.learner.model.state_dict()
     training.fit()
     assert math.isnan(training.rows[-1]["validation_auc"])
-
-
-def test_presence_auc_by_hand() -> None:
-    table = pd.DataFrame({"nerve": [1, 1, 0, 0], "presence": [0.9, 0.4, 0.5, 0.1]})
-    assert presence_auc(table) == 0.75
-    assert math.isnan(presence_auc(table.head(2)))
 
 
 def short_of_memory(training: Trainer, most: int) -> list[int]:
