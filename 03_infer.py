@@ -34,10 +34,11 @@ from lib.ensemble import Samples, averaged, fitted_weights, opened_members, samp
 from lib.folds import unseen_part
 from lib.memory import keep_freed_memory
 from lib.model import describe, device_of
-from lib.pieces import Make, Member, in_order, is_whole, remove_pieces, write_in_pieces
+from lib.pieces import Make, Member, is_whole, remove_pieces, write_in_pieces
 from lib.predict import Unfinished, predict, trained_network
 from lib.processes import joined, of_first
 from lib.sources import read_test_table, with_files, with_sha
+from lib.threads import in_order
 from lib.views import views_of
 
 

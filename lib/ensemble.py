@@ -23,8 +23,9 @@ from lib.artifacts import (
 )
 from lib.augment import stable_hash
 from lib.config import Config, InputError
-from lib.pieces import Member, in_order
+from lib.pieces import Member
 from lib.predict import presence_of
+from lib.threads import in_order
 
 Weights = npt.NDArray[np.float64]
 

@@ -7,11 +7,9 @@ there. Processes share the pieces that are missing; when none is, the first proc
 import json
 import math
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +20,6 @@ from lib.artifacts import Packed, Probabilities, ProbabilityWriter, sha_of, writ
 from lib.processes import gathered, number_of_processes, of_first, rank
 
 IMAGES_A_PIECE = 64  # about: a whole number of batches, so that pieces do not change what they hold
-THREADS = 2  # a network on the processor needs the cores, one on a GPU is fed by two
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Member(NamedTuple):
@@ -72,20 +66,6 @@ def remove_pieces(path: Path, but: Path | None = None) -> None:
     for folder in path.parent.glob(f".{path.name}.*"):
         if folder.is_dir() and folder != but:
             shutil.rmtree(folder)
-
-
-def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], ahead: int
-) -> Iterator[Result]:
-    """function(item) of each in threads, while the next `ahead` items are made; in their order."""
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(THREADS) as pool:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 class _Piece(NamedTuple):

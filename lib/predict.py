@@ -1,6 +1,7 @@
 """Networks and images -> probabilities at each image's own size, an image at a time."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import cv2
@@ -14,7 +15,10 @@ from lib.artifacts import Probability, load_model
 from lib.config import Config
 from lib.dataset import Batch, plain_loader
 from lib.model import Outputs, build_model, outputs_of, placed, precision, to_input
+from lib.threads import in_order, side_by_side
 from lib.views import View, views_of
+
+PART = 4
 
 
 class Prediction(NamedTuple):
@@ -69,8 +73,22 @@ def predict(
     The table has columns image and file; memory does not grow with its length.
     """
     views = views_of(config)
-    for batch in plain_loader(table, config):
-        yield from unfinished(mean_answer(models, views, batch, config, device), batch)
+
+    def answers(batch: Batch) -> list[Unfinished]:
+        return list(unfinished(mean_answer(models, views, batch, config, device), batch))
+
+    batches = plain_loader(table, config)
+    if device.type != "cpu":
+        yield from chain.from_iterable(map(answers, batches))
+        return
+    with side_by_side() as threads:
+        parts = (part for batch in batches for part in parted(batch))
+        yield from chain.from_iterable(in_order(answers, parts, threads, threads))
+
+
+def parted(batch: Batch) -> Iterator[Batch]:
+    """Of PART images at most: what a single core predicts at once."""
+    return (Batch(*tensors) for tensors in zip(*(t.split(PART) for t in batch), strict=True))
 
 
 def mean_answer(

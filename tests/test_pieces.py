@@ -1,6 +1,5 @@
 """Probability files made in pieces, by a "network" that can be counted and cut off."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from lib.artifacts import Probabilities, ProbabilityWriter, packed_image, written_whole
 from lib.config import InputError
-from lib.pieces import Member, in_order, is_whole, write_in_pieces
+from lib.pieces import Member, is_whole, write_in_pieces
 
 PROVENANCE: dict[str, Any] = {"models": {"0": "abc"}, "images": {}, "folds": "def"}
 COUNT = 150  # three pieces: 64, 64, 22
@@ -111,30 +110,3 @@ def test_a_file_is_whole_where_it_was_made_from_the_same(tmp_path: Path) -> None
     assert is_whole(path, PROVENANCE)
     assert not is_whole(path, PROVENANCE | {"folds": "other"})
     assert not is_whole(path, PROVENANCE | {"new": None, "folds": "other"})
-
-
-def test_threads_keep_the_order_and_hold_back_no_more_than_asked() -> None:
-    drawn, release = [], threading.Event()
-
-    def items() -> Iterator[int]:
-        for number in range(20):
-            drawn.append(number)
-            yield number
-
-    def slow_at_first(number: int) -> int:
-        if number == 0:
-            release.wait(10)
-        return number * number
-
-    results = in_order(slow_at_first, items(), ahead=5)
-    threading.Timer(0.05, release.set).start()
-    assert next(results) == 0
-    assert len(drawn) == 6
-    assert list(results) == [number * number for number in range(1, 20)]
-
-
-def test_an_error_in_a_thread_comes_out_where_its_result_would() -> None:
-    results = in_order(lambda number: 1 // (2 - number), range(5), ahead=1)
-    assert [next(results), next(results)] == [0, 1]
-    with pytest.raises(ZeroDivisionError):
-        next(results)
