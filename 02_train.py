@@ -25,6 +25,9 @@ from lib.trainer import Trainer
 
 
 def main(config: Config) -> None:
+    if config.ensemble:
+        print("an ensemble trains nothing: 03_infer.py averages its runs")
+        return
     keep_freed_memory()
     with joined(config):
         train(of_first(lambda: with_drawn_seed(config)))

@@ -2,88 +2,172 @@
 
 fold{k}/model.pt, folds.csv, images -> oof_fold{k}.npz, test.npz (where there is a test set)
 
-A file whose models, images and settings are as they were is left as it is.
+A file whose models, images and settings are as they were is left as it is; one that was begun is
+gone on with. With `ensemble`, the same files of several runs take the models' place. Several
+processes share the images: torchrun --nproc-per-node=2 03_infer.py ...
 """
 
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
+from torch import nn
 
 from lib.artifacts import (
     Folds,
-    Probabilities,
-    ProbabilityWriter,
     load_audit,
     load_folds,
     oof_path,
+    origins_of,
+    packed_image,
     provenance_of,
     test_path,
-    written_whole,
 )
-from lib.audit import left_out_of_test
+from lib.audit import left_out_of_test, training_caveats
 from lib.config import Config, run
+from lib.ensemble import Samples, averaged, fitted_weights, opened_members, sampled
 from lib.folds import unseen_part
 from lib.memory import keep_freed_memory
 from lib.model import describe, device_of
-from lib.predict import Trained, predict, trained_network
+from lib.pieces import Make, Member, is_whole, remove_pieces, write_in_pieces
+from lib.predict import Unfinished, predict, trained_network
+from lib.processes import joined, of_first
 from lib.sources import read_test_table, with_files, with_sha
+from lib.threads import in_order
+from lib.views import views_of
+
+
+class Part(NamedTuple):
+    """A file to make."""
+
+    path: Path
+    fold: int | None  # whose images they are; None: the test set
+    images: pd.DataFrame  # columns image, file, sha; of a fold all those of folds.csv
 
 
 def main(config: Config) -> None:
     keep_freed_memory()
-    folds = load_folds(config)
+    with joined(config):
+        folds = load_folds(config)
+        parts = of_first(partial(parts_to_predict, folds, config))
+        (average if config.ensemble else infer)(parts, folds, config)
+
+
+def parts_to_predict(folds: Folds, config: Config) -> list[Part]:
     table = with_files(folds.table, config)
-    device = device_of(config)
-    print(f"on {describe(device, config.mixed_precision_inference)}")
-    trained = {k: trained_network(config, k, folds.sha, device) for k in config.fold_numbers}
-    for fold, network in trained.items():
-        unseen = unseen_part(table, fold, config)
-        infer(oof_path(config, fold), {fold: network}, unseen, folds, config, device)
+    parts = [
+        Part(oof_path(config, fold), fold, unseen_part(table, fold, config))
+        for fold in config.fold_numbers
+    ]
     left_out = left_out_of_test(load_audit(config, folds), config)
     test = read_test_table(config, left_out)
     if test is None:
         print("there is no test set")
-        return
-    usable = test.dropna(subset="file").reset_index(drop=True)
-    infer(test_path(config), trained, with_sha(usable), folds, config, device)
+        return parts
     if left_out:
         print(f"QUARANTINE: {len(left_out)} test images could not be used and are not predicted")
+    usable = test.dropna(subset="file").reset_index(drop=True)
+    return [*parts, Part(test_path(config), None, with_sha(usable))]
 
 
-def infer(
-    path: Path,
-    trained: dict[int, Trained],
-    images: pd.DataFrame,
-    folds: Folds,
-    config: Config,
-    device: torch.device,
-) -> None:
-    """Writes the mean probability over the networks of each of the images."""
-    provenance = provenance_of({k: model.sha for k, model in trained.items()}, images, folds)
-    for name in ("mixed_precision_inference", "custom_inference_augmentations"):
-        provenance[name] = getattr(config, name)
-    provenance["presence_head"] = all(model.presence_head for model in trained.values())
-    if is_whole(path, provenance):
-        print(f"{path} is predicted already")
-        return
-    networks = [model.network for model in trained.values()]
-    predictions = predict(networks, images, config, device)
-    with written_whole(path) as file, ProbabilityWriter(file, provenance) as writer:
-        for prediction in tqdm(predictions, path.stem, len(images), unit="image", disable=None):
-            image = images["image"].iloc[prediction.row]
-            writer.add(image, prediction.probability, prediction.presence)
-    print(f"{path}: {len(images)} images by {len(networks)} network(s)")
+def infer(parts: list[Part], folds: Folds, config: Config) -> None:
+    """By the networks of this run."""
+    device, views = device_of(config), len(views_of(config))
+    print(f"on {describe(device, config.mixed_precision_inference)}")
+    if views > 1:
+        print(f"{views} views of each image, so {views} times the work of one")
+    trained = {k: trained_network(config, k, folds.sha, device) for k in config.fold_numbers}
+    for part in parts:
+        numbers = list(trained) if part.fold is None else [part.fold]
+        models = [trained[number] for number in numbers]
+        origins = {str(number): trained[number].sha for number in numbers}
+        caveats = [words for model in models for words in training_caveats(model.settings)]
+        provenance = provenance_of(origins, part.images, folds) | {
+            "caveats": list(dict.fromkeys(caveats)),
+            "custom_inference_augmentations": config.custom_inference_augmentations,
+            "mixed_precision_inference": config.mixed_precision_inference,
+            "presence_head": all(model.presence_head for model in models),
+            "test_time_augmentations": config.test_time_augmentations,
+        }
+        networks = [model.network for model in models]
+        if not is_done(part, provenance):
+            make = partial(predicted, networks, config, device)
+            write(part, provenance, f"by {len(networks)} network(s)", config, make)
 
 
-def is_whole(path: Path, provenance: dict[str, Any]) -> bool:
-    """Whether the file is there and was made from these models, images and settings."""
-    if not path.is_file():
+def predicted(
+    networks: Sequence[nn.Module], config: Config, device: torch.device, images: pd.DataFrame
+) -> Iterator[Member]:
+    """Stretched to their own size and compressed while the next batches are predicted."""
+
+    def member(answer: Unfinished) -> Member:
+        prediction = answer.finished()
+        image = images["image"].iloc[prediction.row]
+        return Member(packed_image(image, prediction.probability), prediction.presence)
+
+    answers = predict(networks, images, config, device)
+    return in_order(member, answers, ahead=2 * config.batch_size)
+
+
+def average(parts: list[Part], folds: Folds, config: Config) -> None:
+    """By the files of the runs of the ensemble."""
+    names = list(config.members)
+    origins = of_first(lambda: {part.path: origins_of(part.path, config, []) for part in parts})
+    samples: dict[int, Samples] = {}
+    for part in parts:
+        with opened_members(part.path, part.images, folds, config) as members:
+            caveats = [words for member in members for words in member.provenance["caveats"]]
+            provenance = provenance_of(origins[part.path], part.images, folds) | {
+                "caveats": list(dict.fromkeys(caveats)),
+                "presence_head": all(m.provenance["presence_head"] for m in members),
+            }
+            others = [p for p in parts if p.fold is not None and p.fold != part.fold]
+            if config.fit_ensemble:
+                provenance["fitted_on"] = {p.path.name: origins[p.path] for p in others}
+            else:
+                provenance["weights"] = config.members
+            if is_done(part, provenance):
+                continue
+            if config.fit_ensemble:
+                fitted = of_first(partial(fit, others, samples, folds, config))
+                provenance["weights"] = dict(zip(names, fitted, strict=True))
+            weights = provenance["weights"]
+            by = "by " + ", ".join(f"{name} ({weights[name]:.4g})" for name in names)
+            make = partial(averaged, members, np.array([weights[name] for name in names]))
+            write(part, provenance, by, config, make)
+
+
+def fit(
+    parts: list[Part], samples: dict[int, Samples], folds: Folds, config: Config
+) -> list[float]:
+    """Weights of the runs, fitted on these folds; their samples are kept for the next."""
+    for part in parts:
+        if part.fold is not None and part.fold not in samples:
+            with opened_members(part.path, part.images, folds, config) as members:
+                samples[part.fold] = sampled(members, part.images)
+    weights = fitted_weights([samples[part.fold] for part in parts if part.fold is not None])
+    return [float(weight) for weight in weights]
+
+
+def is_done(part: Part, provenance: dict[str, Any]) -> bool:
+    if not of_first(partial(is_whole, part.path, provenance)):
         return False
-    with Probabilities(path) as probabilities:
-        return probabilities.provenance == provenance
+    of_first(partial(remove_pieces, part.path))
+    print(f"{part.path} is predicted already")
+    return True
+
+
+def write(part: Part, provenance: dict[str, Any], by: str, config: Config, make: Make) -> None:
+    start = time.monotonic()
+    new = write_in_pieces(part.path, provenance, part.images, config.batch_size, make)
+    speed = f"{new / (time.monotonic() - start):.1f} images a second"
+    begun = f", {len(part.images) - new} of them before" if new < len(part.images) else ""
+    print(f"{part.path}: {len(part.images)} images {by}{begun}, {speed}")
 
 
 if __name__ == "__main__":

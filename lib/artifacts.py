@@ -9,11 +9,14 @@ import io
 import json
 import os
 import random
+import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any, NamedTuple, Self
@@ -38,6 +41,9 @@ Probability = npt.NDArray[np.uint8]
 
 # Members of a probability file that are not images.
 PRESENCE, PROVENANCE = "_presence", "_provenance"
+# Bytes before a member's name in a zip (APPNOTE.TXT of the zip format, 4.3.7).
+LOCAL_HEADER = 30
+RUN_03 = "03_infer.py, with the settings of that run,"  # the step, where another run lacks it
 
 
 def run_folder(config: Config) -> Path:
@@ -74,6 +80,12 @@ def existing(path: Path, step: str) -> Path:
 def sha_of(content: bytes) -> str:
     """The first 16 hexadecimal digits of the SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def sha_of_file(path: Path) -> str:
+    """sha_of its content, without having all of it in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def save_table(path: Path, table: pd.DataFrame) -> None:
@@ -359,6 +371,30 @@ def test_path(config: Config) -> Path:
     return run_folder(config) / "test.npz"
 
 
+class Packed(NamedTuple):
+    """A compressed member of a probability file."""
+
+    name: str  # of the file in the zip
+    size: int  # in bytes, before
+    checksum: int  # CRC-32, before
+    deflated: bytes
+
+
+def packed(name: str, array: npt.NDArray[Any]) -> Packed:
+    """An array as a member. Any thread may do it: zlib holds up no other."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    content = buffer.getbuffer()
+    deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)  # without zlib's own header
+    deflated = deflate.compress(content) + deflate.flush()
+    return Packed(f"{name}.npy", len(content), zlib.crc32(content), deflated)
+
+
+def packed_image(image: str, probability: Probability) -> Packed:
+    """Probability (classes, height, width)."""
+    return packed(image, probability[0] if len(probability) == 1 else probability)
+
+
 class ProbabilityWriter:
     """Writes a probability file an image at a time, so that memory does not grow with their number.
 
@@ -369,30 +405,56 @@ class ProbabilityWriter:
     """
 
     def __init__(self, file: IO[bytes], provenance: dict[str, Any]) -> None:
-        self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self._file, self._archive = file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED)
         self._provenance = provenance
         self._presence: list[npt.NDArray[np.float32]] = []
 
     def add(self, image: str, probability: Probability, presence: npt.NDArray[np.float32]) -> None:
         """Probability (classes, height, width), presence (classes,)."""
-        one = len(probability) == 1
-        self._write(image, probability[0] if one else probability)
-        self._presence.append(presence[0] if one else presence)
+        self.add_packed(packed_image(image, probability), presence)
+
+    def add_packed(self, member: Packed, presence: npt.NDArray[np.float32]) -> None:
+        """What packed_image made of an image, and its presence (classes,)."""
+        self._write(member)
+        self._presence.append(presence[0] if len(presence) == 1 else presence)
+
+    def add_all_of(self, path: Path) -> None:
+        """The images of another probability file, as they are compressed there."""
+        with np.load(path) as arrays:
+            presence = arrays[PRESENCE]
+        self._presence += list(presence)
+        for member in islice(_members_of(path), len(presence)):  # the others stand behind them
+            self._write(member)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write(PRESENCE, np.array(self._presence, dtype=np.float32))
-        self._write(PROVENANCE, np.array(json.dumps(self._provenance, sort_keys=True)))
+        self._write(packed(PRESENCE, np.array(self._presence, dtype=np.float32)))
+        self._write(packed(PROVENANCE, np.array(json.dumps(self._provenance, sort_keys=True))))
         self._archive.close()
 
-    def _write(self, name: str, array: npt.NDArray[Any]) -> None:
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, array, allow_pickle=False)
-        member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, whenever it is written
-        member.compress_type = zipfile.ZIP_DEFLATED
-        self._archive.writestr(member, buffer.getbuffer(), compresslevel=1)
+    def _write(self, member: Packed) -> None:
+        """Does what ZipFile.writestr does, which would compress, one member at a time."""
+        info = zipfile.ZipInfo(member.name)  # dated 1980, whenever it is written
+        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+        info.CRC, info.file_size = member.checksum, member.size
+        info.compress_size, info.header_offset = len(member.deflated), self._file.tell()
+        self._file.write(info.FileHeader())
+        self._file.write(member.deflated)
+        self._archive.filelist.append(info)
+        self._archive.start_dir = self._file.tell()  # where the next one begins, or the end
+
+
+def _members_of(path: Path) -> Iterator[Packed]:
+    """The members of a zip that ProbabilityWriter wrote, in its order."""
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        for info in archive.infolist():
+            file.seek(info.header_offset + LOCAL_HEADER - 4)
+            name, extra = struct.unpack("<HH", file.read(4))  # lengths of what follows the header
+            file.seek(name + extra, os.SEEK_CUR)
+            deflated = file.read(info.compress_size)
+            yield Packed(info.filename, info.file_size, info.CRC, deflated)
 
 
 class Probabilities:
@@ -431,16 +493,25 @@ class Probabilities:
         self._arrays.close()
 
 
-def provenance_of(models: dict[int, str], images: pd.DataFrame, folds: Folds) -> dict[str, Any]:
-    """What a probability file depends on: sha of each fold's model.pt, of each image, of folds.csv.
+def provenance_of(origins: Mapping[str, str], images: pd.DataFrame, folds: Folds) -> dict[str, Any]:
+    """What a probability file depends on: sha of its origins, of each image, and of folds.csv.
 
     `images` has columns image and sha.
     """
     return {
-        "models": {str(fold): sha for fold, sha in models.items()},
+        "models": dict(origins),
         "images": dict(zip(images["image"], images["sha"], strict=True)),
         "folds": folds.sha,
     }
+
+
+def origins_of(path: Path, config: Config, fold_numbers: list[int]) -> dict[str, str]:
+    """sha of each fold's model.pt; for an ensemble of each run's file of the same name."""
+    if config.ensemble:
+        files = {run: existing(Path(run) / path.name, RUN_03) for run in config.members}
+    else:
+        files = {str(k): existing(model_path(config, k), "02_train.py") for k in fold_numbers}
+    return {name: sha_of_file(file) for name, file in files.items()}
 
 
 def open_current(
@@ -448,11 +519,11 @@ def open_current(
 ) -> Probabilities:
     """The probabilities of these images by the present models; InputError where they are others."""
     probabilities = Probabilities(path)
-    paths = {fold: existing(model_path(config, fold), "02_train.py") for fold in fold_numbers}
-    models = {fold: sha_of(model.read_bytes()) for fold, model in paths.items()}
-    for name, expected in provenance_of(models, images, folds).items():
+    origins = origins_of(path, config, fold_numbers)
+    for name, expected in provenance_of(origins, images, folds).items():
         if probabilities.provenance.get(name) != expected:
-            what = {"models": "model.pt", "images": "images", "folds": "folds.csv"}[name]
+            models = "probability files of the ensemble" if config.ensemble else "model.pt"
+            what = {"models": models, "images": "images", "folds": "folds.csv"}[name]
             raise InputError(
                 f"{path} was made from other {what} than the present: run 03_infer.py again"
             )

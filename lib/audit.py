@@ -11,7 +11,7 @@ from lib.artifacts import mask_columns, masks_in, quarantined_tests
 from lib.config import Config, InputError
 from lib.contradictions import TWIN_DICE, label_noise_ceiling
 from lib.folds import mask_areas
-from lib.sources import Images
+from lib.sources import Images, read_test_images
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -43,11 +43,19 @@ def audited(
 
 
 def test_set(config: Config) -> list[str]:
+    if config.test != "None":
+        return [config.test]
     return [config.data_folder_test, config.test_dataframe]
 
 
 def left_out_of_test(audit: dict[str, Any], config: Config) -> list[str]:
-    """The test images in quarantine; InputError where they are of another test set."""
+    """The test images in quarantine; InputError where they are of another test set.
+
+    Those of `test`, if 01 did not see them, are read now, and the same InputError ends it.
+    """
+    if config.test != "None" and audit["test_set"] != test_set(config):
+        new = read_test_images(config)
+        return list(new.unusable) if new else []
     images = quarantined_tests(config)
     if images and audit["test_set"] != test_set(config):
         raise InputError(

@@ -20,6 +20,7 @@ import yaml
 
 from lib.layouts import find_layout
 
+TEST_TIME_AUGMENTATIONS = ("Horizontal flip", "Vertical flip", "Scale", "Rotation")
 DEFAULT_FILE = Path(__file__).parent.parent / "config.yaml"
 
 
@@ -232,9 +233,9 @@ class Config:
     test_time_augmentations: list[str] = setting(
         "prediction",
         [],
-        "flips averaged",
-        choices=([],),
-        later=("Horizontal flip", "Vertical flip"),
+        "views of an image whose probabilities 03 averages: Horizontal flip, Vertical flip (with "
+        "both, the product: 4 views); Scale: two more, at about .85 and 1.15 of the size; "
+        "Rotation: two more, by 6 degrees either way. Each view costs as much as the first",
     )
 
     automatically_adjust_batch_size: bool = setting(
@@ -337,6 +338,18 @@ class Config:
         low=0,
         high=0.999999,
     )
+    ensemble: list[str] = setting(
+        "pipeline",
+        [],
+        "folders of runs, such as [runs/a, 'runs/b:2'], 2 being a weight: nothing is trained, 03 "
+        "averages their probability files; they must have the same folds.csv",
+    )
+    fit_ensemble: bool = setting(
+        "pipeline",
+        False,
+        "weights of the ensemble fitted out of fold: for each fold on the others, for the test set "
+        "on all",
+    )
     fold_column: str = setting(
         "pipeline", "fold", "column of train_dataframe with folds counted from 0 (with custom)"
     )
@@ -391,6 +404,12 @@ class Config:
         "pipeline", 1, "number of the first pixel in the run lengths", choices=(1, 0)
     )
     runs_folder: str = setting("pipeline", "runs", "folder of all runs, and of unpacked zips")
+    test: str = setting(
+        "pipeline",
+        "None",
+        "in place of the test set, new images without a table: a folder, a zip, one image or one "
+        "video (.mp4, .avi, .mov), whose frame k becomes the image NAME_k",
+    )
     time_budget_minutes: float = setting(
         "pipeline", 0.0, "end the training of a fold after so long and keep it; 0: no limit", low=0
     )
@@ -414,6 +433,12 @@ class Config:
     def fold_numbers(self) -> list[int]:
         """The folds to train, predict and score: of a single part held out, the one called 0."""
         return [0] if self.one_part else [int(fold) for fold in self.folds]
+
+    @property
+    def members(self) -> dict[str, float]:
+        """The folders of the ensemble's runs, and their weights, which sum to 1."""
+        weights = dict(map(_run_and_weight, self.ensemble))
+        return {run: weight / sum(weights.values()) for run, weight in weights.items()}
 
     @property
     def one_part(self) -> bool:
@@ -637,12 +662,17 @@ def _conflicts(config: Config) -> list[str]:
         or any(letter in name for letter in '/\\:*?"<>|\0')
     ):
         errors.append(f"experiment_name: {name!r}: it names a folder: letters, digits, . _ -")
-    if config.architecture == "PAN" and min(config.image_height, config.image_width) < 128:
-        errors.append("architecture: PAN needs an image_height and image_width of 128 at least")
+    least = 160 if "Scale" in config.test_time_augmentations else 128
+    if config.architecture == "PAN" and min(config.image_height, config.image_width) < least:
+        scale = ", 160 with Scale," if least > 128 else ""
+        errors.append(
+            f"architecture: PAN needs an image_height and image_width of 128{scale} at least"
+        )
     share = config.positive_share
     if share and (len(share) != 2 or not all(0 <= value <= 1 for value in share)):
         errors.append(f"positive_share: {share}: allowed: two shares of 0 to 1, or []")
     errors += _data_conflicts(config)
+    errors += _inference_conflicts(config)
     errors += _idle(config)
     if not config.pretrained and config.pretrained_weights != "None":
         errors.append("pretrained_weights acts with pretrained: true only")
@@ -675,6 +705,42 @@ def _data_conflicts(config: Config) -> list[str]:
     if config.validation_dataframe != "None" and config.validation_strategy != "custom":
         errors.append("validation_dataframe acts with validation_strategy: custom only")
     return errors
+
+
+def _inference_conflicts(config: Config) -> list[str]:
+    errors = []
+    wished = config.test_time_augmentations
+    if len(wished) != len(set(wished)) or not set(wished) <= set(TEST_TIME_AUGMENTATIONS):
+        errors.append(
+            f"test_time_augmentations: {wished}: allowed: {', '.join(TEST_TIME_AUGMENTATIONS)}, "
+            "each once"
+        )
+    pairs = list(map(_run_and_weight, config.ensemble))
+    if wrong := [run for run, weight in pairs if not (run and 0 < weight < math.inf)]:
+        errors.append(f"ensemble: {wrong}: a weight is a number above 0, as in runs/a:2")
+    folders = [Path(run).resolve() for run, _ in pairs]
+    if len(folders) != len(set(folders)):
+        errors.append(f"ensemble: {config.ensemble}: a run stands there twice")
+    if (Path(config.runs_folder) / config.experiment_name).resolve() in folders:
+        errors.append("ensemble: a run cannot be a part of itself: set another experiment_name")
+    if config.fit_ensemble and len(pairs) < 2:
+        errors.append("fit_ensemble acts with an ensemble of two runs at least")
+    if config.fit_ensemble and any(weight != 1 for _, weight in pairs):
+        errors.append("fit_ensemble fits the weights: give the runs of the ensemble without")
+    if config.fit_ensemble and len(config.fold_numbers) < 2:
+        errors.append("fit_ensemble needs two folds at least: each is weighted by the others")
+    return errors
+
+
+def _run_and_weight(text: str) -> tuple[str, float]:
+    """`runs/a:2` -> its folder and weight; 1 where there is none, NaN where it is no number."""
+    run, colon, weight = text.rpartition(":")
+    if not colon:
+        return text, 1.0
+    try:
+        return run, float(weight)
+    except ValueError:
+        return run, math.nan
 
 
 def _settings_help() -> str:

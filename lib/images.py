@@ -64,7 +64,7 @@ class Picture(NamedTuple):
 
 
 def image_files(folder: Path, bits: int = 16) -> dict[str, ImageFile]:
-    """The images of a folder by their name, and by their name without its suffix.
+    """The images of a folder, or of one file, by their name, and by their name without its suffix.
 
     Frame k of the cine loop NAME.dcm is the image NAME_k, counted from 1. `bits` are those that
     files of 16 bits use. Raises InputError where two files would be the same image, for a file
@@ -186,7 +186,7 @@ def _sha_of_file(path: Path, _modified: int, _size: int) -> str:
 
 def _images_in(folder: Path) -> Iterator[ImageFile]:
     people: dict[str, str] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
         if path.name.startswith(".") or path.is_dir():
             continue
         if not path.name.isprintable():

@@ -1,6 +1,7 @@
 """Networks and images -> probabilities at each image's own size, an image at a time."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import cv2
@@ -14,6 +15,10 @@ from lib.artifacts import Probability, load_model
 from lib.config import Config
 from lib.dataset import Batch, plain_loader
 from lib.model import Outputs, build_model, outputs_of, placed, precision, to_input
+from lib.threads import in_order, side_by_side
+from lib.views import View, views_of
+
+PART = 4
 
 
 class Prediction(NamedTuple):
@@ -27,10 +32,28 @@ class Answer(NamedTuple):
     presence: Tensor | None  # (n, classes), 0..1: of the presence head, where there is one
 
 
+class Unfinished(NamedTuple):
+    """The answer to one image, at the size the network sees."""
+
+    row: int  # of the table
+    pixels: npt.NDArray[np.float32]  # (classes, height, width), 0..1
+    presence: npt.NDArray[np.float32] | None
+    size: tuple[int, int]  # (height, width) of the image's file
+
+    def finished(self) -> Prediction:
+        """Stretched to the size of the file. Any thread may do it; most of it is OpenCV's work."""
+        width_first = self.size[::-1]
+        planes = [cv2.resize(p, width_first, interpolation=cv2.INTER_LINEAR) for p in self.pixels]
+        probability = to_bytes(np.stack(planes))
+        presence = presence_of(probability) if self.presence is None else self.presence
+        return Prediction(self.row, probability, presence)
+
+
 class Trained(NamedTuple):
     network: nn.Module
     sha: str  # of its model.pt
     presence_head: bool
+    settings: Config  # of its training
 
 
 def trained_network(config: Config, fold: int, folds_sha: str, device: torch.device) -> Trained:
@@ -39,19 +62,57 @@ def trained_network(config: Config, fold: int, folds_sha: str, device: torch.dev
     head = any(name.startswith("classification_head") for name in model.weights)
     network = build_model(config, len(model.classes), head)
     network.load_state_dict(model.weights)
-    return Trained(placed(network, device).eval(), model.sha, head)
+    return Trained(placed(network, device).eval(), model.sha, head, model.config)
 
 
 def predict(
     models: Sequence[nn.Module], table: pd.DataFrame, config: Config, device: torch.device
-) -> Iterator[Prediction]:
-    """The mean probability over the models of each image of the table, in its order.
+) -> Iterator[Unfinished]:
+    """The mean probability over models and views of each image of the table, in its order.
 
     The table has columns image and file; memory does not grow with its length.
     """
-    for batch in plain_loader(table, config):
-        answers = [answer_of(outputs_of_batch(model, batch, config, device)) for model in models]
-        yield from at_own_size(mean_of(answers), batch)
+    views = views_of(config)
+
+    def answers(batch: Batch) -> list[Unfinished]:
+        return list(unfinished(mean_answer(models, views, batch, config, device), batch))
+
+    batches = plain_loader(table, config)
+    if device.type != "cpu":
+        yield from chain.from_iterable(map(answers, batches))
+        return
+    with side_by_side() as threads:
+        parts = (part for batch in batches for part in parted(batch))
+        yield from chain.from_iterable(in_order(answers, parts, threads, threads))
+
+
+def parted(batch: Batch) -> Iterator[Batch]:
+    """Of PART images at most: what a single core predicts at once."""
+    return (Batch(*tensors) for tensors in zip(*(t.split(PART) for t in batch), strict=True))
+
+
+def mean_answer(
+    models: Sequence[nn.Module],
+    views: Sequence[View],
+    batch: Batch,
+    config: Config,
+    device: torch.device,
+) -> Answer:
+    """Over the models and the views that see a pixel; a presence only where all models have one."""
+    images = to_input(batch.images.to(device, non_blocking=True), config)
+    size = (images.shape[2], images.shape[3])
+    total, times = torch.zeros((), device=device), torch.zeros((), device=device)
+    presences = []
+    for view in views:
+        shown, seen = view.shown(images), view.seen(size, device)
+        for model in models:
+            answer = answer_of(outputs_to(model, shown, config, device))
+            total = total + view.undone(answer.pixels, size) * seen
+            times = times + seen
+            presences.append(answer.presence)
+    heads = [presence for presence in presences if presence is not None]
+    whole = len(heads) == len(presences)
+    return Answer(total / times, torch.stack(heads).mean(0) if whole else None)
 
 
 def outputs_of_batch(
@@ -59,6 +120,11 @@ def outputs_of_batch(
 ) -> Outputs:
     """float32, at the size the network sees, on its device."""
     images = to_input(batch.images.to(device, non_blocking=True), config)
+    return outputs_to(model, images, config, device)
+
+
+def outputs_to(model: nn.Module, images: Tensor, config: Config, device: torch.device) -> Outputs:
+    """To what to_input made of images, or a view of it; float32."""
     with torch.inference_mode(), precision(device, config.mixed_precision_inference):
         logits, presence = outputs_of(model, images)
     return Outputs(logits.float(), None if presence is None else presence.float())
@@ -69,22 +135,24 @@ def answer_of(outputs: Outputs) -> Answer:
     return Answer(outputs.logits.sigmoid(), None if presence is None else presence.sigmoid())
 
 
-def mean_of(answers: Sequence[Answer]) -> Answer:
-    """Of several networks; a presence only where all of them have one."""
-    pixels = torch.stack([answer.pixels for answer in answers]).mean(0)
-    presences = [answer.presence for answer in answers if answer.presence is not None]
-    whole = len(presences) == len(answers)
-    return Answer(pixels, torch.stack(presences).mean(0) if whole else None)
-
-
 def at_own_size(answer: Answer, batch: Batch) -> Iterator[Prediction]:
     """One prediction an image, stretched to the size of its file."""
+    return (one.finished() for one in unfinished(answer, batch))
+
+
+def unfinished(answer: Answer, batch: Batch) -> Iterator[Unfinished]:
+    """The answer to a batch, taken from the device and apart."""
     arrays = answer.pixels.cpu().numpy()
     presences = [None] * len(arrays) if answer.presence is None else answer.presence.cpu().numpy()
-    parts = zip(batch.rows.tolist(), batch.sizes.tolist(), arrays, presences, strict=True)
-    for row, size, array, presence in parts:
-        planes = [cv2.resize(p, size[::-1], interpolation=cv2.INTER_LINEAR) for p in array]
-        pixels = np.rint(np.stack(planes) * 255).astype(np.uint8)
-        if presence is None:
-            presence = (pixels.max(axis=(1, 2)) / 255).astype(np.float32)
-        yield Prediction(row, pixels, presence)
+    sizes = [(height, width) for height, width in batch.sizes.tolist()]
+    yield from map(Unfinished, batch.rows.tolist(), arrays, presences, sizes)
+
+
+def to_bytes(probability: npt.NDArray[np.float32]) -> Probability:
+    """0..1 -> 0..255, rounded."""
+    return np.rint(probability * 255).astype(np.uint8)
+
+
+def presence_of(probability: Probability) -> npt.NDArray[np.float32]:
+    """(classes,) 0..1, where no head tells it: that of the largest pixel."""
+    return (probability.max(axis=(1, 2)) / 255).astype(np.float32)

@@ -18,11 +18,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib import rle
+from lib.archives import ArchiveError, unpacked
 from lib.artifacts import PRESENCE, PROVENANCE, mask_columns, masks_in, true_mask
 from lib.config import Config, InputError
 from lib.duplicates import SHAPE, thumbnail
 from lib.images import (
     MASK_SUFFIX,
+    PICTURE_SUFFIXES,
     Grey,
     ImageFile,
     UnusableImage,
@@ -34,6 +36,8 @@ from lib.images import (
     stem_of,
 )
 from lib.labels import Label, image_stems, read_labels, read_table, require_columns
+from lib.videos import SUFFIXES as VIDEO_SUFFIXES
+from lib.videos import frames_of
 
 ERRORS_SHOWN = 20
 READERS = 4
@@ -93,7 +97,9 @@ def read_test_images(config: Config) -> Images | None:
     names = [name for name in dict.fromkeys(listed.names) if name not in unusable]
     images = _images(_in_threads(examine, names, "test images", unusable), unusable, [])
     _stop_or_tell(images, config, f"test images of {listed.origin}")
-    if config.data_folder_test != config.data_folder:
+    if config.test != "None":
+        _say_no_images(listed.folder, listed.files)
+    elif config.data_folder_test != config.data_folder:
         _say_unlisted(listed.names, listed.files, listed.origin)
     return images
 
@@ -101,7 +107,8 @@ def read_test_images(config: Config) -> Images | None:
 def read_test_table(config: Config, left_out: Collection[str] = ()) -> pd.DataFrame | None:
     """Columns image, file, in the order of the submission; None where there is no test set.
 
-    The order is that of test_dataframe, else that of the names, their numbers read as numbers.
+    The order is that of test_dataframe, else (and of the images of `test`) that of the names, their
+    numbers read as numbers.
     `left_out` are the images in quarantine, whose file is None.
     """
     if (listed := _list_test_images(config)) is None:
@@ -155,6 +162,8 @@ class _Listed(NamedTuple):
 
 
 def _list_test_images(config: Config) -> _Listed | None:
+    if config.test != "None":
+        return _list_new_images(Path(config.test), config)
     if config.data_folder_test == "None":
         return None
     if config.test_dataframe == "None" and config.data_folder_test == config.data_folder:
@@ -168,6 +177,39 @@ def _list_test_images(config: Config) -> _Listed | None:
     if not names:
         raise InputError(f"{origin}: there is no test image in it")
     return _Listed(names, files, folder, origin)
+
+
+def _list_new_images(path: Path, config: Config) -> _Listed:
+    """Those of a folder, zip or video, or the one: `test`, which has no table."""
+    place, unpack_into = path, Path(config.runs_folder) / ".unpacked"
+    if not path.exists():
+        raise InputError(f"test={path}: there is no such file or folder")
+    if path.suffix.lower() == ".zip":
+        try:
+            place = unpacked(path, unpack_into)
+        except ArchiveError as error:
+            raise InputError(f"test={error}") from error
+    elif path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        place = frames_of(path, unpack_into, incomplete=config.quarantine)
+    files = image_files(place, config.image_bits)
+    if not files:
+        pictures, videos = (", ".join(sorted(kind)) for kind in (PICTURE_SUFFIXES, VIDEO_SUFFIXES))
+        raise InputError(
+            f"test={path}: there is no image in it. Known are {pictures}, DICOM files, a folder or "
+            f".zip of them (folders in it are not looked into), and one video ({videos})"
+        )
+    _refuse_videos(place)
+    return _Listed(sorted(image_stems(files), key=_natural), files, place, str(path))
+
+
+def _refuse_videos(folder: Path) -> None:
+    beside = sorted(folder.iterdir()) if folder.is_dir() else []
+    videos = [path.name for path in beside if path.suffix.lower() in VIDEO_SUFFIXES]
+    if videos:
+        raise InputError(
+            f"{folder / videos[0]}: a video among images: give one by itself, test=PATH, or its "
+            "frames as images"
+        )
 
 
 def _test_names(config: Config) -> list[str]:
@@ -352,6 +394,8 @@ def _say_unlisted(images: Iterable[str], files: dict[str, ImageFile], origin: st
 
 def _say_no_images(folder: Path, files: dict[str, ImageFile]) -> None:
     """Subfolders and files of other kinds, which a person may take for images."""
+    if not folder.is_dir():
+        return
     known = {file.path for file in files.values()}
     others = sorted(p.name for p in folder.iterdir() if p not in known and p.name[0] != ".")
     if others:

@@ -63,10 +63,14 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path, data: Path) -> list[str]:
-    """Settings of a run that takes seconds."""
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path) -> list[str]:
+    """Settings of a run that takes seconds, on the data in the folder."""
     return [
-        f"data={data}",
-        f"runs_folder={tmp_path / 'runs'}",
+        f"data={folder / 'data'}",
+        f"runs_folder={folder / 'runs'}",
         "backbone=tu-test_efficientnet",
         "pretrained=false",
         "image_height=32",

@@ -119,8 +119,8 @@ def test_a_test_image_gets_the_mean_over_the_folds(config: Config) -> None:
     networks = [trained_network(config, fold, sha, device).network for fold in (0, 1)]
     alone = [
         [
-            prediction.probability[0].astype(float)
-            for prediction in predict([network], test, config, device)
+            answer.finished().probability[0].astype(float)
+            for answer in predict([network], test, config, device)
         ]
         for network in networks
     ]
