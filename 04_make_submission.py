@@ -24,7 +24,7 @@ from lib.artifacts import (
     save_table,
     test_path,
 )
-from lib.audit import caveats, left_out_of_test
+from lib.audit import caveats, left_out_of_test, marks
 from lib.config import Config, InputError, run
 from lib.decision import Rule, decide
 from lib.folds import TRAINING_ONLY
@@ -40,7 +40,8 @@ from lib.score_text import (
 from lib.scores import content, image_rows
 from lib.shapes import Shapes, fit_shapes
 from lib.sources import read_test_table, with_sha
-from lib.unseen import has_head, in_threads, read_unseen
+from lib.threads import with_bar
+from lib.unseen import has_head, read_unseen
 
 
 def main(config: Config) -> None:
@@ -56,7 +57,7 @@ def main(config: Config) -> None:
     for name, found in zip(folds.classes, decided, strict=True):
         print(rule_text(name, found.rule, config))
     print(headline(decision))
-    for caveat in caveats(audit, config):
+    for caveat in caveats(audit, config) + unseen.caveats:
         print(caveat)
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
@@ -82,7 +83,7 @@ def saved_shapes(folds: Folds, rules: list[Rule], config: Config) -> list[Shapes
 
 def tell(scores: pd.DataFrame, decision: dict[str, Any], config: Config) -> None:
     """The scores in tables."""
-    print(score_table(scores) + ("  LEAK" if decision["leaks"] else ""))
+    print(score_table(scores) + marks(decision["caveats"]))
     print(comparison(decision, config))
     for name, found in decision["presence"].items():
         print(presence_text(name, found, config.metric))
@@ -144,7 +145,7 @@ def encoded_masks(
             parts = zip(planes, presence, rules, shapes, strict=True)
             return [rle.encode(decide(*part)) for part in parts]
 
-        return list(in_threads(encoded, test["image"].tolist(), "encoding"))
+        return list(with_bar(encoded, test["image"].tolist(), "encoding"))
 
 
 def require_head(probabilities: Probabilities, rules: Sequence[Rule]) -> None:

@@ -195,8 +195,11 @@ def write_maps(
     folds: Folds,
     config: Config,
 ) -> None:
-    models = {fold: sha_of(model_path(config, fold).read_bytes()) for fold in fold_numbers}
-    provenance: dict[str, Any] = provenance_of(models, table, folds) | {"presence_head": True}
+    models = {str(fold): sha_of(model_path(config, fold).read_bytes()) for fold in fold_numbers}
+    provenance: dict[str, Any] = provenance_of(models, table, folds) | {
+        "presence_head": True,
+        "caveats": [],
+    }
     with written_whole(path) as file, ProbabilityWriter(file, provenance) as writer:
         for image in tqdm(table["image"], path.stem, disable=None):
             frame = frames[image]

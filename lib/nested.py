@@ -19,8 +19,9 @@ from lib.config import Config
 from lib.decision import Mask, Rule, cleaned, has_pieces_or_holes
 from lib.metric import Counts, Floats, overlap, score_arrays
 from lib.shapes import Shapes, fit_shapes
+from lib.threads import with_bar
 from lib.tuning import Evidence, Masks, Parts, choose, masks_of, presence_of, sums_of, weighted_mean
-from lib.unseen import Unseen, in_threads, open_all
+from lib.unseen import Unseen, open_all
 
 PARTS = 5  # of the images, where there are fewer than three folds
 
@@ -146,7 +147,7 @@ def _count_cleaned(
                 for plane, column, rules, shape in parts
             ]
 
-        found = in_threads(clean, rows.to_dict("records"), "pieces and holes")
+        found = with_bar(clean, rows.to_dict("records"), "pieces and holes")
         for place, by_class in zip(rows["place"], found, strict=True):
             for rules, by_level, count in zip(masks, by_class, counts, strict=True):
                 for number, rule in enumerate(rules):

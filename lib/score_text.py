@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.audit import marks
 from lib.config import Config
 from lib.decision import NEVER, Rule
 
@@ -145,18 +146,18 @@ def headline(decision: dict[str, Any]) -> str:
     """The nested scores with their intervals: the figures to quote."""
     scores, metric = decision["scores"], decision["metric"]
     unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
-    leak, lines = "; LEAK" if decision["leaks"] else "", []
+    words, lines = marks(decision["caveats"]), []
     several = "by_class" in scores
     everything = "all images and classes" if several else "all images"
     there = "those with a mask" if several else "images with a nerve"
-    for name, words in (("all", everything), ("with_nerve", there)):
+    for name, title in (("all", everything), ("with_nerve", there)):
         part = scores[name]
         if part[metric.lower()] is None:
             continue
         interval = part[f"{metric.lower()}_interval"]
         between = f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
         lines.append(
-            f"out-of-fold {metric} over {words}: {part[metric.lower()]:.3f}{between} by bootstrap "
-            f"over {part['subjects']} {unit}; all-empty {part['all_empty']:.3f}{leak}"
+            f"out-of-fold {metric} over {title}: {part[metric.lower()]:.3f}{between} by bootstrap "
+            f"over {part['subjects']} {unit}; all-empty {part['all_empty']:.3f}{words}"
         )
     return "\n".join(lines)

@@ -208,4 +208,5 @@ def content(
         "by_subject": grouped(rows, "subject"),
         "label_noise_ceiling": audit["label_noise_ceiling"],
         "leaks": audit["leaks"],
+        "caveats": [*audit["leaks"], *unseen.caveats],
     }

@@ -1,15 +1,18 @@
 """Work in threads, of which only the time changes and not the results."""
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+from tqdm import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+READERS = min(4, os.cpu_count() or 1)
 
 
 def in_order(
@@ -24,6 +27,14 @@ def in_order(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def with_bar(
+    function: Callable[[Item], Result], items: Sequence[Item], title: str
+) -> Iterator[Result]:
+    """function(item) of each in threads, in their order: for work that leaves Python's lock."""
+    results = in_order(function, items, 4 * READERS, READERS)
+    yield from tqdm(results, title, len(items), disable=None, leave=False)
 
 
 @contextmanager

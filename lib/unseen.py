@@ -1,15 +1,12 @@
 """What the networks say of images that they never saw, counted image by image."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from lib.artifacts import Folds, Probabilities, Probability, oof_path, open_current, true_mask
 from lib.config import Config, InputError
@@ -17,12 +14,9 @@ from lib.decision import Levels, Mask, levels_of
 from lib.folds import unseen_part
 from lib.loss import loss_per_image
 from lib.metric import Floats
+from lib.threads import with_bar
 from lib.tuning import Evidence
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-READERS = min(4, os.cpu_count() or 1)  # threads: unpacking and counting leave Python's lock
 LOSS_PIXELS = 100_000  # of a larger image the loss is that of every second row and column
 
 
@@ -41,14 +35,7 @@ class Unseen(NamedTuple):
     table: pd.DataFrame  # rows of folds.csv
     evidence: list[Evidence]  # one a class
     losses: list[Floats]  # one a class, (images,)
-
-
-def in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], title: str
-) -> Iterator[Result]:
-    """The results in the order of the items, however many processors there are."""
-    with ThreadPoolExecutor(READERS) as pool:
-        yield from tqdm(pool.map(function, items), title, len(items), disable=None, leave=False)
+    caveats: list[str]  # what in the networks' training flatters their scores
 
 
 def read_unseen(folds: Folds, config: Config) -> Unseen:
@@ -65,11 +52,13 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
                 for column, plane, there in parts
             ]
 
-        rows = list(in_threads(count, table.to_dict("records"), "counting"))
+        rows = list(with_bar(count, table.to_dict("records"), "counting"))
         head = _one_kind(files.values())
+        caveats = [words for file in files.values() for words in file.provenance["caveats"]]
     by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
     losses = [np.array([cell.loss for cell in cells]) for cells in by_class]
-    return Unseen(table, [_evidence(cells, head) for cells in by_class], losses)
+    evidence = [_evidence(cells, head) for cells in by_class]
+    return Unseen(table, evidence, losses, list(dict.fromkeys(caveats)))
 
 
 def _one_kind(files: Iterable[Probabilities]) -> bool:

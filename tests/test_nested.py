@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import artifacts, rle, unseen
+from lib import artifacts, rle, threads
 from lib.artifacts import (
     FOLD_COLUMNS,
     ProbabilityWriter,
@@ -65,7 +65,9 @@ def write_run(
         model_path(config, fold).parent.mkdir(exist_ok=True)
         model_path(config, fold).write_bytes(b"model")
         rows_of_fold = folds.table[folds.table["fold"] == fold]
-        provenance = provenance_of({fold: sha_of(b"model")}, rows_of_fold, folds)
+        provenance = provenance_of({str(fold): sha_of(b"model")}, rows_of_fold, folds) | {
+            "caveats": []
+        }
         if presence is not None:
             provenance["presence_head"] = True
         write_maps(oof_path(config, fold), provenance, rows_of_fold["image"], names, maps, presence)
@@ -141,7 +143,7 @@ def test_the_same_files_come_out_of_any_number_of_threads(
     write_run(config, maps, truths)
     contents = []
     for readers in (1, 7):
-        monkeypatch.setattr(unseen, "READERS", readers)
+        monkeypatch.setattr(threads, "READERS", readers)
         folder = last_step(config)
         contents.append([(folder / name).read_bytes() for name in ("oof_iou.csv", "decision.json")])
     assert contents[0] == contents[1]
@@ -230,7 +232,7 @@ def with_test_images(tmp_path: Path, maps: Sequence[np.ndarray], *settings: str)
 def write_test_maps(config: Config, maps: Sequence[np.ndarray]) -> None:
     test = read_test_table(config)
     assert test is not None
-    models = dict.fromkeys(range(3), sha_of(b"model"))
+    models = dict.fromkeys("012", sha_of(b"model"))
     provenance = provenance_of(models, with_sha(test), load_folds(config))
     names = dict(zip(test["image"], range(len(test)), strict=True))
     write_maps(artifacts.test_path(config), provenance, test["image"].tolist(), names, maps, None)

@@ -302,7 +302,7 @@ def test_kfold_is_run_as_asked_and_called_a_leak(
     epochs = [line for line in out.splitlines() if "validation loss" in line]
     assert len(epochs) == 4
     assert next(line for line in out.splitlines() if line.startswith("all ")).endswith("LEAK")
-    assert all(line.endswith("; LEAK") for line in out.splitlines() if "95 % interval" in line)
+    assert all(line.endswith("  LEAK") for line in out.splitlines() if "95 % interval" in line)
     assert all(line.rstrip(" s0123456789").endswith("LEAK") for line in epochs)
 
 

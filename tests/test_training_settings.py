@@ -189,7 +189,25 @@ def test_the_images_of_the_fold_are_trained_on_if_asked_for_and_every_score_says
     step(2).main(config)
     out = capsys.readouterr().out
     assert "NOT OUT OF FOLD: with train_validation_data" in out
-    assert next(line for line in out.splitlines() if "IoU" in line).endswith("NOT OUT OF FOLD  0 s")
+    line = next(line for line in out.splitlines() if "IoU" in line)
+    assert line.rstrip(" s0123456789").endswith("NOT OUT OF FOLD")
+
+
+def test_what_flattered_in_training_is_said_beside_every_later_score(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the networks that tell, not the settings of the later steps."""
+    flattering = configured(settings, "save_best_checkpoint=true", "epochs=1")
+    step(1).main(flattering)
+    step(2).main(flattering)
+    later = configured(settings, "epochs=1")
+    step(3).main(later)
+    capsys.readouterr()
+    step(4).main(later)
+    out = capsys.readouterr().out
+    assert "EPOCH CHOSEN ON THESE IMAGES: by save_best_checkpoint" in out
+    lines = [line for line in out.splitlines() if "95 % interval" in line]
+    assert lines and all(line.endswith("  EPOCH CHOSEN ON THESE IMAGES") for line in lines)
 
 
 def test_a_presence_head_learns_from_images_with_and_without_a_nerve(settings: list[str]) -> None:
