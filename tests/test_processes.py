@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from lib.artifacts import load_state, log_path, model_path, read_model
-from lib.processes import any_says, gathered, of_first
+from lib.config import InputError
+from lib.processes import _start_one_for_each, any_says, gathered, of_first
 from tests.conftest import REPOSITORY, configured, step
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -25,6 +26,12 @@ def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         timeout=300,
     )
+
+
+def test_more_gpus_than_there_are_start_nothing() -> None:
+    gpus = [str(number) for number in range(1000)]
+    with pytest.raises(InputError, match=r"gpus: .*this machine has \d+ GPU"):
+        _start_one_for_each(gpus)
 
 
 def test_alone_a_process_agrees_with_itself() -> None:
