@@ -212,7 +212,12 @@ class Config:
     )
 
     logger: str = setting(
-        "logging", "None", "experiment tracker", choices=("None",), later=("Neptune",)
+        "logging",
+        "None",
+        "tracker of experiments. TensorBoard: event files in fold{k}/; MLflow: "
+        "runs_folder/mlflow.db; nothing leaves the machine",
+        choices=("None", "TensorBoard", "MLflow"),
+        later=("Neptune",),
     )
     neptune_project: str = setting("logging", "", "project at Neptune", only_with="logger")
 

@@ -15,7 +15,6 @@ from lib.average import WeightAverage
 from lib.config import Config, InputError
 from lib.dataset import Batch
 from lib.loss import training_loss
-from lib.metric import batch_scores
 from lib.mix import mixed
 from lib.model import (
     Outputs,
@@ -171,3 +170,15 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average:
             self.average.take_up(state["average"])
+
+
+def batch_scores(logits: Tensor, masks: Tensor, threshold: float) -> Tensor:
+    """IoU and Dice of each image, its classes' mean, at the size the network sees: (n, 2).
+
+    Logits and masks (n, classes, height, width); a mask 0..1 is read as nerve from .5 on.
+    """
+    prediction, truth = logits.sigmoid() > threshold, masks >= 0.5
+    both = (prediction & truth).sum((2, 3)).float()
+    areas = prediction.sum((2, 3)) + truth.sum((2, 3))
+    scores = torch.stack([both / (areas - both), 2 * both / areas], dim=2)
+    return torch.where(areas[..., None] > 0, scores, 1.0).mean(1)

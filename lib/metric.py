@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 
 class Overlap(NamedTuple):
@@ -32,18 +30,6 @@ def dice(counts: Overlap) -> float:
     """2 |A and B| / (|A| + |B|); 1 where both masks are empty, 0 where exactly one is."""
     total = counts.truth + counts.prediction
     return 2 * counts.both / total if total else 1.0
-
-
-def batch_scores(logits: Tensor, masks: Tensor, threshold: float) -> Tensor:
-    """IoU and Dice of each image, its classes' mean, at the size the network sees: (n, 2).
-
-    Logits and masks (n, classes, height, width); a mask 0..1 is read as nerve from .5 on.
-    """
-    prediction, truth = logits.sigmoid() > threshold, masks >= 0.5
-    both = (prediction & truth).sum((2, 3)).float()
-    areas = prediction.sum((2, 3)) + truth.sum((2, 3))
-    scores = torch.stack([both / (areas - both), 2 * both / areas], dim=2)
-    return torch.where(areas[..., None] > 0, scores, 1.0).mean(1)
 
 
 def bootstrap_interval(

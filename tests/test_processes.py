@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from lib.artifacts import load_state, log_path, model_path, read_model
-from lib.config import InputError
-from lib.processes import _start_one_for_each, any_says, gathered, of_first
+from lib.config import Config, InputError
+from lib.processes import any_says, gathered, joined, of_first
 from tests.conftest import REPOSITORY, configured, step
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -28,16 +28,33 @@ def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_more_gpus_than_there_are_start_nothing() -> None:
-    gpus = [str(number) for number in range(1000)]
-    with pytest.raises(InputError, match=r"gpus: .*this machine has \d+ GPU"):
-        _start_one_for_each(gpus)
-
-
 def test_alone_a_process_agrees_with_itself() -> None:
     assert any_says(True, False) == [True, False]
     assert gathered("a") == ["a"]
     assert of_first(lambda: 3) == 3
+
+
+def test_several_gpus_start_a_process_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this machine has none, as far as the command that would take its place."""
+    started: list[list[str]] = []
+
+    def start(program: str, words: list[str]) -> None:
+        started.append([program, *words])
+        raise SystemExit
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("os.execv", start)
+    monkeypatch.setattr("sys.argv", ["02_train.py", "gpus=['0','1']"])
+    with pytest.raises(SystemExit), joined(Config(gpus=["0", "1"])):
+        pass
+    assert started[0][0] == sys.executable
+    assert started[0][-3:] == ["--nproc-per-node=2", "02_train.py", "gpus=['0','1']"]
+    with (
+        pytest.raises(InputError, match=r"this machine has 2 GPU\(s\)"),
+        joined(Config(gpus=["0", "1", "2"])),
+    ):
+        pass
 
 
 # Trains with a network that has no batch statistics, so that two halves of a batch are one.
