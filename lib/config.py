@@ -693,3 +693,11 @@ TRAINING_SETTINGS = (
     "seed",
     "time_budget_minutes",
 }
+# Where the score chooses the weights to keep, they depend on these too.
+SCORE_SETTINGS = {"metric", "mixed_precision_inference", "probability_threshold"}
+
+
+def training_settings(config: Config) -> set[str]:
+    """Those that the end of this training depends on."""
+    by_score = config.save_best_checkpoint or config.early_stopping_epochs > 0
+    return TRAINING_SETTINGS | SCORE_SETTINGS if by_score else TRAINING_SETTINGS

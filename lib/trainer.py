@@ -24,7 +24,7 @@ from lib.artifacts import (
     sha_of,
     state_path,
 )
-from lib.config import TRAINING_SETTINGS, Config, InputError
+from lib.config import Config, InputError, training_settings
 from lib.dataset import Batch, training_loader
 from lib.folds import training_part, unseen_part
 from lib.interrupt import stop_wished
@@ -246,7 +246,8 @@ class Trainer:
 
     def _identity(self) -> dict[str, Any]:
         """What a training's result depends on."""
-        settings = {name: getattr(self.config, name) for name in sorted(TRAINING_SETTINGS)}
+        names = sorted(training_settings(self.config))
+        settings = {name: getattr(self.config, name) for name in names}
         return {
             "settings": settings,
             "folds.csv": self.folds.sha,

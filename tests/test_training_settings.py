@@ -337,3 +337,18 @@ def test_a_compiled_network_learns_as_the_plain_one(settings: list[str]) -> None
         names = read_model(model_path(config, 0)).weights
         assert not any("_orig_mod" in name for name in names)
     assert logs[1] == pytest.approx(logs[0], rel=1e-3)
+
+
+def test_another_metric_trains_anew_only_where_it_chose_the_weights_that_are_kept(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["epochs=1", "folds=[0]"]
+    for kept in ("last", "best"):
+        name = [f"experiment_name={kept}", f"save_best_checkpoint={kept == 'best'}".lower()]
+        step(1).main(configured(settings, *more, *name))
+        step(2).main(configured(settings, *more, *name))
+        capsys.readouterr()
+        step(2).main(configured(settings, *more, *name, "metric=Dice", "probability_threshold=0.4"))
+        out = capsys.readouterr().out
+        assert ("metric: 'Dice', 'IoU'; probability_threshold: 0.4, 0.5" in out) == (kept == "best")
+        assert ("is trained already" in out) == (kept == "last")
