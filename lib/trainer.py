@@ -115,10 +115,11 @@ class Trainer:
                 now = time.monotonic()
                 late = now - saved > 60 * self.config.checkpoint_minutes
                 stop, late, over = any_says(wished(), late, self._over_budget(now - began))
+                self.seconds = now - began
                 evaluated = over or self._evaluation_due()
                 if evaluated:
                     self._evaluate(bar)
-                self.seconds = time.monotonic() - began
+                    self.seconds = max(gathered(time.monotonic() - began))  # all end together
                 if evaluated or late or stop:
                     self._save(bar)
                     saved = time.monotonic()

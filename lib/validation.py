@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
@@ -18,7 +19,7 @@ from lib.predict import answer_of, at_own_size, outputs_of_batch
 from lib.processes import gathered, number_of_processes, rank
 
 Row = dict[str, float]
-COLUMNS = ["image", "loss", "iou", "dice", "nerve", "presence"]
+COLUMNS = ["image", "class", "loss", "iou", "dice", "nerve", "presence"]
 
 
 class Validation:
@@ -68,18 +69,20 @@ class Validation:
                 truth = true_mask(row, column)
                 counts = compared(truth, probability, self._config.probability_threshold)
                 nerve = counts.truth > 0
-                scores.append((number, loss, iou(counts), dice(counts), nerve, float(presence)))
+                values = loss, iou(counts), dice(counts), nerve, float(presence)
+                scores.append((number, column, *values))
         return scores
 
 
 def presence_auc(table: pd.DataFrame) -> float:
-    """How often an image with a nerve has the higher presence than one without; NaN for one kind.
+    """How often an image with a nerve has the higher presence than one without.
 
-    Needs columns nerve and presence.
+    The mean over classes, of those that some images have and some have not; NaN without any. Needs
+    columns class, nerve and presence.
     """
-    if table["nerve"].nunique() < 2:
-        return math.nan
-    return float(roc_auc_score(table["nerve"], table["presence"]))
+    classes = [rows for _, rows in table.groupby("class") if rows["nerve"].nunique() == 2]
+    scores = [roc_auc_score(rows["nerve"], rows["presence"]) for rows in classes]
+    return float(np.mean(scores)) if scores else math.nan
 
 
 def require_finite(losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int) -> None:

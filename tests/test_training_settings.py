@@ -235,9 +235,21 @@ def test_there_is_no_presence_head_where_every_image_has_a_nerve(
 
 
 def test_presence_auc_by_hand() -> None:
-    table = pd.DataFrame({"nerve": [1, 1, 0, 0], "presence": [0.9, 0.4, 0.5, 0.1]})
+    table = pd.DataFrame({"class": "a", "nerve": [1, 1, 0, 0], "presence": [0.9, 0.4, 0.5, 0.1]})
     assert presence_auc(table) == 0.75
     assert math.isnan(presence_auc(table.head(2)))
+
+
+def test_presence_auc_does_not_reward_telling_classes_from_each_other() -> None:
+    """Of class a, which is common, .5; of b, which is rare, 1; of c, always there, none."""
+    table = pd.DataFrame(
+        {
+            "class": list("aaabbbcc"),
+            "nerve": [1, 1, 0, 0, 0, 1, 1, 1],
+            "presence": [0.9, 0.7, 0.8, 0.1, 0.1, 0.2, 0.9, 0.9],
+        }
+    )
+    assert presence_auc(table) == 0.75
 
 
 def short_of_memory(training: Trainer, most: int) -> list[int]:
@@ -283,7 +295,8 @@ def test_the_encoder_starts_from_imagenet_weights_if_asked_for(pretrained: bool)
     learner = Learner(0, 1, False, config, torch.device("cpu"))
     random = build_model(config)
     load_pretrained(random, config)
-    ours, theirs = (model.encoder.state_dict() for model in (learner.model, random))
+    encoders = (model.get_submodule("encoder") for model in (learner.model, random))
+    ours, theirs = (encoder.state_dict() for encoder in encoders)
     assert same(ours, theirs) == pretrained
     assert (learner.origin == "random weights") != pretrained
 
