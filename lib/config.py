@@ -278,7 +278,8 @@ class Config:
     optimizer: str = setting(
         "training",
         "AdamW",
-        "optimizer; SGD and RMSprop with a momentum of 0.9",
+        "optimizer; SGD and RMSprop with a momentum of 0.9. On a phantom AdamW, Adam and NAdamW "
+        "learned with a learning_rate of 0.001, RMSprop with 0.0001, Adadelta with 1",
         choices=("AdamW", "Adam", "NAdamW", "SGD", "RMSprop", "Adadelta"),
     )
     save_best_checkpoint: bool = setting(
