@@ -17,6 +17,7 @@ from lib.artifacts import (
 )
 from lib.audit import caveats, marks, training_caveats
 from lib.config import Config, differences, run, training_settings
+from lib.dataset import with_cache
 from lib.memory import keep_freed_memory
 from lib.processes import joined, of_first
 from lib.sources import with_files
@@ -37,9 +38,16 @@ def train(config: Config) -> None:
     for caveat in caveats(audit, config) + flattering:
         print(caveat)
     flags = marks(audit["leaks"] + flattering)
-    for fold in config.fold_numbers:
-        if not of_first(partial(is_trained, config, fold, folds.sha)):
-            Trainer(folds, table, fold, config, flags).fit()
+    untrained = [
+        fold
+        for fold in config.fold_numbers
+        if not of_first(partial(is_trained, config, fold, folds.sha))
+    ]
+    if untrained:
+        of_first(partial(with_cache, table, config))  # makes it, for all processes to read
+        table = with_cache(table, config)
+    for fold in untrained:
+        Trainer(folds, table, fold, config, flags).fit()
 
 
 def is_trained(config: Config, fold: int, folds_sha: str) -> bool:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lib.config import FIELDS, Config, InputError, differences, load_config
+from lib.metric import bootstrap_means, interval_of
 
 KEYS = ["image", "class_id"]  # of a row of oof_iou.csv; the second where there are several
 METRICS = ("iou", "dice")
@@ -32,7 +32,6 @@ WORDS = {"iou": "IoU", "dice": "Dice"}
 # Settings that name a run and change nothing in it.
 NAMES = {"experiment_name", "runs_folder"}
 SCORES, FOLDS, SETTINGS = "oof_iou.csv", "folds.csv", "config.yaml"
-DRAWS, DRAWS_AT_ONCE = 10_000, 500
 SHOWN = 5
 
 
@@ -94,33 +93,14 @@ def compared_runs(a: Path, b: Path) -> Comparison:
     return Comparison(masks, _changes(masks), settings, warnings, known)
 
 
-def bootstrap_means(
-    values: npt.NDArray[np.float64], subjects: npt.NDArray[np.str_]
-) -> npt.NDArray[np.float64]:
-    """Mean of `values` in each of 10,000 draws of whole subjects with replacement.
-
-    The draws are those of lib.metric.bootstrap_interval; one value an image. The same input gives
-    the same draws.
-    """
-    _, index = np.unique(subjects, return_inverse=True)
-    sums, sizes = np.bincount(index, values), np.bincount(index)
-    random, equal = np.random.default_rng(0), np.full(len(sums), 1 / len(sums))
-    means = []
-    for at in range(0, DRAWS, DRAWS_AT_ONCE):  # memory stays small with any number of subjects
-        times = random.multinomial(len(sums), equal, min(DRAWS_AT_ONCE, DRAWS - at))
-        means.append(times @ sums / (times @ sizes))
-    return np.concatenate(means)
-
-
 def change_of(part: str, metric: str, masks: pd.DataFrame) -> Change:
     """Of the columns {metric}_a, {metric}_b, {metric}_change and subject; `masks` is not empty."""
     columns = masks[[f"{metric}_{column}" for column in ("a", "b", "change")]]
     subjects = masks["subject"].to_numpy(dtype=str)
     interval, better = None, None
-    if len(set(subjects)) > 1:
-        means = bootstrap_means(columns[f"{metric}_change"].to_numpy(), subjects)
-        low, high = np.quantile(means, [0.025, 0.975])
-        interval = float(low), float(high)
+    means = bootstrap_means(columns[f"{metric}_change"].to_numpy(), subjects)
+    if means is not None:
+        interval = interval_of(means)
         better = float((means > 0).mean() + (means == 0).mean() / 2)
     mean_a, mean_b, change = map(float, columns.mean())
     return Change(part, metric, len(masks), mean_a, mean_b, change, interval, better)

@@ -1,27 +1,35 @@
 """Images and masks, at the size the network sees, in batches of uint8 tensors."""
 
+import inspect
 import os
-from collections.abc import Sequence
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import PIL
+import pydicom
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lib.artifacts import masks_in, true_mask
+from lib import cache
+from lib.artifacts import masks_in, sha_of, true_mask
 from lib.augment import augment, inference_transform, training_transform
 from lib.config import Config, InputError
-from lib.images import ImageFile, UnusableImage, read_image
+from lib.images import ImageFile, UnusableImage, read_image, sha_of_image
 from lib.interrupt import leave_signals_to_the_parent
 from lib.memory import release_freed_memory
 from lib.order import EpochOrder
 from lib.processes import processes_here
 
 Pixels = npt.NDArray[np.uint8]
+
+AT_ONCE = 16  # images that a worker reads for the cache before it hands them over
 
 
 class Batch(NamedTuple):
@@ -38,10 +46,10 @@ class NerveImages(Dataset[Batch]):
     """Rows of a table, read and resized; augmented where the key says from what to draw.
 
     The table has columns image, file, and where masks are wanted those of run lengths, height,
-    width and weight. A key is (row, draw): the changes follow from (seed, draw, image), and the
-    draw, mostly the epoch, comes with the sampler's word, so that workers that live through all
-    epochs need not be told. The draw -1 stands for "as it is", but for
-    custom_inference_augmentations.
+    width and weight; with `cached` (`with_cache`), images come from there. A key is (row, draw):
+    the changes follow from (seed, draw, image), and the draw, mostly the epoch, comes with the
+    sampler's word, so that workers that live through all epochs need not be told. The draw -1
+    stands for "as it is", but for custom_inference_augmentations.
     """
 
     def __init__(self, table: pd.DataFrame, config: Config) -> None:
@@ -57,15 +65,23 @@ class NerveImages(Dataset[Batch]):
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         index, draw = key
         row = self._rows[index]
-        original = read(row["file"])
-        image = resize(original, self._size)
+        image, shape = self._image(row)
         masks = [self._mask(row, column) for column in self._masks]
         transform = self._training if draw >= 0 else self._inference
         if transform is not None:
             drawn_from = (self._seed, draw, row["image"])
             image, masks = augment(transform, image, masks, drawn_from)
-        size, weight = torch.tensor(original.shape), torch.tensor(row.get("weight", 1.0))
+        size, weight = torch.tensor(shape), torch.tensor(row.get("weight", 1.0))
         return Batch(torch.tensor(index), _tensor([image]), _tensor(masks), size, weight.float())
+
+    def _image(self, row: dict[str, Any]) -> tuple[Pixels, tuple[int, ...]]:
+        """At the network's size, and the shape that its file has."""
+        if "cached" in row:
+            store, place = row["cached"]
+            if (image := store[place]) is not None:
+                return image, (row["height"], row["width"])
+        original = read(row["file"])
+        return resize(original, self._size), original.shape
 
     def _mask(self, row: dict[str, Any], column: str) -> Pixels:
         if not row[column]:
@@ -95,9 +111,7 @@ def plain_loader(table: pd.DataFrame, config: Config) -> DataLoader[Batch]:
 
 
 def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Batch]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = max(1, (cores or 1) // processes_here())
-    workers = min(config.number_of_workers, share)  # more would only wait for each other
+    workers = _workers(config)
     return DataLoader(
         NerveImages(table, config),
         batch_sampler=batches,
@@ -106,6 +120,12 @@ def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Bat
         pin_memory=torch.cuda.is_available() and config.gpus != [],
         worker_init_fn=_make_small,
     )
+
+
+def _workers(config: Config) -> int:
+    """As many as asked for, but not more than cores, which would only wait for each other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(config.number_of_workers, max(1, (cores or 1) // processes_here()))
 
 
 def _make_small(_: int) -> None:
@@ -128,6 +148,66 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     smaller = size[0] <= image.shape[0] and size[1] <= image.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cv2.resize(image, size[::-1], interpolation=how).astype(np.uint8, copy=False)
+
+
+def with_cache(table: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The table with a column `cached`, from where its images come already read and resized.
+
+    Needs columns file and sha. They are read now where no run has done so; InputError names one
+    that cannot be read or has another sha. Without that column where `cache_gib` is 0 or too small.
+    """
+    if not config.cache_gib:
+        return table
+    files = table.drop_duplicates("sha").set_index("sha")["file"].sort_index()
+    shape = (config.image_height, config.image_width)
+    path = Path(config.runs_folder) / ".cache" / f"{_key(files.index, config)}{cache.SUFFIX}"
+    limit = int(config.cache_gib * cache.GIB)
+    make = _Resized(files, config).batches
+    store = cache.kept(path, len(files), shape, make, limit)
+    if store is None:
+        return table
+    places = files.index.get_indexer(table["sha"]).tolist()
+    cached = pd.Series([(store, place) for place in places], table.index, object)
+    return table.assign(cached=cached)
+
+
+def _key(shas: Sequence[str], config: Config) -> str:
+    """Of all that the resized images depend on, the code that reads and resizes them included."""
+    reading = Path(__file__).with_name("images.py").read_text(encoding="utf-8")
+    code = reading, inspect.getsource(resize)
+    versions = cv2.__version__, PIL.__version__, pydicom.__version__, platform.machine()
+    settings = config.image_height, config.image_width, config.image_bits
+    return sha_of("\0".join(map(str, (*code, *versions, *settings, *shas))).encode())
+
+
+class _Resized(Dataset[Pixels]):
+    """Files by their sha, read and resized to the network's size."""
+
+    def __init__(self, files: pd.Series, config: Config) -> None:
+        self._files: list[tuple[str, ImageFile]] = list(files.items())
+        self._size, self._workers = (config.image_height, config.image_width), _workers(config)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> Pixels:
+        sha, file = self._files[index]
+        image = resize(read(file), self._size)
+        if sha_of_image(file) != sha:  # else it would be kept under the name of the one before
+            raise InputError(f"{file.path} has changed: run 01_prepare_folds.py")
+        return image
+
+    def batches(self) -> Iterator[Pixels]:
+        """All of them in their order, (n, height, width)."""
+        loader = DataLoader(
+            self,
+            AT_ONCE,
+            num_workers=self._workers,
+            worker_init_fn=_make_small,
+            collate_fn=np.stack,
+            generator=torch.Generator(),  # else it takes a random number of the training's
+        )
+        yield from loader
 
 
 def _tensor(planes: Sequence[Pixels]) -> Tensor:

@@ -32,6 +32,7 @@ from lib.learner import Learner, Part
 from lib.model import describe, device_of, set_up
 from lib.processes import any_says, gathered, number_of_processes, rank
 from lib.validation import Row, Validation, require_finite
+from lib.watch import Watch, watched
 
 # The modules of lib that decide what a training ends with: its model and its log.
 CODE = (
@@ -70,10 +71,10 @@ class Trainer:
         self.config, self.fold, self.folds, self.flags = config, fold, folds, flags
         self.training = training_part(table, fold, config)
         unseen = unseen_part(table, fold, config)
-        device = device_of(config)
-        set_up(device, config)
-        self.learner = Learner(fold, len(folds.classes), self._presence_head(), config, device)
-        self.validation = Validation(unseen, folds, fold, config, device)
+        self.device = device_of(config)
+        set_up(self.device, config)
+        self.learner = Learner(fold, len(folds.classes), self._presence_head(), config, self.device)
+        self.validation = Validation(unseen, folds, fold, config, self.device)
         self.loader, self.order = training_loader(self.training, config)
         self.updates = math.ceil(len(self.loader) / config.grad_accumulation)  # an epoch
         self.done, self.seconds = 0, 0.0  # updates; time spent on them
@@ -84,7 +85,7 @@ class Trainer:
         print(
             f"fold {fold}: {len(self.training)} training images, {len(unseen)} to validate; "
             f"encoder from {self.learner.origin}; on "
-            f"{describe(device, config.mixed_precision_training)}",
+            f"{describe(self.device, config.mixed_precision_training)}",
             flush=True,
         )
         self._go_on()
@@ -99,26 +100,27 @@ class Trainer:
         """Trains all epochs; leaves fold{k}/log.csv and, last of all, fold{k}/model.pt."""
         with stop_wished(patient=number_of_processes() > 1) as wished:
             if not self.finished:
-                self._fit(wished)
+                with watched(self.config, self.fold, self.device, self.done) as watch:
+                    self._fit(wished, watch)
         with self.learner.to_score() as model:
             weights = self.best or model.state_dict()
             if rank() == 0:
                 self._keep(weights)
 
-    def _fit(self, wished: Callable[[], bool]) -> None:
+    def _fit(self, wished: Callable[[], bool], watch: Watch) -> None:
         total = self.updates * self.config.epochs
         began, saved = time.monotonic() - self.seconds, time.monotonic()
         quiet = True if rank() else None
         with tqdm(total=total, initial=self.done, unit="step", disable=quiet, leave=False) as bar:
             for group in self._groups():
-                self._step(group, bar)
+                self._step(group, bar, watch)
                 now = time.monotonic()
                 late = now - saved > 60 * self.config.checkpoint_minutes
                 stop, late, over = any_says(wished(), late, self._over_budget(now - began))
                 self.seconds = now - began
                 evaluated = over or self._evaluation_due()
                 if evaluated:
-                    self._evaluate(bar)
+                    self._evaluate(bar, watch)
                     self.seconds = max(gathered(time.monotonic() - began))  # all end together
                 if evaluated or late or stop:
                     self._save(bar)
@@ -168,20 +170,25 @@ class Trainer:
         """The number, in its epoch, of the first batch of the update that is next."""
         return self.done % self.updates * self.config.grad_accumulation
 
-    def _step(self, group: list[Batch], bar: tqdm) -> None:
-        parts = self._parts(group)
+    def _step(self, group: list[Batch], bar: tqdm, watch: Watch) -> None:
+        if self.done == 0:
+            self._show(group[0], watch)
+        numbers = range(self._first_batch(), self._first_batch() + len(group))
+        images = sum(map(self.order.images_in, numbers))  # of the update, in all processes
+        parts = [
+            Part(batch, copies, number_of_processes() / copies / images)
+            for batch, copies in zip(group, map(self.order.copies_of, numbers), strict=True)
+        ]
         scores = self.learner.update(parts, self.done, self.updates)
         self._settle(bar)  # a GPU works on this update while the one before is looked at
         self.pending = list(zip(scores, parts, strict=True))
         self.done += 1
+        watch.trained(images)
 
-    def _parts(self, group: list[Batch]) -> list[Part]:
-        numbers = range(self._first_batch(), self._first_batch() + len(group))
-        images = sum(map(self.order.images_in, numbers))
-        return [
-            Part(batch, copies, number_of_processes() / copies / images)
-            for batch, copies in zip(group, map(self.order.copies_of, numbers), strict=True)
-        ]
+    def _show(self, batch: Batch, watch: Watch) -> None:
+        images, masks, _ = self.learner.prepared(batch, (0, 0))
+        names = self.training["image"].iloc[batch.rows.tolist()].tolist()
+        watch.first_batch(names, images, masks, self.folds.classes)
 
     def _settle(self, bar: tqdm) -> None:
         """Reads the scores of the last update: into the sums, and into the bar."""
@@ -202,9 +209,10 @@ class Trainer:
         last = self.done == self.updates * self.config.epochs
         return last or self.done // every > (self.done - 1) // every
 
-    def _evaluate(self, bar: tqdm) -> None:
+    def _evaluate(self, bar: tqdm, watch: Watch) -> None:
         """A row of the log: means of training since the last one, and the scores of the fold."""
         self._settle(bar)
+        watch.validating()
         began = time.monotonic()
         with self.learner.to_score() as model:
             row = self._training_means() | self.validation.scores(model)
@@ -214,6 +222,7 @@ class Trainer:
         self.rows.append(row)
         if rank() == 0:
             save_log(self.config, self.fold, self.rows)
+        watch.evaluated(row, self.done)
         bar.write(f"{self._line(row)}  {time.monotonic() - began:.0f} s")
 
     def _training_means(self) -> Row:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from lib.artifacts import Folds, true_mask
@@ -14,7 +13,7 @@ from lib.config import Config, InputError
 from lib.dataset import Batch, plain_loader
 from lib.decision import compared
 from lib.loss import training_loss
-from lib.metric import dice, iou
+from lib.metric import area_under_curve, dice, iou
 from lib.predict import answer_of, at_own_size, outputs_of_batch
 from lib.processes import gathered, number_of_processes, rank
 
@@ -75,14 +74,17 @@ class Validation:
 
 
 def presence_auc(table: pd.DataFrame) -> float:
-    """How often an image with a nerve has the higher presence than one without.
+    """The mean over classes, of those that some images have and some have not; NaN without any.
 
-    The mean over classes, of those that some images have and some have not; NaN without any. Needs
-    columns class, nerve and presence.
+    Needs columns class, nerve and presence.
     """
-    classes = [rows for _, rows in table.groupby("class") if rows["nerve"].nunique() == 2]
-    scores = [roc_auc_score(rows["nerve"], rows["presence"]) for rows in classes]
-    return float(np.mean(scores)) if scores else math.nan
+    found = [_area(rows) for _, rows in table.groupby("class")]
+    areas = [area for area in found if area is not None]
+    return float(np.mean(areas)) if areas else math.nan
+
+
+def _area(table: pd.DataFrame) -> float | None:
+    return area_under_curve(table["nerve"].to_numpy(dtype=bool), table["presence"].to_numpy())
 
 
 def require_finite(losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int) -> None:

@@ -197,8 +197,8 @@ def test_the_time_budget_ends_all_processes_together(settings: list[str], tmp_pa
     slow = "import os, time\n" + WITHOUT_BATCH_NORM.replace(
         "with joined(config):",
         "evaluate, clock = Trainer._evaluate, time.monotonic\n"
-        "def slow(self, bar):\n"
-        "    evaluate(self, bar)\n"
+        "def slow(self, *arguments):\n"
+        "    evaluate(self, *arguments)\n"
         "    if os.environ['RANK'] == '1':\n"
         "        time.monotonic = lambda: clock() + 3600\n"
         "Trainer._evaluate = slow\n"

@@ -18,6 +18,7 @@ HELD_BY = {
         ],
     },
     "test_dataset.py": {
+        "test_without_room_for_a_cache_the_table_stays_as_it_is": ["cache_gib"],
         "test_masks_keep_their_place_when_they_are_resized": ["image_height", "image_width"],
         "test_there_are_as_many_workers_as_asked_for_but_no_more_than_cores": ["number_of_workers"],
     },
@@ -55,6 +56,11 @@ HELD_BY = {
         "test_grey_values_are_normalized_by_hand_worked_values": ["image_normalization"],
         "test_logits_have_the_size_of_the_image": ["image_channels"],
         "test_weights_are_read_from_a_local_file": ["pretrained_weights"],
+    },
+    "test_nested.py": {
+        "test_masks_are_projected_where_that_scores_better_and_the_shapes_are_kept": ["mask_pca"],
+        "test_one_group_or_the_setting_leave_one_part": ["tune_decision"],
+        "test_the_expected_score_is_that_at_the_share_of_nerves_asked_for": ["test_positive_share"],
     },
     "test_order.py": {
         "test_every_image_stands_once_in_an_epoch_but_for_a_dropped_last_batch": [
