@@ -16,7 +16,7 @@ from lib.artifacts import (
     with_drawn_seed,
 )
 from lib.audit import caveats, marks, training_caveats
-from lib.config import TRAINING_SETTINGS, Config, differences, run
+from lib.config import Config, differences, run, training_settings
 from lib.dataset import with_cache
 from lib.memory import keep_freed_memory
 from lib.processes import joined, of_first
@@ -59,7 +59,7 @@ def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
     if not path.is_file():
         return False
     model = read_model(path)
-    changed = differences(config, model.config, TRAINING_SETTINGS)
+    changed = differences(config, model.config, training_settings(config))
     if model.folds_sha != folds_sha:
         changed.append("folds.csv is another")
     if changed:

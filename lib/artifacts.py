@@ -35,6 +35,7 @@ from lib.config import (
     differences,
     load_config,
     to_yaml,
+    training_settings,
 )
 
 Probability = npt.NDArray[np.uint8]
@@ -240,7 +241,7 @@ def model_path(config: Config, fold: int) -> Path:
     return run_folder(config) / f"fold{fold}" / "model.pt"
 
 
-# The settings that a model depends on; others, such as the number of workers, it does not know.
+# The settings that every model depends on; others, such as the number of workers, none knows.
 MODEL_SETTINGS = sorted(NETWORK_SETTINGS | TRAINING_SETTINGS)
 
 
@@ -249,7 +250,7 @@ class Model(NamedTuple):
 
     weights: dict[str, torch.Tensor]
     classes: list[str]
-    config: Config  # of its MODEL_SETTINGS, the others at their defaults
+    config: Config  # of the settings it depends on, the others at their defaults
     fold: int
     folds_sha: str
     log: list[dict[str, float]]  # a row an epoch
@@ -264,10 +265,11 @@ def save_model(
     log: list[dict[str, float]],
 ) -> None:
     """`folds` are those trained on. The same model gives the same bytes."""
+    names = sorted(NETWORK_SETTINGS | training_settings(config))
     content = {
         "weights": {name: tensor.cpu().contiguous() for name, tensor in weights.items()},
         "classes": folds.classes,
-        "config": {name: getattr(config, name) for name in MODEL_SETTINGS},
+        "config": {name: getattr(config, name) for name in names},
         "fold": fold,
         "folds_sha": folds.sha,
         # Names that are one object each, as pickle writes those that are two in another way.

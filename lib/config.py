@@ -283,7 +283,8 @@ class Config:
     optimizer: str = setting(
         "training",
         "AdamW",
-        "optimizer; SGD and RMSprop with a momentum of 0.9",
+        "optimizer; SGD and RMSprop with a momentum of 0.9. On a phantom AdamW, Adam and NAdamW "
+        "learned with a learning_rate of 0.001, RMSprop with 0.0001, Adadelta with 1",
         choices=("AdamW", "Adam", "NAdamW", "SGD", "RMSprop", "Adadelta"),
     )
     save_best_checkpoint: bool = setting(
@@ -794,3 +795,11 @@ TRAINING_SETTINGS = (
     "seed",
     "time_budget_minutes",
 }
+# Where the score chooses the weights to keep, they depend on these too.
+SCORE_SETTINGS = {"metric", "mixed_precision_inference", "probability_threshold"}
+
+
+def training_settings(config: Config) -> set[str]:
+    """Those that the end of this training depends on."""
+    by_score = config.save_best_checkpoint or config.early_stopping_epochs > 0
+    return TRAINING_SETTINGS | SCORE_SETTINGS if by_score else TRAINING_SETTINGS

@@ -19,7 +19,7 @@ import pandas as pd
 from pycocotools import mask as coco
 
 from lib import rle
-from lib.config import Config, InputError
+from lib.config import DEFAULTS, Config, InputError
 from lib.images import MASK_SUFFIX, PICTURE_SUFFIXES, ImageFile, composed, stem_of
 
 KAGGLE_COLUMNS = ["subject", "img", "pixels"]
@@ -200,6 +200,8 @@ def _labels_of_table(table: pd.DataFrame, origin: str, config: Config) -> Labels
     columns = [config.image_column]
     if config.mask_folder == "None":
         columns.append(config.rle_mask_column)
+    if config.class_name_column != DEFAULTS.class_name_column:
+        columns.append(config.class_name_column)
     require_columns(table, columns, origin)
     _require_texts(table, config, origin)
     subject = "subject" if "subject" in table.columns else config.group_fold_column

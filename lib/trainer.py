@@ -24,7 +24,7 @@ from lib.artifacts import (
     sha_of,
     state_path,
 )
-from lib.config import TRAINING_SETTINGS, Config, InputError
+from lib.config import Config, InputError, training_settings
 from lib.dataset import Batch, training_loader
 from lib.folds import training_part, unseen_part
 from lib.interrupt import stop_wished
@@ -117,10 +117,11 @@ class Trainer:
                 now = time.monotonic()
                 late = now - saved > 60 * self.config.checkpoint_minutes
                 stop, late, over = any_says(wished(), late, self._over_budget(now - began))
+                self.seconds = now - began
                 evaluated = over or self._evaluation_due()
                 if evaluated:
                     self._evaluate(bar, watch)
-                self.seconds = time.monotonic() - began
+                    self.seconds = max(gathered(time.monotonic() - began))  # all end together
                 if evaluated or late or stop:
                     self._save(bar)
                     saved = time.monotonic()
@@ -255,7 +256,8 @@ class Trainer:
 
     def _identity(self) -> dict[str, Any]:
         """What a training's result depends on."""
-        settings = {name: getattr(self.config, name) for name in sorted(TRAINING_SETTINGS)}
+        names = sorted(training_settings(self.config))
+        settings = {name: getattr(self.config, name) for name in names}
         return {
             "settings": settings,
             "folds.csv": self.folds.sha,

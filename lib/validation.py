@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from lib.predict import answer_of, at_own_size, outputs_of_batch
 from lib.processes import gathered, number_of_processes, rank
 
 Row = dict[str, float]
-COLUMNS = ["image", "loss", "iou", "dice", "nerve", "presence"]
+COLUMNS = ["image", "class", "loss", "iou", "dice", "nerve", "presence"]
 
 
 class Validation:
@@ -48,7 +49,7 @@ class Validation:
             "validation_dice": table["dice"].mean(),
             "validation_iou_nerve": nerve["iou"].mean(),
             "validation_dice_nerve": nerve["dice"].mean(),
-            "validation_auc": _presence_auc(table),
+            "validation_auc": presence_auc(table),
         }
         return {name: float(value) for name, value in means.items()}  # NumPy's are not saved
 
@@ -67,14 +68,23 @@ class Validation:
                 truth = true_mask(row, column)
                 counts = compared(truth, probability, self._config.probability_threshold)
                 nerve = counts.truth > 0
-                scores.append((number, loss, iou(counts), dice(counts), nerve, float(presence)))
+                values = loss, iou(counts), dice(counts), nerve, float(presence)
+                scores.append((number, column, *values))
         return scores
 
 
-def _presence_auc(table: pd.DataFrame) -> float:
-    """NaN where all images are of one kind."""
-    found = area_under_curve(table["nerve"].to_numpy(dtype=bool), table["presence"].to_numpy())
-    return math.nan if found is None else found
+def presence_auc(table: pd.DataFrame) -> float:
+    """The mean over classes, of those that some images have and some have not; NaN without any.
+
+    Needs columns class, nerve and presence.
+    """
+    found = [_area(rows) for _, rows in table.groupby("class")]
+    areas = [area for area in found if area is not None]
+    return float(np.mean(areas)) if areas else math.nan
+
+
+def _area(table: pd.DataFrame) -> float | None:
+    return area_under_curve(table["nerve"].to_numpy(dtype=bool), table["presence"].to_numpy())
 
 
 def require_finite(losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int) -> None:

@@ -1,12 +1,10 @@
 import dataclasses
-import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from lib.config import DEFAULT_FILE, FIELDS, Config, InputError, load_config, to_yaml
-from tests.conftest import REPOSITORY, STEPS
 
 # The reference experiment, Hydrogen Torch's own settings and no others.
 OURS = {
@@ -214,20 +212,6 @@ def test_the_settings_come_back_from_the_file_they_are_written_to(tmp_path: Path
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config), encoding="utf-8")
     assert load_config(path) == config
-
-
-def test_no_setting_is_read_and_ignored() -> None:
-    """Each acts in the code, or has one value only, or acts with a value that is not built yet."""
-    files = [*(REPOSITORY / "lib").glob("*.py"), *(REPOSITORY / f"{step}.py" for step in STEPS)]
-    code = "\n".join(path.read_text() for path in files)
-    used = set(re.findall(r"config\.(\w+)", code))
-    for name, item in FIELDS.items():
-        about = item.metadata
-        if about["only_with"]:
-            other = FIELDS[about["only_with"]].metadata
-            assert other["later"], f"{name} could act, by {about['only_with']}"
-        else:
-            assert name in used or len(about["choices"]) == 1, f"{name} is read and ignored"
 
 
 def test_settings_cannot_be_changed_once_they_are_loaded() -> None:

@@ -44,6 +44,16 @@ def test_the_number_of_workers_changes_nothing(config: Config) -> None:
         assert all(torch.equal(*pair) for pair in zip(alone, together, strict=True))
 
 
+@pytest.mark.parametrize("workers", [0, 1, 100])
+def test_there_are_as_many_workers_as_asked_for_but_no_more_than_cores(
+    settings: list[str], workers: int
+) -> None:
+    config = configured(settings, f"number_of_workers={workers}")
+    table = located(config)
+    for loader in (training_loader(table, config)[0], plain_loader(table, config)):
+        assert loader.num_workers == min(workers, len(os.sched_getaffinity(0)))
+
+
 def test_an_image_is_augmented_differently_from_epoch_to_epoch(config: Config) -> None:
     loader, order = training_loader(located(config), config)
     seen: dict[int, list[torch.Tensor]] = {}

@@ -107,6 +107,27 @@ def test_two_classes_are_read_from_lists_and_from_rows(
     assert found["subject"].tolist() == list("aabbcc")
 
 
+def test_classes_and_folds_are_read_from_the_columns_asked_for(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    tissues, parts = ["artery", "vein"] * 3, [0, 1, 1, 0, 0, 1]
+    columns = {"class_id": "nerve", "tissue": tissues, "fold": 0, "part": parts}
+    table_of(rle_mask="1 5", **columns).to_csv(folder / "train.csv", index=False)
+    usual, asked = read(folder), read(folder, "class_name_column=tissue", "fold_column=part")
+    assert [name for name in usual.columns if "rle" in name] == ["rle_mask"]
+    assert usual["told_fold"].tolist() == ["0"] * 6
+    assert (asked["rle_mask_artery"] != "").tolist() == [True, False] * 3
+    assert (asked["rle_mask_vein"] != "").tolist() == [False, True] * 3
+    assert asked["told_fold"].tolist() == [str(part) for part in parts]
+
+
+def test_a_column_of_classes_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """Else the masks of all classes would become one."""
+    folder = write_images(tmp_path)
+    two_classes_in_rows().to_csv(folder / "train.csv", index=False)
+    with pytest.raises(InputError, match=r"has no column 'class_ids'.* did you mean class_id"):
+        read(folder, "class_name_column=class_ids")
+
+
 @pytest.mark.parametrize("classes", [["nerve", "vessel"], ["nerve"]])
 def test_empty_lists_are_empty_masks(tmp_path: Path, classes: list[str]) -> None:
     folder = write_images(tmp_path)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.config import FIELDS
+from lib.config import FIELDS, Config
 from lib.loss import (
     LOSSES,
     SMOOTH,
@@ -19,7 +19,10 @@ from lib.loss import (
     focal_per_image,
     loss_per_image,
     lovasz_per_image,
+    presence_per_image,
+    training_loss,
 )
+from lib.model import Outputs
 
 NAMES = [*LOSSES, *SUMS]
 
@@ -237,6 +240,26 @@ def test_a_sum_is_that_of_its_parts_with_the_weight_of_dice(name: str, pixels: s
     dice = loss_per_image("Dice", logits, masks)
     assert torch.equal(loss_per_image(name, logits, masks), first + dice)
     assert torch.equal(loss_per_image(name, logits, masks, dice_weight=0.25), first + 0.25 * dice)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_lowers_the_loss_that_is_asked_for(name: str) -> None:
+    logits, masks = torch.randn(3, 1, 8, 8), torch.randint(0, 2, (3, 1, 8, 8))
+    outputs, weight = Outputs(logits, None), 0.25 if name in SUMS else 1.0
+    found = training_loss(outputs, masks, Config(loss_function=name, dice_weight=weight))
+    assert torch.equal(found, loss_per_image(name, logits, masks, weight))
+
+
+def test_the_presence_head_is_trained_with_the_weight_that_is_asked_for() -> None:
+    """Probabilities 1/4 of one class that is there and 1/2 of another that is not."""
+    logits, masks = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
+    masks[0, 0, 3, 3] = 1
+    presence = torch.tensor([[-math.log(3), 0.0]])
+    expected = (math.log(4) + math.log(2)) / 2
+    assert presence_per_image(presence, masks).tolist() == pytest.approx([expected])
+    alone = training_loss(Outputs(logits, None), masks, Config(presence_head=0.5))
+    both = training_loss(Outputs(logits, presence), masks, Config(presence_head=0.5))
+    assert (both - alone).tolist() == pytest.approx([0.5 * expected])
 
 
 def test_every_loss_can_be_chosen() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
+from lib.learner import batch_scores
 from lib.metric import (
     Overlap,
     area_under_curve,
@@ -34,6 +35,36 @@ def test_hand_worked_scores(
     counts = overlap(np.array([truth]), np.array([prediction]))
     assert iou(counts) == pytest.approx(expected_iou)
     assert dice(counts) == pytest.approx(expected_dice)
+
+
+@pytest.mark.parametrize(("truth", "prediction", "expected_iou", "expected_dice"), HAND_WORKED)
+def test_scores_of_a_batch_are_those_worked_by_hand(
+    truth: list[int], prediction: list[int], expected_iou: float, expected_dice: float
+) -> None:
+    """Beside an image that is right, which changes nothing of it."""
+    logits = torch.tensor([[0, 1, 0, 1], prediction]).view(2, 1, 2, 2) * 4.0 - 2
+    truths = torch.tensor([[0, 1, 0, 1], truth], dtype=torch.uint8).view(2, 1, 2, 2)
+    right, found = batch_scores(logits, truths, 0.5).tolist()
+    assert right == [1, 1]
+    assert found == pytest.approx([expected_iou, expected_dice])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [(0.2, 2 / 3), (0.4, 1.0), (0.7, 1 / 2), (0.95, 0.0)]
+)
+def test_a_batch_is_scored_by_the_pixels_above_the_threshold(
+    threshold: float, expected: float
+) -> None:
+    logits = torch.tensor([0.1, 0.3, 0.6, 0.9]).logit().view(1, 1, 2, 2)
+    truth = torch.tensor([0, 0, 1, 1]).view(1, 1, 2, 2)
+    assert batch_scores(logits, truth, threshold)[0, 0].item() == pytest.approx(expected)
+
+
+def test_a_batch_is_scored_by_the_mean_of_classes_and_a_soft_mask_is_cut_at_half() -> None:
+    """Classes: one right, one missed of a soft mask whose .4 is no nerve."""
+    logits = torch.tensor([[2.0, -2], [-2, -2]]).view(1, 2, 1, 2)
+    masks = torch.tensor([[1.0, 0.4], [0.5, 0.4]]).view(1, 2, 1, 2)
+    assert batch_scores(logits, masks, 0.5).tolist() == [[0.5, 0.5]]
 
 
 masks = arrays(np.uint8, (2, 5, 6), elements=st.integers(0, 1))

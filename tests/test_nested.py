@@ -190,6 +190,18 @@ def test_images_of_one_group_get_the_fixed_rule_and_it_says_so(
     assert "flatters" not in out
 
 
+def test_the_expected_score_is_that_at_the_share_of_nerves_asked_for(tmp_path: Path) -> None:
+    maps, truths, _ = made_up(24)
+    config = config_of(tmp_path, "test_positive_share=0.25")
+    write_run(config, maps, truths)
+    folder = last_step(config)
+    rows = pd.read_csv(folder / "oof_iou.csv")
+    nerve = rows["true_area"] > 0
+    expected = 0.25 * rows["iou"][nerve].mean() + 0.75 * rows["iou"][~nerve].mean()
+    scores = json.loads((folder / "decision.json").read_text())["scores"]
+    assert scores["expected"]["iou"] == pytest.approx(expected, abs=1e-5)
+
+
 def specked(truths: Sequence[np.ndarray], shape: tuple[int, int] = (40, 60)) -> list[np.ndarray]:
     """Sure maps of the true masks at another size, each with a hole, and a speck in a corner."""
     maps = []

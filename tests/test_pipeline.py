@@ -83,6 +83,25 @@ def test_the_scores_are_those_of_the_masks_and_of_the_last_epoch(settings: list[
         assert log["validation_iou"].iloc[-1] == pytest.approx(rows["iou"].mean(), abs=1e-4)
 
 
+def test_the_last_step_follows_its_settings(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["metric=Dice", "probability_threshold=0.4", "build_scoring_pipelines=true"]
+    folder = chain(configured(settings, *more, "folds=[0]", "tune_decision=false"))
+    out = capsys.readouterr().out
+    scores = pd.read_csv(folder / "oof_iou.csv", dtype={"image": str})
+    with np.load(folder / "oof_fold0.npz") as arrays:
+        areas = [int((arrays[image] > 102).sum()) for image in scores["image"]]
+        halves = [int((arrays[image] > 127).sum()) for image in scores["image"]]
+    assert scores["area"].tolist() == areas != halves
+    log = pd.read_csv(folder / "fold0" / "log.csv")
+    assert log["validation_dice"].iloc[-1] == pytest.approx(scores["dice"].mean(), abs=1e-4)
+    assert f"out-of-fold Dice over all images: {scores['dice'].mean():.3f}" in out
+    (rule,) = json.loads((folder / "decision.json").read_text())["rules"].values()
+    assert rule["threshold"] == 0.4
+    assert "build_scoring_pipelines: no scoring pipeline is written" in out
+
+
 def test_the_summary_is_the_mean_over_images_not_over_folds(config: Config) -> None:
     folder = chain(config)
     scores = pd.read_csv(folder / "oof_iou.csv")

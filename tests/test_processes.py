@@ -189,3 +189,24 @@ def test_a_training_of_two_processes_goes_on_after_a_stop(
         assert result.returncode == 0, result.stdout + result.stderr
         outcomes.append((model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()))
     assert outcomes[0] == outcomes[1]
+
+
+def test_the_time_budget_ends_all_processes_together(settings: list[str], tmp_path: Path) -> None:
+    """Though only one of them sees, by its own clock, that a validation took the last of it."""
+    script = tmp_path / "train.py"
+    slow = "import os, time\n" + WITHOUT_BATCH_NORM.replace(
+        "with joined(config):",
+        "evaluate, clock = Trainer._evaluate, time.monotonic\n"
+        "def slow(self, *arguments):\n"
+        "    evaluate(self, *arguments)\n"
+        "    if os.environ['RANK'] == '1':\n"
+        "        time.monotonic = lambda: clock() + 3600\n"
+        "Trainer._evaluate = slow\n"
+        "with joined(config):",
+    )
+    script.write_text(slow)
+    words = [*settings, "time_budget_minutes=60"]
+    step(1).main(configured(words))
+    result = torchrun(script, str(REPOSITORY / "config.yaml"), *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "ends after epoch 1.00: time_budget_minutes are over" in result.stdout

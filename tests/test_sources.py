@@ -9,6 +9,7 @@ from PIL import Image
 
 from lib import rle
 from lib.config import Config, InputError, load_config
+from lib.images import read_image
 from lib.sources import read_test_table, read_training_images
 from tests.conftest import REPOSITORY, SHAPE, configured, step, tiny_image, write_competition
 
@@ -99,6 +100,28 @@ def test_the_data_settings_can_be_given_one_by_one(data: Path, settings: list[st
         f"data_folder_test={data / 'test'}",
     ]
     assert configured(settings[1:], *one_by_one) == configured(settings)
+
+
+def test_the_test_images_are_those_of_the_table_and_the_folder_asked_for(
+    data: Path, settings: list[str]
+) -> None:
+    (data / "test").rename(data / "others")
+    pd.DataFrame({"image": ["3", "1"]}).to_csv(data / "some.csv", index=False)
+    more = [f"data_folder_test={data / 'others'}", f"test_dataframe={data / 'some.csv'}"]
+    table = read_test_table(configured(settings, *more))
+    assert table is not None
+    assert table["image"].tolist() == ["3", "1"]
+    assert [file.path.parent.name for file in table["file"]] == ["others"] * 2
+
+
+def test_images_are_scaled_from_the_bits_asked_for(data: Path, settings: list[str]) -> None:
+    for path in data.glob("train/?_?.tif"):
+        cv2.imwrite(str(path), np.full(SHAPE, 2**12 - 1, dtype=np.uint16))
+    greys = []
+    for bits in (12, 16):
+        files = read_training_table(configured(settings, f"image_bits={bits}"))["file"]
+        greys.append({int(read_image(file).max()) for file in files})
+    assert greys == [{255}, {16}]
 
 
 def test_test_images_need_no_table(data: Path, settings: list[str]) -> None:

@@ -67,11 +67,49 @@ def test_the_rate_of_the_last_update_is_that_of_the_schedule(config: Config) -> 
     assert training.learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.001 * share)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "warmup_epochs", "rates"),
+    [
+        ("Constant", 0, [0.4, 0.4, 0.4, 0.4]),
+        ("Constant", 1.5, [0.4 / 3, 0.8 / 3, 0.4, 0.4]),
+        ("Linear", 0, [0.4, 0.3, 0.2, 0.1]),
+        ("Linear", 1, [0.2, 0.3, 0.2, 0.1]),
+    ],
+)
+def test_rates_follow_the_settings_update_by_update(
+    schedule: str, warmup_epochs: float, rates: list[float]
+) -> None:
+    """Of two epochs of two updates each."""
+    config = Config(
+        learning_rate=0.4, schedule=schedule, warmup_epochs=warmup_epochs, epochs=2, optimizer="SGD"
+    )
+    optimizer = build_optimizer(nn.Linear(3, 1), config, torch.device("cpu"))
+    found = []
+    for update in range(4):
+        set_learning_rate(optimizer, config, update, updates=2)
+        found.append(optimizer.param_groups[0]["lr"])
+    assert found == pytest.approx(rates)
+
+
+@pytest.mark.parametrize("name", ["AdamW", "NAdamW", "SGD"])
+def test_weights_without_a_gradient_decay_as_asked_for(name: str) -> None:
+    """SGD's Nesterov momentum makes its first step 1.9 times the gradient, decay included."""
+    model = nn.Linear(3, 1)
+    config = Config(optimizer=name, learning_rate=0.5, weight_decay=0.1)
+    optimizer = build_optimizer(model, config, torch.device("cpu"))
+    before = model.weight.detach().clone()
+    model.weight.grad = torch.zeros_like(model.weight)
+    optimizer.step()
+    share = 0.05 * 1.9 if name == "SGD" else 0.05
+    assert torch.allclose(model.weight, (1 - share) * before)
+
+
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_each_optimizer_moves_the_weights_against_the_gradient(name: str) -> None:
     model = nn.Linear(3, 1)
     config = Config(optimizer=name, learning_rate=0.01)
     optimizer = build_optimizer(model, config, torch.device("cpu"))
+    assert type(optimizer).__name__ == name.replace("NAdamW", "NAdam")
     before = model.weight.detach().clone()
     for update in range(3):
         set_learning_rate(optimizer, config, update, 10)
@@ -191,6 +229,15 @@ def test_gradients_are_clipped_to_the_norm_asked_for(settings: list[str]) -> Non
     assert (updated(free, [batch(4, 0)]) - start).norm() > 0.01
     # Nesterov's momentum of .9 makes the first step 1.9 times the gradient.
     assert (updated(clipped, [batch(4, 0)]) - start).norm() <= 0.0019 + 1e-6
+
+
+@pytest.mark.parametrize("how", ["Disabled", "Mixup", "Cutmix"])
+def test_a_batch_is_mixed_on_its_way_to_the_network(settings: list[str], how: str) -> None:
+    config = configured(settings, f"mix_image={how}")
+    given = batch(4, 0)
+    images, masks, _ = one_weight(config).prepared(given, (0, 0))
+    assert torch.equal(images.float(), given.images.float()) == (how == "Disabled")
+    assert torch.equal(masks.float(), given.masks.float()) == (how == "Disabled")
 
 
 def test_every_image_is_trained_on_with_partial_batches_accumulated(settings: list[str]) -> None:

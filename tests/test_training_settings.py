@@ -6,13 +6,18 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from lib.artifacts import load_folds, log_path, model_path, read_model, state_path
 from lib.average import WeightAverage
 from lib.config import Config, InputError
+from lib.dataset import Batch
+from lib.learner import Learner, Part
+from lib.model import build_model, load_pretrained
+from lib.predict import outputs_of_batch
 from lib.sources import with_files
 from lib.trainer import Trainer
-from lib.validation import Row
+from lib.validation import Row, presence_auc
 from tests.conftest import configured, step
 
 
@@ -22,12 +27,13 @@ def trainer(config: Config) -> Trainer:
     return Trainer(folds, with_files(folds.table, config), 0, config)
 
 
-def scoring(training: Trainer, scores: list[float]) -> None:
-    """Lets the validations give these IoUs, one after the other."""
-    real, given = training.validation.scores, iter(scores)
+def scoring(training: Trainer, ious: list[float], dices: list[float] | None = None) -> None:
+    """Lets the validations give these IoUs, and Dices, one after the other."""
+    real, given = training.validation.scores, zip(ious, dices or ious, strict=True)
 
     def scored(model: torch.nn.Module) -> Row:
-        return real(model) | {"validation_iou": next(given)}
+        iou, dice = next(given)
+        return real(model) | {"validation_iou": iou, "validation_dice": dice}
 
     training.validation.scores = scored  # type: ignore[method-assign]
 
@@ -87,6 +93,19 @@ def test_training_stops_when_the_score_has_not_risen_for_so_many_epochs(
     again.fit()  # cut off between the last state and the model: nothing is trained any more
     assert again.done == training.done
     assert model_path(config, 0).is_file()
+
+
+@pytest.mark.parametrize(("metric", "ends", "kept"), [("IoU", 4, 1), ("Dice", 3, 0)])
+def test_the_metric_decides_when_training_stops_and_what_is_kept(
+    settings: list[str], metric: str, ends: int, kept: int
+) -> None:
+    more = ["epochs=9", "early_stopping_epochs=2", "save_best_checkpoint=true"]
+    training = trainer(configured(settings, *more, f"metric={metric}"))
+    scoring(training, [0.2, 0.5, 0.4, 0.5], dices=[0.8, 0.7, 0.6, 0.5])
+    weights = weights_at(training)
+    training.fit()
+    assert training.rows[-1]["epoch"] == ends
+    assert same(read_model(model_path(training.config, 0)).weights, weights[kept])
 
 
 def test_the_time_budget_ends_a_training_which_goes_on_when_it_is_raised(
@@ -233,6 +252,24 @@ def test_there_is_no_presence_head_where_every_image_has_a_nerve(
     assert math.isnan(training.rows[-1]["validation_auc"])
 
 
+def test_presence_auc_by_hand() -> None:
+    table = pd.DataFrame({"class": "a", "nerve": [1, 1, 0, 0], "presence": [0.9, 0.4, 0.5, 0.1]})
+    assert presence_auc(table) == 0.75
+    assert math.isnan(presence_auc(table.head(2)))
+
+
+def test_presence_auc_does_not_reward_telling_classes_from_each_other() -> None:
+    """Of class a, which is common, .5; of b, which is rare, 1; of c, always there, none."""
+    table = pd.DataFrame(
+        {
+            "class": list("aaabbbcc"),
+            "nerve": [1, 1, 0, 0, 0, 1, 1, 1],
+            "presence": [0.9, 0.7, 0.8, 0.1, 0.1, 0.2, 0.9, 0.9],
+        }
+    )
+    assert presence_auc(table) == 0.75
+
+
 def short_of_memory(training: Trainer, most: int) -> list[int]:
     """A network that has no room for more images at once; fills with those it was given."""
     forward, sizes = training.learner.network.forward, []
@@ -268,14 +305,81 @@ def test_short_memory_is_an_error_that_tells_what_to_do_unless_it_may_adjust(
         training.fit()
 
 
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_the_encoder_starts_from_imagenet_weights_if_asked_for(pretrained: bool) -> None:
+    config = Config(
+        backbone="tu-tf_efficientnet_lite0", pretrained=pretrained, architecture="Linknet"
+    )
+    learner = Learner(0, 1, False, config, torch.device("cpu"))
+    random = build_model(config)
+    load_pretrained(random, config)
+    encoders = (model.get_submodule("encoder") for model in (learner.model, random))
+    ours, theirs = (encoder.state_dict() for encoder in encoders)
+    assert same(ours, theirs) == pretrained
+    assert (learner.origin == "random weights") != pretrained
+
+
+class Telling(nn.Module):
+    """A network that notes whether it is called in bfloat16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 1, 3, padding=1)
+        self.called: list[torch.dtype] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = self.convolution(images)
+        self.called.append(logits.dtype)
+        return logits
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("inference", [True, False])
+def test_bfloat16_is_used_in_training_and_in_inference_where_each_asks_for_it(
+    training: bool, inference: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
+    config = Config(
+        backbone="tu-test_efficientnet",
+        pretrained=False,
+        mixed_precision_training=training,
+        mixed_precision_inference=inference,
+    )
+    learner, cpu = Learner(0, 1, False, config, torch.device("cpu")), torch.device("cpu")
+    learner.model = learner.network = telling = Telling()
+    pixels = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
+    batch = Batch(torch.tensor([0]), pixels, pixels, torch.tensor([[32, 32]]), torch.ones(1))
+    learner.update([Part(batch, 1, 1.0)], 0, 10)
+    outputs = outputs_of_batch(telling, batch, config, cpu)
+    expected = [torch.bfloat16 if mixed else torch.float32 for mixed in (training, inference)]
+    assert telling.called == expected
+    assert outputs.logits.dtype == torch.float32
+
+
 def test_a_compiled_network_learns_as_the_plain_one(settings: list[str]) -> None:
     logs = []
     for compiled in ("false", "true"):
         more = [f"compile={compiled}", f"experiment_name=compile_{compiled}"]
         config = configured(settings, *more, "mixed_precision_training=false", "epochs=1")
         training = trainer(config)
+        assert (training.learner.model._compiled_call_impl is not None) == (compiled == "true")
         training.fit()
         logs.append(training.rows[-1]["train_loss"])
         names = read_model(model_path(config, 0)).weights
         assert not any("_orig_mod" in name for name in names)
     assert logs[1] == pytest.approx(logs[0], rel=1e-3)
+
+
+def test_another_metric_trains_anew_only_where_it_chose_the_weights_that_are_kept(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["epochs=1", "folds=[0]"]
+    for kept in ("last", "best"):
+        name = [f"experiment_name={kept}", f"save_best_checkpoint={kept == 'best'}".lower()]
+        step(1).main(configured(settings, *more, *name))
+        step(2).main(configured(settings, *more, *name))
+        capsys.readouterr()
+        step(2).main(configured(settings, *more, *name, "metric=Dice", "probability_threshold=0.4"))
+        out = capsys.readouterr().out
+        assert ("metric: 'Dice', 'IoU'; probability_threshold: 0.4, 0.5" in out) == (kept == "best")
+        assert ("is trained already" in out) == (kept == "last")
