@@ -90,6 +90,13 @@ class Learner:
                 break
             except torch.OutOfMemoryError as error:
                 self._halve(error)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                raise InputError(
+                    f"{self.config.architecture} cannot train on one image alone in a batch: set "
+                    "drop_last_batch=true, or another batch_size"
+                ) from error
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
@@ -141,6 +148,11 @@ class Learner:
         """Fewer images at once, or the InputError that tells what to do."""
         self.optimizer.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
+        if self.config.automatically_adjust_batch_size and number_of_processes() > 1:
+            raise InputError(
+                "the memory of a GPU is too small, and automatically_adjust_batch_size acts with "
+                "one process only: halve batch_size and double grad_accumulation"
+            ) from error
         if not self.config.automatically_adjust_batch_size or self.at_once == 1:
             raise InputError(
                 f"{self.at_once} images at once are too much for the memory of the GPU: halve "

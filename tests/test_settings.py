@@ -22,6 +22,10 @@ HELD_BY = {
         "test_masks_keep_their_place_when_they_are_resized": ["image_height", "image_width"],
         "test_there_are_as_many_workers_as_asked_for_but_no_more_than_cores": ["number_of_workers"],
     },
+    "test_ensemble.py": {
+        "test_a_weight_counts_and_a_member_that_changed_is_told_and_averaged_again": ["ensemble"],
+        "test_fitted_weights_are_nested": ["fit_ensemble"],
+    },
     "test_folds.py": {
         "test_automatic_holds_out_one_part_of_whole_groups_of_the_size_asked_for": [
             "validation_size"
@@ -30,6 +34,10 @@ HELD_BY = {
             "data_sample",
             "data_sample_choice",
         ],
+    },
+    "test_infer.py": {
+        "test_a_video_is_predicted_and_submitted_in_place_of_the_test_set": ["test"],
+        "test_views_are_counted_and_change_the_probabilities": ["test_time_augmentations"],
     },
     "test_labels.py": {
         "test_classes_and_folds_are_read_from_the_columns_asked_for": [
@@ -118,7 +126,7 @@ HELD_BY = {
         "test_weights_without_a_gradient_decay_as_asked_for": ["weight_decay"],
     },
     "test_training_settings.py": {
-        "test_a_compiled_network_learns_as_the_plain_one": ["compile"],
+        "test_a_network_is_compiled_if_asked_for_and_keeps_its_names": ["compile"],
         "test_a_presence_head_learns_from_images_with_and_without_a_nerve": ["presence_head"],
         "test_bfloat16_is_used_in_training_and_in_inference_where_each_asks_for_it": [
             "mixed_precision_inference",
@@ -155,7 +163,7 @@ HELD_BY = {
     },
 }
 # They can't act yet: of one value each, and those that act with another value of such a one.
-ONE_VALUE = {"mix_target", "test_time_augmentations"}
+ONE_VALUE = {"mix_target"}
 ACTS_WITH = {"neptune_project": "logger"}
 
 PLACES = [
