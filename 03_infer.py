@@ -116,17 +116,16 @@ def predicted(
 
 def average(parts: list[Part], folds: Folds, config: Config) -> None:
     """By the files of the runs of the ensemble."""
-    names = list(config.members)
     origins = of_first(lambda: {part.path: origins_of(part.path, config, []) for part in parts})
     samples: dict[int, Samples] = {}
     for part in parts:
+        others = [p for p in parts if p.fold is not None and p.fold != part.fold]
         with opened_members(part.path, part.images, folds, config) as members:
             caveats = [words for member in members for words in member.provenance["caveats"]]
             provenance = provenance_of(origins[part.path], part.images, folds) | {
                 "caveats": list(dict.fromkeys(caveats)),
                 "presence_head": all(m.provenance["presence_head"] for m in members),
             }
-            others = [p for p in parts if p.fold is not None and p.fold != part.fold]
             if config.fit_ensemble:
                 provenance["fitted_on"] = {p.path.name: origins[p.path] for p in others}
             else:
@@ -134,24 +133,23 @@ def average(parts: list[Part], folds: Folds, config: Config) -> None:
             if is_done(part, provenance):
                 continue
             if config.fit_ensemble:
-                fitted = of_first(partial(fit, others, samples, folds, config))
-                provenance["weights"] = dict(zip(names, fitted, strict=True))
+                provenance["weights"] = of_first(partial(fit, others, samples, folds, config))
             weights = provenance["weights"]
-            by = "by " + ", ".join(f"{name} ({weights[name]:.4g})" for name in names)
-            make = partial(averaged, members, np.array([weights[name] for name in names]))
+            by = "by " + ", ".join(f"{run} ({weight:.4g})" for run, weight in weights.items())
+            make = partial(averaged, members, np.array([weights[run] for run in config.members]))
             write(part, provenance, by, config, make)
 
 
 def fit(
     parts: list[Part], samples: dict[int, Samples], folds: Folds, config: Config
-) -> list[float]:
+) -> dict[str, float]:
     """Weights of the runs, fitted on these folds; their samples are kept for the next."""
     for part in parts:
         if part.fold is not None and part.fold not in samples:
             with opened_members(part.path, part.images, folds, config) as members:
                 samples[part.fold] = sampled(members, part.images)
     weights = fitted_weights([samples[part.fold] for part in parts if part.fold is not None])
-    return [float(weight) for weight in weights]
+    return dict(zip(config.members, weights.tolist(), strict=True))
 
 
 def is_done(part: Part, provenance: dict[str, Any]) -> bool:
