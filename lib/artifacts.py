@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
@@ -390,13 +391,14 @@ class ProbabilityWriter:
 
 
 class Probabilities:
-    """A probability file, read an image at a time; a context manager.
+    """A probability file, read an image at a time, by any number of threads; a context manager.
 
     `presence` is (classes,) for each image by name.
     """
 
     def __init__(self, path: Path) -> None:
         existing(path, "03_infer.py")
+        self._opening = Lock()  # zipfile counts its open members without one
         try:
             self._arrays = np.load(path)
             names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
@@ -410,8 +412,11 @@ class Probabilities:
 
     def __getitem__(self, image: str) -> Probability:
         """uint8 (classes, height, width)."""
-        with self._arrays.zip.open(f"{image}.npy") as file:  # NumPy's own look-up tries two names
-            array = np.lib.format.read_array(file)
+        with self._opening:
+            file = self._arrays.zip.open(f"{image}.npy")  # NumPy's own look-up tries two names
+        array = np.lib.format.read_array(file)
+        with self._opening:
+            file.close()
         return array[None] if array.ndim == 2 else array
 
     def __enter__(self) -> Self:
@@ -454,6 +459,28 @@ def open_current(
 
 def save_decision(config: Config, decision: dict[str, Any]) -> None:
     _save_json(run_folder(config) / "decision.json", decision)
+
+
+# mask_pca.npz: the shapes that masks are projected on, where a rule does that
+
+
+def save_shapes(config: Config, shapes: Mapping[str, Any]) -> None:
+    """Of each class by name, lib.shapes.Shapes or None: float32 CLASS_mean, CLASS_components.
+
+    The one class of a set that names none is called nerve. Where there are none, no file is left.
+    """
+    members = {
+        f"{name or 'nerve'}_{part}": array
+        for name, found in shapes.items()
+        if found is not None
+        for part, array in found._asdict().items()
+    }
+    path = run_folder(config) / "mask_pca.npz"
+    if not members:
+        path.unlink(missing_ok=True)
+        return
+    with written_whole(path) as file:
+        np.savez(file, allow_pickle=False, **members)
 
 
 def _save_json(path: Path, content: dict[str, Any]) -> None:

@@ -218,7 +218,11 @@ class Config:
 
     metric: str = setting("prediction", "IoU", "the headline score", choices=("IoU", "Dice"))
     probability_threshold: float = setting(
-        "prediction", 0.5, "a pixel above it is nerve", low=0, high=1
+        "prediction",
+        0.5,
+        "a pixel above it is nerve: in validation, and in 04 where tune_decision is false",
+        low=0,
+        high=1,
     )
     test_time_augmentations: list[str] = setting(
         "prediction",
@@ -338,6 +342,14 @@ class Config:
     mask_folder: str = setting(
         "pipeline", "None", "folder of mask pictures named as the images; a subfolder a class"
     )
+    mask_pca: int = setting(
+        "pipeline",
+        0,
+        "where that scores better, masks become the nearest that so many principal components of "
+        "the other folds' masks span; 0: not tried",
+        low=0,
+        high=1000,
+    )
     n_folds: int = setting("pipeline", 5, "folds the images are divided into", low=2, high=1000)
     positive_share: list[float] = setting(
         "pipeline",
@@ -370,6 +382,21 @@ class Config:
     runs_folder: str = setting("pipeline", "runs", "folder of all runs, and of unpacked zips")
     time_budget_minutes: float = setting(
         "pipeline", 0.0, "end the training of a fold after so long and keep it; 0: no limit", low=0
+    )
+
+    test_positive_share: float = setting(
+        "pipeline",
+        0.0,
+        "share of the test images that show a nerve, for which the decision is tuned; 0: that of "
+        "the training images",
+        low=0,
+        high=1,
+    )
+    tune_decision: bool = setting(
+        "pipeline",
+        True,
+        "choose the rule from probabilities to masks on the out-of-fold images; false: the pixels "
+        "above probability_threshold",
     )
 
     @property
@@ -617,10 +644,12 @@ def _is_number(gpu: str) -> bool:
 
 def _idle(config: Config) -> list[str]:
     """Settings of ours that would do nothing (Hydrogen Torch's files always hold all of theirs)."""
-    sums = ("BCEDice", "FocalDice")
+    sums, errors = ("BCEDice", "FocalDice"), []
     if config.dice_weight != 1 and config.loss_function not in sums:
-        return [f"dice_weight acts with loss_function {' and '.join(sums)} only"]
-    return []
+        errors.append(f"dice_weight acts with loss_function {' and '.join(sums)} only")
+    if not config.tune_decision and (config.mask_pca or config.test_positive_share):
+        errors.append("mask_pca, test_positive_share act with tune_decision: true only")
+    return errors
 
 
 def _data_conflicts(config: Config) -> list[str]:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
 
 class Overlap(NamedTuple):
     """Pixels of the true mask, of the predicted one, and of both."""
@@ -32,17 +35,44 @@ def dice(counts: Overlap) -> float:
     return 2 * counts.both / total if total else 1.0
 
 
+def score_arrays(metric: str, truth: Counts, prediction: Counts, both: Counts) -> Floats:
+    """iou() or dice() of many overlaps at once: `metric` is IoU or Dice, the counts broadcast."""
+    top, bottom = 2 * both, truth + prediction
+    if metric == "IoU":
+        top, bottom = both, bottom - both
+    return np.divide(top, bottom, out=np.ones(bottom.shape), where=bottom > 0)
+
+
+def area_under_curve(there: npt.NDArray[np.bool_], presence: Floats) -> float | None:
+    """How often an image with a nerve has more presence than one without; equals count half.
+
+    None where there is no image of either kind (Mann and Whitney 1947).
+    """
+    positives, negatives = int(there.sum()), int((~there).sum())
+    if not positives or not negatives:
+        return None
+    _, place, times = np.unique(presence, return_inverse=True, return_counts=True)
+    ranks = (times.cumsum() - (times - 1) / 2)[place]  # of equals, the mean of their ranks
+    return float((ranks[there].sum() / positives - (positives + 1) / 2) / negatives)
+
+
 def bootstrap_interval(
-    scores: npt.NDArray[np.float64], subjects: npt.NDArray[np.str_], draws: int = 10_000
+    scores: Floats,
+    subjects: npt.NDArray[np.str_],
+    draws: int = 10_000,
+    weights: Floats | None = None,
 ) -> tuple[float, float] | None:
     """95 % percentile interval of the mean score, drawing whole subjects with replacement.
 
     The frames of one subject are near-copies, so the subject is the sample (cluster bootstrap:
     Davison and Hinkley 1997, section 3.8). `scores` and `subjects` are one value an image. None for
-    fewer than two subjects. The same input gives the same interval.
+    fewer than two subjects. The same input gives the same interval. `weights` make it a weighted
+    mean; a subject of no weight is none.
     """
     _, index = np.unique(subjects, return_inverse=True)
-    sums, sizes = np.bincount(index, scores), np.bincount(index)
+    weights = np.ones(len(scores)) if weights is None else weights
+    sums, sizes = np.bincount(index, weights * scores), np.bincount(index, weights)
+    sums, sizes = sums[sizes > 0], sizes[sizes > 0]
     if len(sums) < 2:
         return None
     random, equal = np.random.default_rng(0), np.full(len(sums), 1 / len(sums))

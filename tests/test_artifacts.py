@@ -5,7 +5,6 @@ import pytest
 
 from lib.artifacts import Probabilities, ProbabilityWriter, with_drawn_seed, written_whole
 from lib.config import Config, InputError, load_config
-from lib.decision import decide
 from tests.conftest import configured, step
 
 
@@ -75,14 +74,6 @@ def test_a_damaged_probability_file_is_named(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"oof.npz is not a probability file .*03_infer.py"):
         Probabilities(path)
-
-
-@pytest.mark.parametrize(
-    ("threshold", "expected"), [(0.0, [0, 1, 1, 1]), (0.5, [0, 0, 1, 1]), (1.0, [0, 0, 0, 0])]
-)
-def test_pixels_above_the_threshold_are_nerve(threshold: float, expected: list[int]) -> None:
-    probability = np.array([[0, 127, 128, 255]], dtype=np.uint8)
-    assert decide(probability, threshold)[0].tolist() == expected
 
 
 def test_a_drawn_seed_is_printed_kept_and_used_by_later_steps(

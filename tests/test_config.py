@@ -20,6 +20,7 @@ OURS = {
     "image_bits",
     "label_policy",
     "mask_folder",
+    "mask_pca",
     "n_folds",
     "positive_share",
     "presence_head",
@@ -28,7 +29,9 @@ OURS = {
     "rle_order",
     "rle_start",
     "runs_folder",
+    "test_positive_share",
     "time_budget_minutes",
+    "tune_decision",
 }
 
 
@@ -132,6 +135,10 @@ REFUSED = [
     ("rle_start=2", "allowed: 1, 0"),
     ("label_policy=drop", "allowed: keep, drop_empty_twin, downweight"),
     ("validation_dataframe=held_out.csv", "acts with validation_strategy: custom only"),
+    ("mask_pca=-1", "allowed: 0 to 1000"),
+    ("mask_pca=9 & tune_decision=false", "act with tune_decision: true only"),
+    ("test_positive_share=1.1", "allowed: 0 to 1"),
+    ("test_positive_share=.47 & tune_decision=false", "act with tune_decision: true only"),
     ("folds=4", "a list"),
     ("folds=['7']", "allowed, with n_folds 5"),
     ("folds=[]", "allowed, with n_folds 5"),

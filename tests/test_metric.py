@@ -5,8 +5,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.metrics import roc_auc_score
 
-from lib.metric import bootstrap_interval, dice, iou, overlap
+from lib.metric import (
+    Overlap,
+    area_under_curve,
+    bootstrap_interval,
+    dice,
+    iou,
+    overlap,
+    score_arrays,
+)
 
 HAND_WORKED = [
     ([0, 0, 0, 0], [0, 0, 0, 0], 1.0, 1.0),  # both empty
@@ -61,17 +70,62 @@ def test_one_subject_has_no_interval() -> None:
     assert bootstrap_interval(np.array([0.1, 0.9]), np.array(["a", "a"])) is None
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
-    """200 draws of 30 subjects with unequal numbers of like frames; 95 % is not reached exactly
-    with 30 subjects, an interval over images would hold it in about half of them."""
-    random = np.random.default_rng(7)
-    held = 0
-    for _ in range(200):
-        sizes = random.integers(5, 40, 30)
-        subject_means = random.normal(0.6, 0.15, 30)
-        scores = np.repeat(subject_means, sizes) + random.normal(0, 0.05, sizes.sum())
-        low, high = bootstrap_interval(
-            scores, np.repeat(np.arange(30), sizes).astype(str), 1000
-        ) or (1, 0)
+def test_weights_count_images_as_often_as_they_say() -> None:
+    scores, subjects = np.array([0.2, 0.8, 0.5]), np.array(["a", "b", "c"])
+    twice = bootstrap_interval(np.repeat(scores, 2), np.repeat(subjects, 2))
+    assert bootstrap_interval(scores, subjects, weights=np.full(3, 2.0)) == twice
+    without = bootstrap_interval(scores[:2], subjects[:2])
+    assert bootstrap_interval(scores, subjects, weights=np.array([1.0, 1.0, 0])) == without
+
+
+def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of like frames of 40 subjects, and whose they are; the mean of all subjects is .6."""
+    sizes = np.full(40, 12)
+    means = random.normal(0.6, 0.15, 40)
+    scores = np.repeat(means, sizes) + random.normal(0, 0.1, sizes.sum())
+    return scores, np.repeat(np.arange(40), sizes).astype(str)
+
+
+def test_the_interval_over_subjects_holds_the_truth_as_often_as_it_says_over_images_not() -> None:
+    random, held, held_over_images = np.random.default_rng(7), 0, 0
+    for _ in range(300):
+        scores, subjects = draw(random)
+        low, high = bootstrap_interval(scores, subjects, 1000) or (1, 0)
         held += low <= 0.6 <= high
-    assert 0.88 <= held / 200 <= 0.99
+        half = 1.96 * scores.std() / np.sqrt(len(scores))
+        held_over_images += abs(scores.mean() - 0.6) <= half
+    assert 0.90 <= held / 300 <= 0.98
+    assert held_over_images / 300 <= 0.60
+
+
+PRESENCE = [
+    ([False, False, True, True], [0.1, 0.2, 0.3, 0.4], 1.0),
+    ([True, False], [0.1, 0.2], 0.0),
+    ([True, False, True], [0.5, 0.5, 0.5], 0.5),
+    ([True, False, True, False], [0.9, 0.5, 0.3, 0.1], 0.75),
+    ([True, True], [0.1, 0.2], None),
+    ([False], [0.1], None),
+]
+
+
+@pytest.mark.parametrize(("there", "presence", "expected"), PRESENCE)
+def test_hand_worked_areas_under_the_curve(
+    there: list[bool], presence: list[float], expected: float | None
+) -> None:
+    assert area_under_curve(np.array(there), np.array(presence)) == expected
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=30))
+def test_areas_under_the_curve_equal_those_of_scikit_learn(images: list[tuple[bool, int]]) -> None:
+    there, presence = np.array(images).T
+    found = area_under_curve(there > 0, presence.astype(float))
+    if len(set(there.tolist())) > 1:
+        assert found == pytest.approx(roc_auc_score(there, presence))
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 30)] * 3), min_size=1, max_size=20))
+def test_scores_of_arrays_are_those_of_each_overlap(regions: list[tuple[int, int, int]]) -> None:
+    counts = [Overlap(both + one, both + other, both) for one, other, both in regions]
+    arrays = np.array(counts).T
+    assert score_arrays("IoU", *arrays).tolist() == [iou(count) for count in counts]
+    assert score_arrays("Dice", *arrays).tolist() == [dice(count) for count in counts]

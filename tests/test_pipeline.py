@@ -13,6 +13,7 @@ import pytest
 from lib import rle
 from lib.artifacts import load_folds, run_folder
 from lib.config import FIELDS, Config, InputError
+from lib.decision import Rule, decide
 from lib.model import device_of
 from lib.predict import predict, trained_network
 from lib.sources import read_test_table
@@ -67,8 +68,8 @@ def test_every_training_image_is_scored_once_at_its_own_size(config: Config) -> 
             assert all(arrays[image].dtype == np.uint8 for image in held_out)
 
 
-def test_the_scores_are_those_of_the_masks_and_of_the_last_epoch(config: Config) -> None:
-    folder = chain(config)
+def test_the_scores_are_those_of_the_masks_and_of_the_last_epoch(settings: list[str]) -> None:
+    folder = chain(configured(settings, "tune_decision=false"))
     scores = pd.read_csv(folder / "oof_iou.csv", dtype={"image": str})
     folds = pd.read_csv(folder / "folds.csv", dtype=str, keep_default_na=False)
     truths = dict(zip(folds["image"], folds["rle_mask"], strict=True))
@@ -94,15 +95,20 @@ def test_the_summary_is_the_mean_over_images_not_over_folds(config: Config) -> N
     assert low <= summary["all"]["iou"] <= high
 
 
-def test_the_submission_has_the_ids_and_order_of_the_sample(config: Config, data: Path) -> None:
+def test_the_submission_has_the_ids_and_order_of_the_sample_and_the_masks_of_the_rule(
+    config: Config, data: Path
+) -> None:
     folder = chain(config)
+    rule = Rule(**json.loads((folder / "decision.json").read_text())["rules"][""])
     submission = pd.read_csv(folder / "submission.csv", dtype=str, keep_default_na=False)
     sample = pd.read_csv(data / "sample_submission.csv", dtype=str)
     assert submission.columns.tolist() == ["img", "pixels"]
     assert submission["img"].tolist() == sample["img"].tolist()
     with np.load(folder / "test.npz") as arrays:
+        presence = dict(zip(arrays.files, arrays["_presence"].tolist(), strict=False))
         for image, pixels in zip(submission["img"], submission["pixels"], strict=True):
-            assert np.array_equal(rle.decode(pixels, (60, 80)), arrays[image] > 127)
+            mask = decide(arrays[image], presence[image], rule)
+            assert np.array_equal(rle.decode(pixels, (60, 80)), mask)
 
 
 def test_a_test_image_gets_the_mean_over_the_folds(config: Config) -> None:

@@ -63,7 +63,7 @@ def test_two_classes_go_from_a_zip_to_the_submission(
     tests = write_test_images(data)
     archive = zipped(data)
     shutil.rmtree(data)
-    folder = chain(config_of(archive, tmp_path / "runs"))
+    folder = chain(config_of(archive, tmp_path / "runs", "tune_decision=false"))
     folds = pd.read_csv(folder / "folds.csv", dtype=str, keep_default_na=False)
     assert [name for name in folds.columns if "rle" in name] == [
         "rle_mask_nerve",

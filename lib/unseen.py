@@ -1,0 +1,117 @@
+"""What the networks say of images that they never saw, counted image by image."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from lib.artifacts import Folds, Probabilities, Probability, oof_path, open_current, true_mask
+from lib.config import Config
+from lib.decision import Levels, Mask, levels_of
+from lib.folds import unseen_part
+from lib.loss import loss_per_image
+from lib.metric import Floats
+from lib.tuning import Evidence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+READERS = 4  # threads: unpacking and counting hold no lock of Python's
+LOSS_PIXELS = 100_000  # of a larger image the loss is that of every second row and column
+
+
+class Counted(NamedTuple):
+    """Of one class of an image."""
+
+    pixels: Levels
+    true: Levels
+    presence: float
+    loss: float
+
+
+class Unseen(NamedTuple):
+    """The images of the folds asked for."""
+
+    table: pd.DataFrame  # rows of folds.csv
+    evidence: list[Evidence]  # one a class
+    losses: list[Floats]  # one a class, (images,)
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], title: str
+) -> Iterator[Result]:
+    """The results in the order of the items, however many processors there are."""
+    with ThreadPoolExecutor(READERS) as pool:
+        yield from tqdm(pool.map(function, items), title, len(items), disable=None, leave=False)
+
+
+def read_unseen(folds: Folds, config: Config) -> Unseen:
+    """Counts every image of the folds asked for."""
+    table = unseen_table(folds, config)
+    with open_all(table, folds, config) as files:
+
+        def count(row: dict[str, Any]) -> list[Counted]:
+            file = files[row["fold"]]
+            planes, presence = file[row["image"]], file.presence[row["image"]]
+            parts = zip(folds.masks, planes, presence.tolist(), strict=True)
+            return [
+                counted(true_mask(row, column), plane, there, config)
+                for column, plane, there in parts
+            ]
+
+        rows = list(in_threads(count, table.to_dict("records"), "counting"))
+        head = all(file.provenance.get("presence_head") for file in files.values())
+    by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
+    evidence = [
+        Evidence(
+            np.stack([cell.pixels for cell in cells]),
+            np.stack([cell.true for cell in cells]),
+            np.array([cell.presence for cell in cells]),
+            head,
+        )
+        for cells in by_class
+    ]
+    return Unseen(table, evidence, [np.array([cell.loss for cell in cells]) for cells in by_class])
+
+
+def unseen_table(folds: Folds, config: Config) -> pd.DataFrame:
+    """The rows of folds.csv that are scored."""
+    parts = [unseen_part(folds.table, fold, config) for fold in config.fold_numbers]
+    return pd.concat(parts, ignore_index=True)
+
+
+@contextmanager
+def open_all(
+    table: pd.DataFrame, folds: Folds, config: Config
+) -> Iterator[dict[int, Probabilities]]:
+    """The probability file of each fold; InputError where one is of other models or images."""
+    with ExitStack() as stack:
+        yield {
+            int(fold): stack.enter_context(
+                open_current(oof_path(config, fold), config, [fold], rows, folds)
+            )
+            for fold, rows in table.groupby("fold", sort=False)
+        }
+
+
+def counted(truth: Mask, probability: Probability, presence: float, config: Config) -> Counted:
+    return Counted(
+        levels_of(probability),
+        levels_of(probability, truth),
+        presence,
+        loss_of(probability, truth, config),
+    )
+
+
+def loss_of(probability: Probability, truth: Mask, config: Config) -> float:
+    """The loss of a stored probability, its 0 and 255 read as the middle of their steps."""
+    step = 2 if probability.size > LOSS_PIXELS else 1
+    probability, truth = (np.ascontiguousarray(a[::step, ::step]) for a in (probability, truth))
+    steps = torch.from_numpy(probability).float().clamp(0.25, 254.75) / 255
+    logits, masks = steps.logit()[None, None], torch.from_numpy(truth)[None, None]
+    return float(loss_per_image(config.loss_function, logits, masks, config.dice_weight))
