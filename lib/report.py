@@ -2,8 +2,8 @@
 
     python -m lib.report runs/x [runs/y ...] [key=value ...]
 
-04_make_submission.py writes it; this makes it anew of what 01 to 03 left in runs/x, and, of other
-runs given, shows their scores beside it (they need oof_iou.csv). Settings that 03 or 04 were told on
+04_make_submission.py writes it; this makes it anew of what 01 to 04 left in runs/x. Of other runs
+given it shows the scores (oof_iou.csv) beside those of runs/x. Settings that 02 to 04 were told on
 top of the run's config.yaml are to be given again. Folds without probabilities are left out, and
 named.
 """
@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lib import report_charts, report_tables
 from lib.artifacts import oof_path, run_folder, written_whole
-from lib.audit import caveats, training_caveats
+from lib.audit import caveats, marks, training_caveats
 from lib.compare import Comparison, compared_runs
 from lib.config import Config, InputError, load_config
 from lib.report_charts import Plot, for_page, save_png, script
@@ -115,6 +115,7 @@ def top(results: Results) -> dict[str, Any]:
         "chosen_nested": decision["chosen_on_these_images"],
         "test_share": config.test_positive_share,
         "leaks": results.audit["leaks"],
+        "marks": marks(doubts).split("  ")[1:],
         "doubts": [doubt for doubt in doubts if doubt not in results.audit["leaks"]],
         "unscored": report_tables.unscored_folds(results),
         "rules": rules,
@@ -183,17 +184,18 @@ def reliabilities(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def training_plots(config: Config) -> list[Plot]:
-    """Of the columns that the logs have; the reference run saw images with a nerve only."""
+    """Of the columns that the logs have."""
     log = report_tables.training_log(config)
     titles = {
-        "validation_iou": "validation IoU, all images",
-        "validation_iou_nerve": "validation IoU, images with a nerve",
-        "validation_loss": "validation loss",
-        "train_loss": "training loss",
-        "learning_rate": "learning rate",
+        "validation_iou_nerve": "Validation IoU, images with a nerve",
+        "validation_iou": "Validation IoU, all images",
+        "validation_loss": "Validation loss",
+        "train_loss": "Training loss",
+        "learning_rate": "Learning rate",
     }
+    reference = report_tables.reference_run(config)
     return [
-        report_charts.curves_plot(log, column, title, reference=True)
+        report_charts.curves_plot(log, column, title, reference)
         for column, title in titles.items()
         if column in log and log[column].notna().any()
     ]

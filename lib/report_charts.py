@@ -17,7 +17,7 @@ import pandas as pd
 import vl_convert
 
 from lib.artifacts import written_whole
-from lib.report_tables import REFERENCE, REFERENCE_IOU
+from lib.report_tables import REFERENCE_IOU
 from lib.score_text import NAMES
 
 BLUE, ORANGE, GREEN, GREY = "#3a87c8", "#d9772b", "#1f9e77", "#868e96"
@@ -25,6 +25,7 @@ PALETTE = [BLUE, ORANGE, GREEN, "#b86bab", "#b8930b", "#5fb0d9", "#a05a2c", "#6f
 FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 PNG_WIDTH = 620  # of a plot without a page to fill
 SCORE_BINS = 20
+WHOLE = alt.Scale(domain=[0, 1])
 
 
 class Plot(NamedTuple):
@@ -57,17 +58,31 @@ def scores_plot(decision: dict[str, Any], probability_threshold: float) -> Plot:
         words = "Hydrogen Torch's, on 427 frames of other folds"
         rows.append({"rule": words, "of": "images with a nerve", "score": REFERENCE_IOU})
     table = pd.DataFrame(rows, columns=["rule", "of", "score", "low", "high"])
-    y = alt.Y("rule:N", sort=None, title=None, axis=alt.Axis(labelLimit=330))
-    offset = alt.YOffset("of:N", sort=list(parts.values()))
+    y = alt.Y("rule:N", sort=None, title=None, axis=_labels_above())
+    offset = alt.YOffset("of:N", sort=list(parts.values()), scale=alt.Scale(range=[15, 43]))
     colour = _colour("of:N", list(parts.values()))
     base = alt.Chart(table).encode(y=y, yOffset=offset, color=colour)
-    x = alt.X("score:Q", title=f"mean {decision['metric']}", scale=alt.Scale(domain=[0, 1]))
-    dots = base.mark_point(filled=True, size=70).encode(
+    few = alt.Axis(tickCount=10)
+    x = alt.X("score:Q", title=f"mean {decision['metric']}", scale=WHOLE, axis=few)
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
         x=x, shape=alt.Shape("of:N", legend=None), tooltip=_tooltips(table)
     )
     lines = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     about = "Mean scores with 95 % intervals over subjects; only the first is to be quoted."
-    return Plot("scores", "Scores of every way to decide", about, lines + dots, table)
+    chart = (lines + dots).properties(height=50 * table["rule"].nunique())
+    return Plot("scores", "Scores of every way to decide", about, chart, table)
+
+
+def _labels_above() -> alt.Axis:
+    """Of a row of 50 pixels: so that a narrow window leaves room for the plot."""
+    return alt.Axis(
+        labelAlign="left",
+        labelPadding=-2,
+        labelOffset=-17,
+        labelLimit=330,
+        ticks=False,
+        domain=False,
+    )
 
 
 def _way(rule: str, of: str, part: dict[str, Any], metric: str) -> dict[str, Any]:
@@ -94,8 +109,8 @@ def subjects_plot(rows: list[dict[str, Any]], metric: str) -> Plot:
     base = alt.Chart(table).encode(y=alt.Y("subject:N", sort=None, title="subject, worst first"))
     lines = base.mark_rule(color=GREY, strokeWidth=2).encode(x="low:Q", x2="high:Q")
     dots = base.mark_circle(opacity=1).encode(
-        x=alt.X("score:Q", title=f"mean {words}", scale=alt.Scale(domain=[0, 1])),
-        size=alt.Size("images:Q", scale=alt.Scale(range=[30, 160], zero=True)),
+        x=alt.X("score:Q", title=f"mean {words}", scale=WHOLE),
+        size=alt.value(90),
         color=alt.Color(
             "share with a nerve:Q",
             scale=alt.Scale(domain=[0, 1], range=["#8fc1e8", "#1b4f80"]),
@@ -104,15 +119,15 @@ def subjects_plot(rows: list[dict[str, Any]], metric: str) -> Plot:
         tooltip=_tooltips(table),
     )
     about = f"Mean {words} of each subject, with 95 % intervals over its images."
-    chart = (lines + dots).properties(height=alt.Step(15))
+    chart = (lines + dots).properties(height=15 * len(table) + 20)
     return Plot("subjects", f"{words} by subject", about, chart, table)
 
 
-def curves_plot(log: pd.DataFrame, column: str, title: str, reference: bool) -> Plot:
+def curves_plot(log: pd.DataFrame, column: str, title: str, reference: pd.DataFrame) -> Plot:
     """A line a fold, against epochs; the reference run's, dashed, where it has the column."""
     table = log[["fold", "epoch", column]].assign(run="fold " + log["fold"])
-    if reference and column in REFERENCE:
-        table = pd.concat([table, REFERENCE[["epoch", column]].assign(run="Hydrogen Torch")])
+    if column in reference:
+        table = pd.concat([table, reference[["epoch", column]].assign(run="Hydrogen Torch")])
     table = table[["run", "epoch", column]].dropna()
     runs = list(dict.fromkeys(table["run"]))
     dashes = [[5, 4] if run == "Hydrogen Torch" else [1, 0] for run in runs]
@@ -121,16 +136,20 @@ def curves_plot(log: pd.DataFrame, column: str, title: str, reference: bool) -> 
         alt.Chart(table)
         .mark_line(point=True)
         .encode(
-            x=alt.X("epoch:Q", scale=alt.Scale(nice=False), axis=alt.Axis(tickMinStep=1)),
-            y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=False)),
+            x=alt.X("epoch:Q", scale=alt.Scale(nice=False), axis=_epochs(table["epoch"].max())),
+            y=alt.Y(f"{column}:Q", title=None, scale=alt.Scale(zero=False)),
             color=alt.Color("run:N", scale=alt.Scale(domain=runs, range=colours), title=None),
             strokeDash=alt.StrokeDash(
-                "run:N", scale=alt.Scale(domain=runs, range=dashes), legend=None
+                "run:N", scale=alt.Scale(domain=runs, range=dashes), title=None
             ),
             tooltip=_tooltips(table),
         )
     )
-    return Plot(f"training_{column}", title, f"{title} of each fold, by epoch.", chart, table)
+    return Plot(f"training_{column}", title, "By epoch, a line a fold.", chart, table)
+
+
+def _epochs(last: float) -> alt.Axis:
+    return alt.Axis(values=list(range(0, int(last) + 1, max(1, int(last) // 6))), format="d")
 
 
 def _run_colours(runs: list[str]) -> list[str]:
@@ -151,8 +170,11 @@ def scores_histogram(rows: pd.DataFrame, metric: str) -> Plot:
 
 def live_histogram() -> alt.TopLevelMixin:
     """The same of the explorer: its data, called scores, are put in by the page."""
-    data = alt.NamedData(name="scores")
-    return _bars(data, "IoU").properties(datasets={"scores": []})
+    empty = [
+        {"from": k / SCORE_BINS, "to": (k + 1) / SCORE_BINS, "what": "without", "images": 0}
+        for k in range(SCORE_BINS)
+    ]
+    return _bars(alt.Data(name="scores", values=empty), "IoU")
 
 
 def _bars(data: Any, words: str) -> alt.Chart:
@@ -160,7 +182,7 @@ def _bars(data: Any, words: str) -> alt.Chart:
         alt.Chart(data)
         .mark_bar(binSpacing=1)
         .encode(
-            x=alt.X("from:Q", bin="binned", title=words, scale=alt.Scale(domain=[0, 1])),
+            x=alt.X("from:Q", bin="binned", title=words, scale=WHOLE, axis=alt.Axis(tickCount=6)),
             x2="to:Q",
             y=alt.Y("images:Q", title="images"),
             color=_colour("what:N", ["with a nerve", "without"]),
@@ -203,8 +225,8 @@ def places_plot(share: np.ndarray) -> Plot:
         alt.Chart(table)
         .mark_rect()
         .encode(
-            x=alt.X("column:O", axis=plain, title="across the image"),
-            y=alt.Y("row:O", axis=plain, title="down the image"),
+            x=alt.X("column:O", axis=plain, title="across the image", scale=alt.Scale(round=True)),
+            y=alt.Y("row:O", axis=plain, title="down the image", scale=alt.Scale(round=True)),
             color=alt.Color(
                 "share:Q",
                 scale=alt.Scale(scheme="viridis"),
@@ -213,6 +235,7 @@ def places_plot(share: np.ndarray) -> Plot:
             tooltip=[alt.Tooltip("share:Q", format=".0%", title="of the masks")],
         )
     )
+    chart = chart.properties(height=252)
     middle = table.nlargest(12, "share")
     about = "What share of the true masks covers each part of the image; the most covered below."
     return Plot("mask_places", "Where the masks lie", about, chart, middle)
@@ -224,14 +247,14 @@ def reliability_plot(table: pd.DataFrame, name: str, title: str, what: str) -> P
     line = alt.Chart(pd.DataFrame({"told": [0, 1], "there": [0, 1]})).mark_line(
         color=GREY, strokeDash=[4, 4]
     )
-    whole = alt.Scale(domain=[0, 1])
+    few = alt.Axis(tickCount=5)
     points = (
         alt.Chart(table)
         .mark_line(point={"filled": True, "size": 55})
         .encode(color=_colour("name:N", classes) if len(classes) > 1 else alt.value(BLUE))
     )
-    x = alt.X("told:Q", title=f"{what} as told", scale=whole)
-    y = alt.Y("there:Q", title="share that is nerve", scale=whole)
+    x = alt.X("told:Q", title=f"{what} as told", scale=WHOLE, axis=few)
+    y = alt.Y("there:Q", title="share that is nerve", scale=WHOLE, axis=few)
     points = points.encode(x=x, y=y, tooltip=_tooltips(table))
     chart = alt.layer(line.encode(x=x, y=y), points)
     about = "What was told against what is there, by tenths; on the dashed line both agree."
@@ -247,7 +270,7 @@ def prior_plot(table: pd.DataFrame, metric: str, share: float) -> Plot:
             x=alt.X(
                 "share:Q", title="share of test images with a nerve", axis=alt.Axis(format="%")
             ),
-            y=alt.Y("score:Q", title=f"expected {metric}", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("score:Q", title=f"expected {metric}", scale=WHOLE),
             color=_colour("what:N", list(dict.fromkeys(table["what"]))),
             strokeDash=alt.StrokeDash("what:N", legend=None, sort=None),
             tooltip=_tooltips(table),
@@ -303,7 +326,14 @@ def _style() -> dict[str, Any]:
             "domainColor": "#b9c0c8",
             "tickColor": "#b9c0c8",
         },
-        "legend": {"orient": "top", "labelFontSize": 12, "titleFontSize": 12, "columns": 4},
+        "legend": {
+            "orient": "top",
+            "labelFontSize": 12,
+            "labelLimit": 300,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "columns": 2,
+        },
         "line": {"strokeWidth": 2},
     }
 
@@ -311,7 +341,7 @@ def _style() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def script() -> str:
     """Vega, Vega-Lite and vega-embed as one JavaScript; takes seconds to bundle, once a process."""
-    return str(vl_convert.javascript_bundle(vl_version=_grammar()))
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _grammar()))
 
 
 def _grammar() -> str:

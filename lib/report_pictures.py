@@ -152,7 +152,7 @@ def _named(images: Iterator[str | None]) -> Iterator[str]:
 
 def first_batches(results: Results) -> list[dict[str, Any]]:
     """The first augmented batch of each fold whose picture is there; of one fold in full size."""
-    found = []
+    found: list[dict[str, Any]] = []
     for fold in results.config.fold_numbers:
         path = run_folder(results.config) / f"fold{fold}" / "first_batch.png"
         if (content := embedded(path, 1400 if not found else 700)) is not None:

@@ -1,4 +1,4 @@
-"""The figures of the page that are tables: folds, subjects, training, data, settings, calibration."""
+"""The figures of the page: of folds, subjects, training, data, settings and calibration."""
 
 import json
 import platform
@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from lib.artifacts import log_path, masks_in, oof_path, run_folder, sha_of, true_mask
+from lib.compare import NAMES
 from lib.config import DEFAULTS, FIELDS, Config
 from lib.folds import TRAINING_ONLY, mask_areas
 from lib.metric import Floats, bootstrap_interval
 from lib.results import Results
 from lib.unseen import Unseen
 
-DRAWS = 2000  # of a bootstrap: enough for an interval that is drawn
+DRAWS = 1000  # of a bootstrap for each subject: enough for an interval that is drawn
 BINS = 10  # of a reliability diagram
 SHARES = np.arange(0, 1.01, 0.05)  # of test images with a nerve
 MAP = (21, 29)  # cells of the map of places: rows, columns
@@ -27,7 +28,7 @@ REFERENCE = pd.DataFrame(
     {
         "epoch": [1, 2, 3, 4, 5],
         "validation_loss": [0.678, 0.407, 0.362, 0.353, 0.351],
-        "validation_iou": [0.3746, 0.5770, 0.6243, 0.6326, 0.6321],
+        "validation_iou_nerve": [0.3746, 0.5770, 0.6243, 0.6326, 0.6321],
     }
 )
 REFERENCE_IOU = 0.632
@@ -49,13 +50,15 @@ def subjects_table(results: Results) -> list[dict[str, Any]]:
     if (rows["subject"] == "").any():
         return []
     mean = rows[metric].mean()
-    found = [_scored(str(name), part, "image") for name, part in rows.groupby("subject")]
+    found = [_scored(str(name), part, "image", DRAWS) for name, part in rows.groupby("subject")]
     for row in found:
         row["cost"] = row["rows"] / len(rows) * (mean - row[metric])
     return sorted(found, key=lambda row: (row[metric], row["name"]))
 
 
-def _scored(name: str, rows: pd.DataFrame, unit: str = "subject") -> dict[str, Any]:
+def _scored(
+    name: str, rows: pd.DataFrame, unit: str = "subject", draws: int = 10_000
+) -> dict[str, Any]:
     """Counts, means and their 95 % intervals by bootstrap over the units."""
     nerve = rows[rows["true_area"] > 0]
     units = rows[unit if (rows[unit] != "").all() else "image"].to_numpy(dtype=str)
@@ -70,7 +73,7 @@ def _scored(name: str, rows: pd.DataFrame, unit: str = "subject") -> dict[str, A
     }
     for metric in ("iou", "dice"):
         values = rows[metric].to_numpy(dtype=float)
-        interval = bootstrap_interval(values, units, DRAWS)
+        interval = bootstrap_interval(values, units, draws)
         row |= {metric: float(values.mean()), f"{metric}_interval": interval}
     return row
 
@@ -91,6 +94,13 @@ def training_log(config: Config) -> pd.DataFrame:
     return pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=["fold", "epoch"])
 
 
+def reference_run(config: Config) -> pd.DataFrame:
+    """What of REFERENCE is comparable: the loss only where it is the same sum."""
+    same = config.loss_function == "BCEDice" and config.dice_weight == 1
+    alike = same and not config.presence_head
+    return REFERENCE if alike else REFERENCE.drop(columns="validation_loss")
+
+
 def speeds(config: Config) -> list[dict[str, Any]]:
     """Of each fold whose speed.csv is there, what it says last."""
     found = []
@@ -103,7 +113,7 @@ def speeds(config: Config) -> list[dict[str, Any]]:
 
 
 def other_settings(config: Config) -> list[dict[str, str]]:
-    """Settings that are not those of the reference experiment."""
+    """Settings that are not those of the reference experiment, but for the run's name."""
     return [
         {
             "name": name,
@@ -112,7 +122,7 @@ def other_settings(config: Config) -> list[dict[str, str]]:
             "about": item.metadata["about"],
         }
         for name, item in FIELDS.items()
-        if getattr(config, name) != getattr(DEFAULTS, name)
+        if name not in NAMES and getattr(config, name) != getattr(DEFAULTS, name)
     ]
 
 
@@ -141,7 +151,7 @@ def hashes(results: Results) -> dict[str, str]:
 
 
 def areas(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns class and share: the masks of folds.csv that are not empty, as shares of the image."""
+    """Columns class and share: the area of each mask of folds.csv, in percent of its image."""
     parts = []
     for column in masks_in(table):
         share = 100 * mask_areas(table, column) / (table["height"] * table["width"]).to_numpy()
