@@ -22,7 +22,7 @@ from lib.artifacts import oof_path, run_folder, written_whole
 from lib.audit import caveats, marks, training_caveats
 from lib.compare import Comparison, compared_runs
 from lib.config import Config, InputError, load_config
-from lib.report_charts import Plot, for_page, save_png, script
+from lib.report_charts import Plot, for_page, save_png, script, specification
 from lib.report_explorer import explorers
 from lib.report_pictures import chosen, embedded, first_batches, pictures
 from lib.results import Results, results_of
@@ -60,15 +60,22 @@ def write_report(results: Results, others: list[Path] | None = None) -> Path:
     """Writes report.html and plots/*.png into the run's folder; `others` are folders of runs."""
     folder = run_folder(results.config)
     plots = plots_of(results)
-    for plot in plots.values():
-        save_png(plot, folder / "plots")
-    content = page(results, plots, comparisons(folder, others or []))
+    drawn = {name: specification(plot.chart) for name, plot in plots.items()}
+    for name, plot in plots.items():
+        save_png(drawn[name], plot, folder / "plots")
+    content = page(results, plots, drawn, comparisons(folder, others or []))
     with written_whole(folder / "report.html") as file:
         file.write(content.encode())
     return folder / "report.html"
 
 
-def page(results: Results, plots: dict[str, Plot], compared: list[dict[str, Any]]) -> str:
+def page(
+    results: Results,
+    plots: dict[str, Plot],
+    drawn: dict[str, dict[str, Any]],
+    compared: list[dict[str, Any]],
+) -> str:
+    """The text of report.html; `drawn` are the specifications of the plots."""
     twins = report_tables.twins_table(results.config)
     in_twins = {*twins["image"], *twins["twin"]}
     shown, missing = pictures(results, chosen(results.rows, in_twins))
@@ -84,8 +91,7 @@ def page(results: Results, plots: dict[str, Plot], compared: list[dict[str, Any]
         "rows": columns_of(results.rows, in_twins),
         "pictures": shown,
         "several": len(results.folds.classes) > 1,
-        "charts": {name: for_page(plot.chart) for name, plot in plots.items()}
-        | {"explorer_histogram": for_page(report_charts.live_histogram())},
+        "charts": {name: for_page(found) for name, found in (drawn | live_plots()).items()},
     }
     return environment.get_template("report.html").render(
         live=live,
@@ -98,6 +104,11 @@ def page(results: Results, plots: dict[str, Plot], compared: list[dict[str, Any]
         **parts(results, twins, missing),
         compared=compared,
     )
+
+
+def live_plots() -> dict[str, dict[str, Any]]:
+    """Those whose data the page puts in."""
+    return {"explorer_histogram": specification(report_charts.live_histogram())}
 
 
 def top(results: Results) -> dict[str, Any]:

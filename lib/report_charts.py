@@ -26,6 +26,27 @@ FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 PNG_WIDTH = 620  # of a plot without a page to fill
 SCORE_BINS = 20
 WHOLE = alt.Scale(domain=[0, 1])
+STYLE: dict[str, Any] = {
+    "font": FONT,
+    "view": {"stroke": None, "continuousHeight": 240},
+    "axis": {
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "gridColor": "#e3e6ea",
+        "domainColor": "#b9c0c8",
+        "tickColor": "#b9c0c8",
+    },
+    "legend": {
+        "orient": "top",
+        "labelFontSize": 12,
+        "labelLimit": 300,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "columns": 2,
+    },
+    "line": {"strokeWidth": 2},
+}
 
 
 class Plot(NamedTuple):
@@ -299,43 +320,24 @@ def _tooltips(table: pd.DataFrame) -> list[alt.Tooltip]:
     ]
 
 
-def for_page(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """The specification, as wide as its place on the page, and of no ground of its own."""
-    wide = chart.properties(width="container", autosize={"type": "fit-x", "contains": "padding"})
-    found: dict[str, Any] = wide.configure(background="transparent", **_style()).to_dict()
-    return found
+def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """Without a width, in Vega-Lite's own words; what Altair's types let through is right."""
+    found: dict[str, Any] = chart.to_dict(validate=False)
+    return found | {"config": STYLE}
 
 
-def save_png(plot: Plot, folder: Path) -> None:
-    chart = plot.chart.properties(width=PNG_WIDTH, title=plot.title)
-    specification = chart.configure(background="white", **_style()).to_dict()
-    content = vl_convert.vegalite_to_png(specification, vl_version=_grammar(), scale=2)
+def for_page(found: dict[str, Any]) -> dict[str, Any]:
+    """A `specification` as wide as its place on the page, and of no ground of its own."""
+    fit = {"type": "fit-x", "contains": "padding"}
+    return found | {"width": "container", "autosize": fit, "background": "transparent"}
+
+
+def save_png(found: dict[str, Any], plot: Plot, folder: Path) -> None:
+    """`found` is the plot's `specification`."""
+    alone = found | {"width": PNG_WIDTH, "title": plot.title, "background": "white"}
+    content = vl_convert.vegalite_to_png(alone, vl_version=_grammar(), scale=2)
     with written_whole(folder / f"{plot.name}.png") as file:
         file.write(content)
-
-
-def _style() -> dict[str, Any]:
-    return {
-        "font": FONT,
-        "view": {"stroke": None, "continuousHeight": 240},
-        "axis": {
-            "labelFontSize": 12,
-            "titleFontSize": 12,
-            "titleFontWeight": "normal",
-            "gridColor": "#e3e6ea",
-            "domainColor": "#b9c0c8",
-            "tickColor": "#b9c0c8",
-        },
-        "legend": {
-            "orient": "top",
-            "labelFontSize": 12,
-            "labelLimit": 300,
-            "titleFontSize": 12,
-            "titleFontWeight": "normal",
-            "columns": 2,
-        },
-        "line": {"strokeWidth": 2},
-    }
 
 
 @lru_cache(maxsize=1)
