@@ -2,7 +2,7 @@
 
 A frame is embedded once, grey; the true and the predicted mask are outlines (vectors), the
 probability is a still smaller picture. So one frame serves the tile with the truth, the tile with
-the prediction and the large view, and takes some 15 KB.
+the prediction and the large view, and takes some 20 KB.
 """
 
 import base64
@@ -27,7 +27,7 @@ from lib.sources import folder_of
 from lib.unseen import in_threads, open_all
 
 PICTURES = 600  # so many fit into a page that a mail takes, and are drawn in seconds
-LONG_SIDE, PROBABILITY_SIDE = 360, 120  # pixels
+LONG_SIDE, PROBABILITY_SIDE = 448, 120  # pixels
 QUALITY, PROBABILITY_QUALITY = 45, 60  # of WebP, 1 to 100
 DETAIL = 0.7  # pixels by which an outline may be off
 

@@ -6,21 +6,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib import report
+from lib.artifacts import (
+    load_folds,
+    model_path,
+    oof_path,
+    provenance_of,
+    save_log,
+    sha_of,
+    true_mask,
+)
+from lib.config import Config
 from lib.decision import Rule
 from lib.metric import score_arrays
 from lib.results import Results, results_of
 from lib.tuning import AREAS, GATES, HEAD_WEIGHTS, masks_of
 from tests.browser import Browser
-from tests.conftest import configured, write_competition
+from tests.conftest import configured, step, write_competition
 from tests.test_labels import two_classes_in_lists, write_images
+from tests.test_nested import write_maps
 from tests.test_pipeline import chain
 from tests.test_report import made_run
-from tests.test_whole_runs import FAST, config_of
+from tests.test_whole_runs import config_of
 
 LEAST = [least for least in AREAS if least is not None]
 
@@ -48,14 +60,33 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """Of a run of the four steps on 24 images."""
+    """Of 24 images, whose predictions are right, missed, or of what is not there."""
     folder = tmp_path_factory.mktemp("page")
     data = write_competition(folder / "data")
-    fast = [word for word in FAST if "folds" not in word]
-    settings = [f"data={data}", f"runs_folder={folder / 'runs'}", *fast, "presence_head=0.5"]
+    settings = [f"data={data}", f"runs_folder={folder / 'runs'}", "tune_decision=false"]
     config = configured(settings, "n_folds=2", "folds=[0, 1]")
-    path = chain(config) / "report.html"
-    return Page(browser, results_of(config), path)
+    step(1).main(config)
+    predict_by_hand(config)
+    results = results_of(config)
+    return Page(browser, results, report.write_report(results))
+
+
+def predict_by_hand(config: Config) -> None:
+    """Every seventh image seems empty, those without a nerve a disc, others their mask."""
+    folds = load_folds(config)
+    truths = [true_mask(row, "rle_mask") for row in folds.table.to_dict("records")]
+    disc = cv2.circle(np.zeros_like(truths[0]), (50, 30), 9, 1, -1)
+    told = [0 * m if k % 7 == 0 else disc if k % 4 == 2 else m for k, m in enumerate(truths)]
+    maps = [cv2.blur(mask * 220, (7, 7)) for mask in told]
+    names = {image: k for k, image in enumerate(folds.table["image"])}
+    presence = np.random.default_rng(0).random(len(maps))
+    for fold in config.fold_numbers:
+        rows = folds.table[folds.table["fold"] == fold]
+        model = f"model {fold}".encode()
+        save_log(config, fold, [{"epoch": k, "validation_iou": k / 9} for k in (1, 2)])
+        model_path(config, fold).write_bytes(model)
+        provenance = provenance_of({fold: sha_of(model)}, rows, folds) | {"presence_head": True}
+        write_maps(oof_path(config, fold), provenance, rows["image"], names, maps, presence)
 
 
 @pytest.fixture(scope="module")
@@ -144,34 +175,6 @@ def test_moving_a_slider_changes_every_figure_at_once(scored: Page) -> None:
     for name in ("gate", "threshold", "area", "head_weight"):
         choose(browser, name, str(sliders[name]))
     expected = told_by_python(scored.results, rule_of(sliders))
-        assert {name: told[name] for name in expected} == pytest.approx(expected, abs=1e-12)
-        assert sum(told["bins"]["nerve"]) == told["nerves"] == expected["tp"] + expected["fn"]
-        assert sum(told["bins"]["none"]) == expected["fp"] + expected["tn"]
-        several.add(round(told["iou"], 6))
-    assert len(several) > 50
-
-
-def test_the_sliders_begin_at_the_chosen_rule_and_show_its_score(scored: Page) -> None:
-    scored.look()
-    rule = scored.results.decided[0].rule
-    bare = Rule(**{name: getattr(rule, name) for name in list(rule.__dict__)[:6]})
-    assert scored.text("live-iou") == f"{told_by_python(scored.results, bare)['iou']:.3f}"
-    assert scored.text("gate-value") == f"{rule.gate:.2f}"
-    assert scored.text("threshold-value") == f"{rule.threshold:.2f}"
-    nested = scored.results.decision["scores"]["all"]["iou"]
-    assert scored.text("headline") == f"{nested:.3f}"
-
-
-def test_moving_a_slider_changes_every_figure_at_once(scored: Page) -> None:
-    browser = scored.look()
-    sliders = {"gate": 70, "threshold": 39, "area": 3, "head_weight": 0.5, "never_empty": False}
-    for name in ("gate", "threshold", "area", "head_weight"):
-        browser.ask(
-            f"(() => {{ const slider = document.getElementById('{name}');"
-            f"slider.value = {sliders[name]};"
-            "slider.dispatchEvent(new Event('input', { bubbles: true })); })()"
-        )
-    expected = told_by_python(scored.results, rule_of(sliders))
     assert scored.text("live-iou") == f"{expected['iou']:.3f}"
     assert scored.text("live-dice") == f"{expected['dice']:.3f}"
     confusion = [int(scored.text(f"live-{name}")) for name in ("tp", "fn", "fp", "tn")]
@@ -201,6 +204,7 @@ def test_filters_show_the_images_that_they_name(page: Page) -> None:
         "all": there | True,
     }
     for kind, wanted in kinds.items():
+        assert wanted.any()
         assert set(choose(browser, "kind", kind)) == set(rows["image"][wanted])
     assert set(choose(browser, "subject", "3")) == set(rows["image"][rows["subject"] == "3"])
     assert choose(browser, "search", "3_2") == ["3_2"]
