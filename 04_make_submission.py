@@ -1,6 +1,7 @@
 """Turns probabilities into masks: scores those of the training images, submits those of the test.
 
-oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, decision.json, submission.csv
+oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, decision.json, submission.csv, report.html
+and plots/
 
 The rule that does it is chosen on the training images, each predicted by the network that never
 saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen without the image.
@@ -15,8 +16,6 @@ from lib import rle
 from lib.artifacts import (
     Folds,
     Probabilities,
-    load_audit,
-    load_folds,
     open_current,
     run_folder,
     save_decision,
@@ -28,7 +27,8 @@ from lib.audit import caveats, left_out_of_test, marks
 from lib.config import Config, InputError, run
 from lib.decision import Rule, decide
 from lib.folds import TRAINING_ONLY
-from lib.nested import decide_all, parts_of
+from lib.report import write_report
+from lib.results import results_of
 from lib.score_text import (
     comparison,
     headline,
@@ -37,27 +37,27 @@ from lib.score_text import (
     score_table,
     subjects_text,
 )
-from lib.scores import content, image_rows
 from lib.shapes import Shapes, fit_shapes
 from lib.sources import read_test_table, with_sha
 from lib.threads import with_bar
-from lib.unseen import has_head, read_unseen
+from lib.unseen import has_head
 
 
 def main(config: Config) -> None:
-    folds = load_folds(config)
-    unseen = read_unseen(folds, config)
-    decided = decide_all(unseen, parts_of(unseen.table, config), folds, config)
-    scores = image_rows(unseen, decided, folds)
-    save_table(run_folder(config) / "oof_iou.csv", scores)
-    audit = load_audit(config, folds)
-    decision = content(scores, unseen, decided, folds, audit, config)
+    results = results_of(config)
+    folds, decided, audit, decision = (
+        results.folds,
+        results.decided,
+        results.audit,
+        results.decision,
+    )
+    save_table(run_folder(config) / "oof_iou.csv", results.rows)
     save_decision(config, decision)
-    tell(scores, decision, config)
+    tell(results.rows, decision, config)
     for name, found in zip(folds.classes, decided, strict=True):
         print(rule_text(name, found.rule, config))
     print(headline(decision))
-    for caveat in caveats(audit, config) + unseen.caveats:
+    for caveat in caveats(audit, config) + results.unseen.caveats:
         print(caveat)
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
@@ -69,6 +69,7 @@ def main(config: Config) -> None:
     make_submission(
         folds, rules, saved_shapes(folds, rules, config), left_out_of_test(audit, config), config
     )
+    print(f"the page to inspect it all: {write_report(results)}")
 
 
 def saved_shapes(folds: Folds, rules: list[Rule], config: Config) -> list[Shapes | None]:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Passes all checks and tests; arguments go to pytest (bash run_tests.sh -k rle).
+# Those of report.html need a browser: apt-get install chromium, or CHROMIUM=/path/to/chrome.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/environment.sh"

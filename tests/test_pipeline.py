@@ -19,6 +19,16 @@ from lib.predict import predict, trained_network
 from lib.sources import read_test_table
 from tests.conftest import REPOSITORY, STEPS, configured, step
 
+PLOTS = [
+    "expected_score",
+    "iou_histogram",
+    "mask_places",
+    "presence_reliability",
+    "scores",
+    "subjects",
+    "training_validation_iou_nerve",
+]
+
 
 def chain(config: Config) -> Path:
     for number in range(1, 5):
@@ -34,6 +44,8 @@ def test_the_four_steps_leave_every_artifact(config: Config) -> None:
     folder = chain(config)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {
+        "report.html",
+        *(f"plots/{name}.png" for name in PLOTS),
         "config.yaml",
         "folds.csv",
         "folds_audit.json",
