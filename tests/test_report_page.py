@@ -21,6 +21,7 @@ from lib.artifacts import (
     sha_of,
     true_mask,
 )
+from lib.audit import training_caveats
 from lib.config import Config
 from lib.decision import Rule
 from lib.metric import score_arrays
@@ -86,7 +87,7 @@ def predict_by_hand(config: Config) -> None:
         save_log(config, fold, [{"epoch": k, "validation_iou": k / 9} for k in (1, 2)])
         model_path(config, fold).write_bytes(model)
         provenance = provenance_of({str(fold): sha_of(model)}, rows, folds)
-        provenance |= {"presence_head": True, "caveats": []}
+        provenance |= {"presence_head": True, "caveats": training_caveats(config)}
         write_maps(oof_path(config, fold), provenance, rows["image"], names, maps, presence)
 
 
