@@ -25,6 +25,7 @@ from lib.artifacts import (
     sha_of,
     written_whole,
 )
+from lib.audit import training_caveats
 from lib.config import DEFAULT_FILE, Config, InputError, load_config
 from lib.decision import Rule, decide
 from lib.metric import iou, overlap
@@ -66,7 +67,7 @@ def write_run(
         model_path(config, fold).write_bytes(b"model")
         rows_of_fold = folds.table[folds.table["fold"] == fold]
         provenance = provenance_of({str(fold): sha_of(b"model")}, rows_of_fold, folds) | {
-            "caveats": []
+            "caveats": training_caveats(config)
         }
         if presence is not None:
             provenance["presence_head"] = True
