@@ -65,16 +65,18 @@ def scores_plot(decision: dict[str, Any], probability_threshold: float) -> Plot:
     ways = {"nested": decision["scores"]} | decision["other_scores"]
     if not decision["chosen_on_these_images"]:
         ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
+    whole = decision["scores"]["all"]
     parts = {"all": "all images", "with_nerve": "images with a nerve"}
+    if not whole["all_empty"]:
+        del parts["all"]  # they are the same
     rows = [
         _way(NAMES[name].format(threshold=probability_threshold), of, way[part], metric)
         for name, way in ways.items()
         for part, of in parts.items()
         if way[part][metric] is not None
     ]
-    empty = decision["scores"]["all"]["all_empty"]
-    rows.append({"rule": "all masks empty", "of": "all images", "score": empty})
-    whole = decision["scores"]["all"]
+    of = next(iter(parts.values()))
+    rows.append({"rule": "all masks empty", "of": of, "score": whole["all_empty"]})
     if metric == "iou" and whole["images"] and not whole["all_empty"]:
         words = "Hydrogen Torch's, on 427 frames of other folds"
         rows.append({"rule": words, "of": "images with a nerve", "score": REFERENCE_IOU})
