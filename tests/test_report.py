@@ -1,5 +1,6 @@
 """report.html of small runs: its figures, and what it says of what is missing."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -149,7 +150,7 @@ def with_audit(config: Config, **changes: Any) -> None:
 def words_of(path: Path) -> str:
     """The page without scripts, styles and tags."""
     text = re.sub(r"<(script|style).*?</\1>", "", path.read_text(encoding="utf-8"), flags=re.S)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", text))
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", text)))
 
 
 def test_a_leak_stands_in_red_beside_the_score(tmp_path: Path) -> None:
