@@ -45,12 +45,8 @@ from lib.unseen import has_head
 
 def main(config: Config) -> None:
     results = results_of(config)
-    folds, decided, audit, decision = (
-        results.folds,
-        results.decided,
-        results.audit,
-        results.decision,
-    )
+    folds, decided = results.folds, results.decided
+    audit, decision = results.audit, results.decision
     save_table(run_folder(config) / "oof_iou.csv", results.rows)
     save_decision(config, decision)
     tell(results.rows, decision, config)

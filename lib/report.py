@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lib import report_charts, report_tables
 from lib.artifacts import oof_path, run_folder, written_whole
@@ -90,13 +90,6 @@ def page(
     twins = report_tables.twins_table(results.config)
     in_twins = {*twins["image"], *twins["twin"]}
     shown, missing = pictures(results, chosen(results.rows, in_twins))
-    environment = Environment(
-        loader=FileSystemLoader(PAGES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     live = {
         "explorers": explorers(results),
         "rows": columns_of(results.rows, in_twins),
@@ -104,17 +97,31 @@ def page(
         "several": len(results.folds.classes) > 1,
         "charts": {name: for_page(found) for name, found in (drawn | live_plots()).items()},
     }
-    return environment.get_template("report.html").render(
+    return template().render(
         live=live,
         plots=plots,
-        words=WORDS,
-        script=script().replace("</script", "<\\/script"),
-        css=(PAGES / "report.css").read_text(encoding="utf-8"),
-        js=(PAGES / "report.js").read_text(encoding="utf-8"),
+        compared=compared,
         **top(results),
         **parts(results, twins, missing),
-        compared=compared,
     )
+
+
+def template() -> Template:
+    """lib/pages/report.html, with all that it holds whatever the run."""
+    environment = Environment(
+        loader=FileSystemLoader(PAGES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "words": WORDS,
+        "script": script().replace("</script", "<\\/script"),
+        "css": (PAGES / "report.css").read_text(encoding="utf-8"),
+        "js": (PAGES / "report.js").read_text(encoding="utf-8"),
+    }
+    return environment.get_template("report.html")
 
 
 def live_plots() -> dict[str, dict[str, Any]]:

@@ -61,37 +61,57 @@ class Plot(NamedTuple):
 
 def scores_plot(decision: dict[str, Any], probability_threshold: float) -> Plot:
     """Every way to decide, with its interval, beside empty masks."""
-    metric = decision["metric"].lower()
-    ways = {"nested": decision["scores"]} | decision["other_scores"]
-    if not decision["chosen_on_these_images"]:
-        ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
     parts = {"all": "all images", "with_nerve": "images with a nerve"}
-    rows = [
-        _way(NAMES[name].format(threshold=probability_threshold), of, way[part], metric)
-        for name, way in ways.items()
-        for part, of in parts.items()
-        if way[part][metric] is not None
-    ]
-    empty = decision["scores"]["all"]["all_empty"]
-    rows.append({"rule": "all masks empty", "of": "all images", "score": empty})
-    whole = decision["scores"]["all"]
-    if metric == "iou" and whole["images"] and not whole["all_empty"]:
-        words = "Hydrogen Torch's, on 427 frames of other folds"
-        rows.append({"rule": words, "of": "images with a nerve", "score": REFERENCE_IOU})
+    if not decision["scores"]["all"]["all_empty"]:
+        del parts["all"]  # they are the same
+    rows = _ways(decision, parts, probability_threshold) + _yardsticks(decision, parts)
     table = pd.DataFrame(rows, columns=["rule", "of", "score", "low", "high"])
-    y = alt.Y("rule:N", sort=None, title=None, axis=_labels_above())
-    offset = alt.YOffset("of:N", sort=list(parts.values()), scale=alt.Scale(range=[15, 43]))
-    colour = _colour("of:N", list(parts.values()))
-    base = alt.Chart(table).encode(y=y, yOffset=offset, color=colour)
-    few = alt.Axis(tickCount=10)
-    x = alt.X("score:Q", title=f"mean {decision['metric']}", scale=WHOLE, axis=few)
+    base = alt.Chart(table).encode(
+        y=alt.Y("rule:N", sort=None, title=None, axis=_labels_above()),
+        yOffset=alt.YOffset("of:N", sort=list(parts.values()), scale=alt.Scale(range=[15, 43])),
+        color=_colour("of:N", list(parts.values())),
+    )
+    axis = alt.Axis(tickCount=10)
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x=x, shape=alt.Shape("of:N", legend=None), tooltip=_tooltips(table)
+        x=alt.X("score:Q", title=f"mean {decision['metric']}", scale=WHOLE, axis=axis),
+        shape=alt.Shape("of:N", legend=None),
+        tooltip=_tooltips(table),
     )
     lines = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     about = "Mean scores with 95 % intervals over subjects; only the first is to be quoted."
     chart = (lines + dots).properties(height=50 * table["rule"].nunique())
     return Plot("scores", "Scores of every way to decide", about, chart, table)
+
+
+def _ways(
+    decision: dict[str, Any], parts: dict[str, str], probability_threshold: float
+) -> list[dict[str, Any]]:
+    """A row a rule and part; where nothing was chosen all rules are the fixed one."""
+    metric = decision["metric"].lower()
+    ways = {"nested": decision["scores"]} | decision["other_scores"]
+    if not decision["chosen_on_these_images"]:
+        ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
+    return [
+        _way(NAMES[name].format(threshold=probability_threshold), of, way[part], metric)
+        for name, way in ways.items()
+        for part, of in parts.items()
+        if way[part][metric] is not None
+    ]
+
+
+def _way(rule: str, of: str, part: dict[str, Any], metric: str) -> dict[str, Any]:
+    low, high = part[f"{metric}_interval"] or (None, None)
+    return {"rule": rule, "of": of, "score": part[metric], "low": low, "high": high}
+
+
+def _yardsticks(decision: dict[str, Any], parts: dict[str, str]) -> list[dict[str, Any]]:
+    """Empty masks and, of a set like its own, with a nerve everywhere, the reference run."""
+    whole, of = decision["scores"]["all"], next(iter(parts.values()))
+    rows = [{"rule": "all masks empty", "of": of, "score": whole["all_empty"]}]
+    if decision["metric"] == "IoU" and not whole["all_empty"]:
+        words = "Hydrogen Torch's, on 427 frames of other folds"
+        rows.append({"rule": words, "of": of, "score": REFERENCE_IOU})
+    return rows
 
 
 def _labels_above() -> alt.Axis:
@@ -104,11 +124,6 @@ def _labels_above() -> alt.Axis:
         ticks=False,
         domain=False,
     )
-
-
-def _way(rule: str, of: str, part: dict[str, Any], metric: str) -> dict[str, Any]:
-    low, high = part[f"{metric}_interval"] or (None, None)
-    return {"rule": rule, "of": of, "score": part[metric], "low": low, "high": high}
 
 
 def subjects_plot(rows: list[dict[str, Any]], metric: str) -> Plot:

@@ -1,5 +1,6 @@
 """report.html of small runs: its figures, and what it says of what is missing."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from lib.config import Config, InputError
 from lib.report_explorer import packed_counts
 from lib.report_pictures import chosen, outline
 from lib.results import results_of
+from tests.browser import chromium
 from tests.conftest import step
 from tests.test_nested import config_of, write_run
 from tests.test_tuning import evidence_of, made_up
@@ -148,7 +150,7 @@ def with_audit(config: Config, **changes: Any) -> None:
 def words_of(path: Path) -> str:
     """The page without scripts, styles and tags."""
     text = re.sub(r"<(script|style).*?</\1>", "", path.read_text(encoding="utf-8"), flags=re.S)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", text))
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", text)))
 
 
 def test_a_leak_stands_in_red_beside_the_score(tmp_path: Path) -> None:
@@ -267,3 +269,38 @@ def test_folds_without_probabilities_are_left_out_and_named(
     words = words_of(report.main([str(run_folder(config))]))
     assert "without folds ['1']" in capsys.readouterr().out
     assert "FOLDS MISSING: 1 is not in these scores" in words
+
+
+def test_speed_and_the_first_batch_are_shown_where_a_training_left_them(tmp_path: Path) -> None:
+    config = made_run(tmp_path)
+    fold = run_folder(config) / "fold1"
+    pd.DataFrame({"device": ["some accelerator"], "images_per_second": [123.0]}).to_csv(
+        fold / "speed.csv", index=False
+    )
+    cv2.imwrite(str(fold / "first_batch.png"), np.full((40, 60, 3), 200, dtype=np.uint8))
+    path = report.write_report(results_of(config))
+    words = words_of(path)
+    assert "some accelerator" in words
+    assert "images per second" in words
+    assert "The first augmented batch of fold 1." in words
+    assert 'alt="First batch of fold 1' in path.read_text(encoding="utf-8")
+
+
+def test_the_reference_run_is_a_line_only_where_every_image_has_a_nerve(tmp_path: Path) -> None:
+    maps, truths, presence = made_up(48)
+    there = [k for k in range(48) if truths[k].any()]
+    config = config_of(tmp_path)
+    write_run(config, [maps[k] for k in there], [truths[k] for k in there], presence[there])
+    with_nerves = words_of(report.write_report(results_of(config)))
+    assert "Hydrogen Torch's, on 427 frames of other folds" in with_nerves
+    write_run(config, maps, truths, presence)
+    assert "Hydrogen Torch's, on 427" not in words_of(report.write_report(results_of(config)))
+
+
+def test_without_a_browser_the_tests_of_the_page_say_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    with pytest.raises(AssertionError, match="apt-get install chromium"):
+        chromium()

@@ -181,6 +181,7 @@ const PAGE = { grid: 24, table: 100 };
 const state = { rows: [], shown: PAGE.grid, at: 0 };
 const number = live.rows.image.length;
 const classes = live.explorers.map((part) => part.name);
+const pictured = (image) => Object.hasOwn(live.pictures, image);
 const rowAt = (i) => Object.fromEntries(Object.entries(live.rows).map(([name, values]) => [name, values[i]]));
 
 function element(name, attributes = {}, children = []) {
@@ -218,7 +219,7 @@ function filtered() {
   const rows = [];
   for (let i = 0; i < number; i += 1) {
     if (keep(i) && (!subject || live.rows.subject[i] === subject) &&
-        live.rows.image[i].toLowerCase().includes(part) && (asTable || live.rows.image[i] in live.pictures)) rows.push(i);
+        live.rows.image[i].toLowerCase().includes(part) && (asTable || pictured(live.rows.image[i]))) rows.push(i);
   }
   const key = find("sort").value;
   const values = live.rows[key.replace("-", "")];
@@ -259,7 +260,7 @@ function tile(i, place) {
 
 function tableRow(i, place) {
   const row = rowAt(i);
-  const name = row.image in live.pictures ? element("button", { type: "button", class: "link" }, [row.image]) : row.image;
+  const name = pictured(row.image) ? element("button", { type: "button", class: "link" }, [row.image]) : row.image;
   if (name !== row.image) name.addEventListener("click", () => openViewer(place));
   const cells = [...(live.several ? [row.class_id] : []), row.subject, row.fold, three(row.iou), three(row.dice), three(row.loss), three(row.presence), row.true_area, row.area, KIND_WORDS[kindOf(i)] + (row.twin ? " twin" : "")];
   return element("tr", {}, [element("th", { scope: "row" }, [name]), ...cells.map((cell) => element("td", {}, [String(cell)]))]);
@@ -329,7 +330,7 @@ function drawOverlay() {
 
 function turn(step) {
   for (let k = state.at + step; k >= 0 && k < state.rows.length; k += step) {
-    if (live.rows.image[state.rows[k]] in live.pictures) { state.at = k; drawViewer(); return; }
+    if (pictured(live.rows.image[state.rows[k]])) { state.at = k; drawViewer(); return; }
   }
 }
 
