@@ -50,7 +50,8 @@ def write_in_pieces(
     often the work was cut off.
     """
     size = batch_size * math.ceil(IMAGES_A_PIECE / batch_size)
-    folder = of_first(lambda: _folder(path, provenance, size))
+    names = images["image"].tolist()
+    folder = of_first(lambda: _folder(path, [provenance, names, size]))
     pieces = [_Piece(folder / f"{at}.npz", at, size) for at in range(0, len(images), size)]
     missing = of_first(lambda: [piece for piece in pieces if not piece.path.is_file()])
     own = missing[rank() :: number_of_processes()]
@@ -77,10 +78,13 @@ class _Piece(NamedTuple):
         return images.iloc[self.start : self.start + self.size]
 
 
-def _folder(path: Path, provenance: dict[str, Any], size: int) -> Path:
-    """Where the pieces are kept that go with this; deletes those of other models or settings."""
-    about = json.dumps([provenance, size], sort_keys=True)
-    folder = path.with_name(f".{path.name}.{sha_of(about.encode())}")
+def _folder(path: Path, about: list[Any]) -> Path:
+    """Where the pieces are kept that go with this; deletes those of others.
+
+    The order of the images belongs to it: a piece holds those of certain rows.
+    """
+    text = json.dumps(about, sort_keys=True)
+    folder = path.with_name(f".{path.name}.{sha_of(text.encode())}")
     remove_pieces(path, but=folder)
     return folder
 

@@ -264,7 +264,7 @@ def read_run(folder: Path, overrides: list[str]) -> Results:
         raise InputError(f"{folder / 'config.yaml'} is missing: run 01_prepare_folds.py first")
     config = load_config(folder / "config.yaml", [*overrides, *place])
     there = [str(k) for k in config.fold_numbers if oof_path(config, k).is_file()]
-    if missing := set(config.folds) - set(there):
+    if missing := set(map(str, config.fold_numbers)) - set(there):
         print(f"without folds {sorted(missing)}, whose probabilities are missing: run 03_infer.py")
     if not there:
         raise InputError(f"{folder} has no probabilities of any fold: run 03_infer.py first")

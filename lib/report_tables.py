@@ -1,6 +1,5 @@
 """The figures of the page: of folds, subjects, training, data, settings and calibration."""
 
-import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +9,15 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from lib.artifacts import log_path, masks_in, oof_path, run_folder, sha_of, true_mask
+from lib.artifacts import (
+    Probabilities,
+    log_path,
+    masks_in,
+    oof_path,
+    run_folder,
+    sha_of,
+    true_mask,
+)
 from lib.compare import NAMES
 from lib.config import DEFAULTS, FIELDS, Config
 from lib.folds import TRAINING_ONLY, mask_areas
@@ -140,9 +147,12 @@ def hashes(results: Results) -> dict[str, str]:
     """Of what the scores were made from, and of the submission."""
     found = {"folds.csv": results.folds.sha}
     for fold in results.config.fold_numbers:
-        with np.load(oof_path(results.config, fold)) as arrays:
-            made_from = json.loads(str(arrays["_provenance"]))
-        found[f"fold{fold}/model.pt"] = made_from["models"][str(fold)]
+        path = oof_path(results.config, fold)
+        with Probabilities(path) as probabilities:
+            origins = probabilities.provenance["models"]
+        for origin, sha in origins.items():
+            run = results.config.ensemble and f"{without_path(origin)}/{path.name}"
+            found[run or f"fold{origin}/model.pt"] = sha
     for name in ("oof_iou.csv", "decision.json", "submission.csv"):
         path = run_folder(results.config) / name
         if path.is_file():

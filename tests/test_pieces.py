@@ -93,6 +93,15 @@ def test_pieces_that_are_all_there_are_joined_without_the_network(tmp_path: Path
     assert blocked.read_bytes() == before
 
 
+def test_pieces_of_another_order_of_the_images_are_not_gone_on_with(tmp_path: Path) -> None:
+    path, turned = tmp_path / "file.npz", table().iloc[::-1].reset_index(drop=True)
+    with pytest.raises(KeyboardInterrupt):
+        made(path, Maker(until=70))
+    assert write_in_pieces(path, PROVENANCE, turned, 4, Maker()) == COUNT
+    with Probabilities(path) as probabilities:
+        assert list(probabilities.presence) == turned["image"].tolist()
+
+
 def test_pieces_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     with pytest.raises(KeyboardInterrupt):
