@@ -14,6 +14,7 @@ where the folds differ, as then each image's two networks learnt from different 
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ WORDS = {"iou": "IoU", "dice": "Dice"}
 # Settings that name a run and change nothing in it.
 NAMES = {"experiment_name", "runs_folder"}
 SCORES, FOLDS, SETTINGS = "oof_iou.csv", "folds.csv", "config.yaml"
+DECISION = "decision.json"
 SHOWN = 5
 
 
@@ -88,6 +90,7 @@ def compared_runs(a: Path, b: Path) -> Comparison:
         raise InputError("\n".join([f"{a} and {b} have no image to compare:", *warnings]))
     subject, known = _subjects(pairs, warnings)
     warnings += [*_other_folds(folds_a, folds_b), *_other_pixels(pairs, folds_a, folds_b)]
+    warnings += [f"{run}: {caveat}" for run in (a, b) for caveat in _caveats(run)]
     masks = _masks(pairs, keys, subject)
     settings = _other_settings(a, b, warnings)
     return Comparison(masks, _changes(masks), settings, warnings, known)
@@ -196,6 +199,16 @@ def _other_pixels(pairs: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame) -> list
         return []
     names = ", ".join(other[:SHOWN])
     return [f"{len(other)} images have other pixels in b under the same name, such as {names}"]
+
+
+def _caveats(run: Path) -> list[str]:
+    """What flatters the scores of a run, as 04 has it; none where decision.json is not there."""
+    try:
+        return list(json.loads((run / DECISION).read_bytes())["caveats"])
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{run / DECISION} is damaged: run 04_make_submission.py again") from None
 
 
 def _masks(pairs: pd.DataFrame, keys: list[str], subject: pd.Series) -> pd.DataFrame:

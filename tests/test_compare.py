@@ -246,6 +246,15 @@ def test_one_subject_has_neither_interval_nor_share(tmp_path: Path) -> None:
     assert "one subject only         -" in report(found, "a", "b")
 
 
+def test_what_flatters_one_of_the_runs_is_said(tmp_path: Path) -> None:
+    a, b = (write_run(tmp_path / name, table(DICE_A)) for name in "ab")
+    (b / "decision.json").write_text('{"caveats": ["LEAK: 2 subjects stand in several folds"]}')
+    assert compared_runs(a, b).warnings == [f"{b}: LEAK: 2 subjects stand in several folds"]
+    (b / "decision.json").write_text("{")
+    with pytest.raises(InputError, match=r"decision.json is damaged: run 04"):
+        compared_runs(a, b)
+
+
 def test_several_classes_are_paired_by_image_and_class(tmp_path: Path) -> None:
     a = pd.concat([table(DICE_A, class_id="nerve"), table(DICE_A, class_id="vessel")])
     b = pd.concat([table(DICE_A, class_id="vessel"), table(DICE_B, class_id="nerve")])

@@ -271,6 +271,15 @@ def test_folds_without_probabilities_are_left_out_and_named(
     assert "FOLDS MISSING: 1 is not in these scores" in words
 
 
+def test_of_one_part_held_out_no_other_fold_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = made_run(tmp_path, "validation_strategy=automatic")
+    save_config(config)
+    report.main([str(run_folder(config))])
+    assert "missing" not in capsys.readouterr().out
+
+
 def test_speed_and_the_first_batch_are_shown_where_a_training_left_them(tmp_path: Path) -> None:
     config = made_run(tmp_path)
     fold = run_folder(config) / "fold1"
