@@ -10,4 +10,6 @@ cd "$here"
 "$python" -m ruff format --check .
 "$python" -m ruff check .
 "$python" -m mypy .
-"$python" -m pytest "$@"
+# A process a core, of one thread each; tests of one file share what they have trained.
+export OMP_NUM_THREADS=1
+"$python" -m pytest -n auto --dist loadfile "$@"

@@ -284,7 +284,7 @@ def test_bfloat16_is_used_on_processors_that_have_it(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("architecture", FIELDS["architecture"].metadata["choices"])
-@pytest.mark.parametrize("backbone", ["resnet18", LITE0])
+@pytest.mark.parametrize("backbone", ["resnet18", "tu-test_efficientnet"])
 def test_every_architecture_gives_a_map_of_the_images_size_for_each_class(
     architecture: str, backbone: str
 ) -> None:
