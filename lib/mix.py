@@ -19,9 +19,9 @@ def mixed(
     """A batch on its device, before normalization, mixed as the settings and the key decide.
 
     Images (n, channels, height, width), masks (n, classes, height, width), uint8 or float; weights
-    (n,) float32. The key is (seed, epoch, step): all that is drawn follows from it, on every
-    device. Where no mixing is due the tensors come back as they are. Cutmix keeps their dtype;
-    Mixup makes them float32, images in their own range, masks 0..1.
+    (n,) float32. The key is (seed, update, batch of it): all that is drawn follows from it, on
+    every device. Where no mixing is due the tensors come back as they are. Cutmix keeps their
+    dtype; Mixup makes them float32, images in their own range, masks 0..1.
     """
     random = np.random.default_rng(stable_hash("mix", *key))
     if config.mix_image == "Disabled" or random.random() >= config.mix_probability:

@@ -134,7 +134,9 @@ def other_settings(config: Config) -> list[dict[str, str]]:
 
 
 def without_path(value: Any) -> str:
-    """As text; of a path of this machine the last name only."""
+    """As text; of a path of this machine, or a list of them, the last name only."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return str(list(map(without_path, value)))
     text = str(value)
     return Path(text).name if Path(text).is_absolute() else text
 

@@ -41,6 +41,7 @@ CODE = (
     "dataset",
     "decision",
     "exact",
+    "folds",
     "images",
     "learner",
     "loss",
@@ -303,9 +304,10 @@ class Trainer:
         return changed + [f"{name} is another" for name in others if now[name] != state[name]]
 
     def _grown(self, name: str, then: dict[str, Any]) -> bool:
-        value = getattr(self.config, name)
-        unlimited = name == "time_budget_minutes" and not value
-        return name in MAY_GROW and (unlimited or value > then.get(name, math.inf))
+        now, before = getattr(self.config, name), then.get(name, math.inf)
+        if name == "time_budget_minutes":
+            now, before = now or math.inf, before or math.inf  # 0: no limit
+        return name in MAY_GROW and now > before
 
     def _line(self, row: Row) -> str:
         auc = row["validation_auc"]

@@ -165,6 +165,9 @@ def test_an_ensemble_goes_through_all_steps_and_trains_nothing(
     caveats = provenance_of_file(folder, "oof_fold0.npz")["caveats"]
     assert [words.partition(":")[0] for words in caveats] == ["EPOCH CHOSEN ON THESE IMAGES"]
     assert len(pd.read_csv(folder / "oof_iou.csv")) == 18
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert all(words in page for words in ("a/oof_fold0.npz", "b/oof_fold1.npz"))
+    assert str(folder.parent) not in page
     before = {path: path.read_bytes() for path in folder.glob("*.npz")}
     chain(config)
     assert capsys.readouterr().out.count("is predicted already") == 3

@@ -170,7 +170,7 @@ def test_what_flatters_stands_beside_the_score(tmp_path: Path) -> None:
     config = made_run(tmp_path, "train_validation_data=true")
     words = words_of(report.write_report(results_of(config)))
     assert training_caveats(config)[0] in words
-    assert words.count("NOT OUT OF FOLD") == 2
+    assert words.count("NOT OUT OF FOLD") == 3  # beside both scores, and in full
 
 
 def test_a_page_without_images_logs_and_head_says_what_is_missing(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def test_without_any_whole_state_it_starts_anew(settings: list[str]) -> None:
         ("learning_rate=0.01", "learning_rate: 0.01, 0.001"),
         ("seed=7", "seed: 7, 42"),
         ("epochs=1", "epochs: 1, 2"),
+        ("time_budget_minutes=5", "time_budget_minutes: 5.0, 0.0"),
     ],
 )
 def test_a_state_of_other_settings_is_refused_with_what_differs(
