@@ -32,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 DEFAULT_OUT = Path("masks")
 PICTURES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
 VIDEOS, DICOMS = {".mp4", ".avi", ".mov"}, {".dcm", ".dicom"}
+JPEG = b"\xff\xd8"
 GRID = (64, 96)  # rows and columns of the shapes in mask_pca.npz
 COLOURS = [(0, 255, 255), (255, 128, 0), (0, 255, 0), (255, 0, 255)]  # BGR of the outlines
 HASH = b"Source\0"  # the keyword of the PNG text that holds a mask's hash
@@ -50,14 +51,12 @@ class Image(NamedTuple):
     grey: Callable[[], Array]  # reads it: uint8 (height, width)
 
 
-# Reading
-
-
 def images_in(path: Path, bits: int) -> Iterator[Image]:
     """The image of a file, or each frame of it; Unusable where it holds none."""
     if not path.is_file():
         raise Unusable("there is no such file or folder")
-    origin = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        origin = hashlib.file_digest(file, "sha256").hexdigest()
     if path.suffix.lower() in VIDEOS:
         yield from video_frames(path, origin)
     elif is_dicom(path):
@@ -78,10 +77,10 @@ def read_picture(content: bytes, bits: int) -> Array:
         raise Unusable("not an image of a known format, or damaged")
     if len(pages) > 1:
         raise Unusable(f"{len(pages)} pictures in one file: save each as its own")
-    upright = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    stored = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if not np.array_equal(upright, stored):
-        raise Unusable("is stored rotated (EXIF orientation): save it upright")
+    if content.startswith(JPEG):
+        ways = cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        if not np.array_equal(*(cv2.imdecode(data, way) for way in ways)):
+            raise Unusable("is stored rotated (EXIF orientation): save it upright")
     grey = to_grey(pages[0], bits)
     # OpenCV turns such a TIFF round where it has 8 bits, and not where it has 16.
     white_is_zero = pages[0].dtype != np.uint8 and tiff_tags(content).get(262) == [0]
@@ -120,7 +119,7 @@ def to_8_bits(values: Array, bits: int) -> Array:
 def require_end(content: bytes) -> None:
     """Unusable for a file that is cut off, where OpenCV would fill the rest with grey."""
     whole = True
-    if content.startswith(b"\xff\xd8"):
+    if content.startswith(JPEG):
         whole = content.rstrip(b"\0\r\n ").endswith(b"\xff\xd9")
     elif content.startswith(b"\x89PNG"):
         whole = png_chunks(content)[-1:] == [b"IEND"]
@@ -207,7 +206,9 @@ def dicom_frames(path: Path, origin: str) -> Iterator[Image]:
     except Exception:  # what it raises has no common base; reading the pixels tells what is wrong
         count = 1
     for k in range(count):
-        name = path.stem if count == 1 else f"{path.stem}_{k + 1}"
+        # A UID for a name ends in .digits, which is no suffix.
+        stem = path.name if path.suffix[1:].isdigit() else path.stem
+        name = stem if count == 1 else f"{stem}_{k + 1}"
         yield Image(name, f"{origin} {k}", lambda k=k: read_dicom(path, k))
 
 
@@ -232,17 +233,19 @@ def read_dicom(path: Path, frame: int) -> Array:
     return 255 - grey if kind == "MONOCHROME1" else grey
 
 
-# The networks
-
-
 def openvino(path: Path) -> Run:
     """In float32, also on processors with bfloat16: the self-test holds the masks to the bit."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # it reports each import
+    without_telemetry()
     from openvino import Core
 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     network = Core().compile_model(path, "CPU", settings)
     return lambda grey: list(network(grey).values())
+
+
+def without_telemetry() -> None:
+    """OpenVINO's package reports each import to Google Analytics, where it has the means."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 
 def onnxruntime(path: Path) -> Run:
@@ -305,11 +308,9 @@ def started(path: Path, engine: str) -> tuple[str, Run]:
     sys.exit("No inference engine is installed: python -m pip install -r requirements.txt")
 
 
-# The rule: decision.json says in words what it does
-
-
 def decide(levels: Array, presence: float, rule: dict[str, Any]) -> Array:
-    """Probability uint8, 0..255 = 0..1 -> mask uint8 0/1."""
+    """Probability uint8, 0..255 = 0..1 -> mask uint8 0/1. The "about" of decision.json has it in
+    words, but for mask_pca, which comes after."""
     nothing = np.zeros_like(levels)
     wanted = max(1, round(rule["top_share"] * levels.size))
     top = np.partition(levels.ravel(), levels.size - wanted)[levels.size - wanted :]
@@ -346,9 +347,6 @@ def run_lengths(mask: Array) -> str:
     edges[1::2] -= edges[::2]
     edges[::2] += 1
     return " ".join(map(str, edges.tolist()))
-
-
-# Writing
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -495,6 +493,7 @@ def main() -> int:
     parser.add_argument("--engine", choices=["auto", *ENGINES], default="auto")
     parser.add_argument("--self-test", action="store_true", help="try the samples")
     given = parser.parse_args()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # faults are told below
     if not given.paths and not given.self_test:
         parser.error("name an image, a video, a DICOM file or a folder, or --self-test")
     scorer = Scorer(HERE, given.engine)
@@ -512,4 +511,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. Start the same command again to go on: finished masks are kept.")
