@@ -2,21 +2,22 @@
 
     python -m benchmarks.engines                            speed, of two networks
     python -m benchmarks.engines ensemble                   five networks: one graph or five
-    python -m benchmarks.engines RUN [key=value ...]        IoU on images the run's networks never saw
+    python -m benchmarks.engines RUN [key=value ...]        IoU out of fold
 
-Speed: one variant a process, alternating, median milliseconds of one image from resized grey to
-probability. IoU: the networks of the folds of RUN (`folds=[0]` for fewer), each on its own unseen
-images, every pixel above probability_threshold. bf16 needs a processor that has it; int8 is static
-quantisation by onnxruntime, calibrated on phantom frames, and the same file in both engines.
+Speed: median and least time of one image from resized grey to probability, engines in turn. IoU:
+the networks of the folds of RUN (folds=[0] for fewer), each on its own unseen images, every pixel
+above probability_threshold. bf16 needs a processor that has it; int8 is onnxruntime's static
+quantisation, calibrated on phantom frames, the same file in both engines.
 """
 
+import copy
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -24,20 +25,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib.artifacts import load_folds, masks_in, true_mask
+from lib.artifacts import Folds, load_folds, masks_in, true_mask
 from lib.config import Config, load_config
 from lib.dataset import read, resize
 from lib.decision import above
 from lib.export import Ensemble, load_ensemble, write_graph
 from lib.folds import unseen_part
 from lib.images import Grey
-from lib.metric import overlap, score_arrays
+from lib.metric import iou, overlap
 from lib.model import build_model, placed, precision
 from lib.phantom import pictures
 from lib.scoring import score
 from lib.sources import with_files
 
-ROUNDS, WARM_UP, IMAGES, CALIBRATION, SCORED = 3, 3, 12, 24, 200
+WARM_UP, IMAGES, CALIBRATION, SCORED = 3, 30, 24, 200
+PAUSE = 0.02  # seconds in which the threads of the engine before stop waiting for more work
 NETWORKS = {
     "resnet34 448x448": Config(),
     "lite0 192x256": Config(backbone="tu-tf_efficientnet_lite0", image_height=192, image_width=256),
@@ -56,75 +58,67 @@ Predict = Callable[[Grey], np.ndarray]  # uint8 (height, width) -> (classes, hei
 
 
 def speed() -> None:
-    load = os.getloadavg()[0]
-    print(f"{torch.get_num_threads()} threads; load of the machine at the start {load:.1f}")
+    print(f"{torch.get_num_threads()} threads; load of the machine {os.getloadavg()[0]:.1f}")
     for name, config in NETWORKS.items():
+        networks = random_ensemble(config, 1)
         with tempfile.TemporaryDirectory() as folder:
-            write_graphs(Path(folder), random_ensemble(config, 1), config)
-            times = alternated(folder, name, VARIANTS)
-        print(f"{name}, batch 1")
-        tell(times, "torch fp32")
+            write_graphs(Path(folder), networks, config)
+            engines = {v: engine(Path(folder), v, networks, config) for v in VARIANTS}
+            print(f"{name}, batch 1")
+            compare(engines, config)
 
 
 def ensemble() -> None:
-    """Five networks, by the faster engine."""
+    """Five networks, in one graph and in one graph each."""
     name = "lite0 192x256"
     config, five = NETWORKS[name], random_ensemble(NETWORKS[name], 5)
     with tempfile.TemporaryDirectory() as folder:
-        write_graph(Path(folder) / "five.onnx", five, config)
-        for number, network in enumerate(five.networks):
-            write_graph(Path(folder) / f"one{number}.onnx", Ensemble([network], config), config)
-        times = alternated(folder, name, ("one graph", "five graphs"))
-    print(f"{name}, five networks, openvino fp32, batch 1")
-    tell(times, "one graph")
+        path = Path(folder) / "five.onnx"
+        write_graph(path, five, config)
+        parts = [Path(folder) / f"{number}.onnx" for number in range(5)]
+        for part, network in zip(parts, five.networks, strict=True):
+            write_graph(part, Ensemble([network], config), config)
+        engines = {
+            f"{kind}, {label}": by_graphs([make(part) for part in graphs])
+            for kind, make in score.ENGINES.items()
+            for label, graphs in (("one graph", [path]), ("five graphs", parts))
+        }
+        print(f"{name}, five networks, batch 1; load of the machine {os.getloadavg()[0]:.1f}")
+        compare(engines, config)
 
 
-def alternated(folder: str, name: str, variants: tuple[str, ...]) -> dict[str, list[float]]:
-    """Milliseconds an image of each variant, a number a round."""
-    times: dict[str, list[float]] = {variant: [] for variant in variants}
-    for _ in range(ROUNDS):
-        for variant in variants:
-            command = [sys.executable, "-m", "benchmarks.engines", "one", folder, name, variant]
-            times[variant].append(float(subprocess.check_output(command).split()[-1]))
-    return times
-
-
-def tell(times: dict[str, list[float]], reference: str) -> None:
-    unit = statistics.median(times[reference])
-    for variant, values in times.items():
-        median = statistics.median(values)
-        shown = ", ".join(f"{value:.1f}" for value in values)
-        print(f"  {variant:18} {median:7.1f} ms  {median / unit:5.2f}   ({shown})")
-
-
-def one(folder: str, name: str, variant: str) -> None:
-    """Of a process of its own."""
-    config = NETWORKS[name]
-    predict = engine(Path(folder), variant, config)
-    images = [resize(grey, (config.image_height, config.image_width)) for grey in pictures(3, 0)]
-    times = []
+def compare(engines: dict[str, Predict], config: Config) -> None:
+    """Every image by each engine in its turn, so that other work on the machine meets all alike."""
+    size = (config.image_height, config.image_width)
+    images = [resize(grey, size) for grey in pictures(IMAGES, 0)]
+    times: dict[str, list[float]] = {name: [] for name in engines}
     for number in range(WARM_UP + IMAGES):
-        start = time.perf_counter()
-        predict(images[number % len(images)])
-        times.append((time.perf_counter() - start) * 1e3)
-    print(statistics.median(times[WARM_UP:]))
+        for name, predict in engines.items():
+            time.sleep(PAUSE)
+            start = time.perf_counter()
+            predict(images[number % IMAGES])
+            times[name].append((time.perf_counter() - start) * 1e3)
+    medians = {name: statistics.median(values[WARM_UP:]) for name, values in times.items()}
+    first = next(iter(medians.values()))
+    for name, median in medians.items():
+        least = min(times[name][WARM_UP:])
+        print(f"  {name:24} median {median:7.1f} ms  {median / first:5.2f}   least {least:7.1f} ms")
 
 
-def engine(folder: Path, variant: str, config: Config, networks: Ensemble | None = None) -> Predict:
-    """`networks` are those of the folder's graphs; where nobody gives them, random ones."""
-    name, _, numbers = variant.partition(" ")
+def engine(folder: Path, variant: str, networks: Ensemble, config: Config) -> Predict:
+    """Of the graphs in the folder, which are of these networks."""
+    name, numbers = variant.split()
     if name == "torch":
-        return by_torch(networks or random_ensemble(config, 1), numbers == "bf16")
-    if variant == "five graphs":
-        runs = [score.openvino(folder / f"one{number}.onnx") for number in range(5)]
-        return lambda grey: np.mean([run(grey[None, None])[0][0] for run in runs], axis=0)
-    if variant == "one graph":
-        run = score.openvino(folder / "five.onnx")
-    elif numbers == "bf16":
-        run = openvino_bf16(folder / "fp32.onnx")
-    else:
-        run = score.ENGINES[name](folder / f"{numbers}.onnx")
-    return lambda grey: run(grey[None, None])[0][0]
+        # A copy: placed() changes the network for good.
+        return by_torch(copy.deepcopy(networks), numbers == "bf16")
+    if numbers == "bf16":
+        return by_graphs([openvino_bf16(folder / "fp32.onnx")])
+    return by_graphs([score.ENGINES[name](folder / f"{numbers}.onnx")])
+
+
+def by_graphs(runs: list[score.Run]) -> Predict:
+    """The mean over graphs."""
+    return lambda grey: np.mean([run(grey[None, None])[0][0] for run in runs], axis=0)
 
 
 def by_torch(networks: Ensemble, mixed: bool) -> Predict:
@@ -187,25 +181,30 @@ def accuracy(run: str, settings: list[str]) -> None:
     config = load_config(whole / "config.yaml", [*names, *settings])
     folds = load_folds(config)
     table = with_files(folds.table, config)
-    rows: dict[str, list[list[float]]] = {variant: [] for variant in VARIANTS}
-    for fold in config.fold_numbers:
-        networks = load_ensemble(
-            load_config(whole / "config.yaml", [*names, f"folds=[{fold}]"]), folds
-        )
-        unseen = unseen_part(table, fold, config).iloc[:SCORED]
-        with tempfile.TemporaryDirectory() as folder:
-            write_graphs(Path(folder), networks, config)
-            for variant in VARIANTS:
-                found = [*masks(engine(Path(folder), variant, config, networks), unseen, config)]
-                rows[variant] += scored(found, unseen)
-                if variant == VARIANTS[0]:
-                    reference = found
-                same = [float((a == b).mean()) for a, b in zip(found, reference, strict=True)]
-                for row, equal in zip(rows[variant][-len(same) :], same, strict=True):
-                    row.append(equal)
-    for variant, values in rows.items():
-        iou, equal = np.mean(values, axis=0)
-        print(f"  {variant:18} IoU {iou:.4f}   pixels as torch fp32 {equal:.6f}   n {len(values)}")
+    found = [
+        of_fold(unseen_part(table, k, config).iloc[:SCORED], replace(config, folds=[str(k)]), folds)
+        for k in config.fold_numbers
+    ]
+    ious, same = np.concatenate(found, axis=2)  # each (variants, images)
+    print(f"{ious.shape[1]} images of {len(found)} folds")
+    for variant, iou, equal in zip(VARIANTS, ious.mean(1), same.mean(1), strict=True):
+        print(f"  {variant:24} IoU {iou:.4f}   pixels as torch fp32 has them {equal:.6f}")
+
+
+def of_fold(unseen: pd.DataFrame, config: Config, folds: Folds) -> np.ndarray:
+    """(2, variants, images): IoU, and the share of pixels that are as the first variant's."""
+    networks = load_ensemble(config, folds)
+    column = masks_in(unseen)[0]
+    truths = [true_mask(row, column) for row in unseen.to_dict("records")]
+    with tempfile.TemporaryDirectory() as folder:
+        write_graphs(Path(folder), networks, config)
+        found = [
+            [*masks(engine(Path(folder), variant, networks, config), unseen, config)]
+            for variant in VARIANTS
+        ]
+    ious = [[iou(overlap(t, m)) for t, m in zip(truths, of, strict=True)] for of in found]
+    same = [[(a == b).mean() for a, b in zip(of, found[0], strict=True)] for of in found]
+    return np.array([ious, same])
 
 
 def masks(predict: Predict, table: pd.DataFrame, config: Config) -> Iterator[Grey]:
@@ -217,21 +216,11 @@ def masks(predict: Predict, table: pd.DataFrame, config: Config) -> Iterator[Gre
         yield above(np.rint(large * 255).astype(np.uint8), config.probability_threshold)
 
 
-def scored(found: list[Grey], table: pd.DataFrame) -> list[list[float]]:
-    """IoU of each mask."""
-    column = masks_in(table)[0]
-    pairs = zip(found, table.to_dict("records"), strict=True)
-    counts = np.array([overlap(true_mask(row, column), mask) for mask, row in pairs])
-    return [[float(value)] for value in score_arrays("IoU", *counts.T)]
-
-
 if __name__ == "__main__":
     words = sys.argv[1:]
     if not words:
         speed()
     elif words == ["ensemble"]:
         ensemble()
-    elif words[0] == "one":
-        one(*words[1:])
     else:
         accuracy(words[0], words[1:])

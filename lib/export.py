@@ -233,7 +233,7 @@ def _sample(
         return np.stack([decide(p, told, rules[name], shapes[name]) for p, told, name in parts])
 
     plain = masks(0.0)
-    unsure = sum(np.count_nonzero(masks(shift) != plain) for shift in (-SLACK, SLACK))
+    unsure = sum(int((masks(shift) != plain).sum()) for shift in (-SLACK, SLACK))
     return Sample(grey, found[0][0].numpy(), plain, unsure)
 
 
@@ -245,9 +245,8 @@ def _write_samples(folder: Path, samples: Sequence[Sample]) -> None:
         for k, mask in enumerate(sample.masks, 1):
             several = f"_{k}" if len(sample.masks) > 1 else ""
             _write_png(folder / "masks" / f"{number}{several}.png", mask * 255)
-        arrays = {"probabilities": sample.probabilities, "masks": sample.masks}
         with written_whole(folder / f"{number}.npz") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            np.savez_compressed(file, probabilities=sample.probabilities, masks=sample.masks)
 
 
 def _write_png(path: Path, pixels: Grey) -> None:

@@ -22,6 +22,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,11 @@ def images_in(path: Path, bits: int) -> Iterator[Image]:
     elif is_dicom(path):
         yield from dicom_frames(path, origin)
     else:
-        yield Image(path.stem, f"{origin} {bits}", lambda: read_picture(path.read_bytes(), bits))
+        yield Image(path.stem, f"{origin} {bits}", partial(read_file, path, bits))
+
+
+def read_file(path: Path, bits: int) -> Array:
+    return read_picture(path.read_bytes(), bits)
 
 
 def read_picture(content: bytes, bits: int) -> Array:
@@ -78,8 +83,9 @@ def read_picture(content: bytes, bits: int) -> Array:
     if len(pages) > 1:
         raise Unusable(f"{len(pages)} pictures in one file: save each as its own")
     if content.startswith(JPEG):
-        ways = cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        if not np.array_equal(*(cv2.imdecode(data, way) for way in ways)):
+        shown = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        stored = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if not np.array_equal(np.asarray(shown), np.asarray(stored)):
             raise Unusable("is stored rotated (EXIF orientation): save it upright")
     grey = to_grey(pages[0], bits)
     # OpenCV turns such a TIFF round where it has 8 bits, and not where it has 16.
@@ -177,7 +183,7 @@ def video_frames(path: Path, origin: str) -> Iterator[Image]:
                 break
             number += 1
             grey = luminance(frame[..., ::-1])
-            yield Image(f"{path.stem}_{number}", f"{origin} {number}", lambda grey=grey: grey)
+            yield Image(f"{path.stem}_{number}", f"{origin} {number}", partial(np.asarray, grey))
     finally:
         capture.release()
     if number < max(1, told):
@@ -209,7 +215,7 @@ def dicom_frames(path: Path, origin: str) -> Iterator[Image]:
         # A UID for a name ends in .digits, which is no suffix.
         stem = path.name if path.suffix[1:].isdigit() else path.stem
         name = stem if count == 1 else f"{stem}_{k + 1}"
-        yield Image(name, f"{origin} {k}", lambda k=k: read_dicom(path, k))
+        yield Image(name, f"{origin} {k}", partial(read_dicom, path, k))
 
 
 def read_dicom(path: Path, frame: int) -> Array:
@@ -365,6 +371,10 @@ def png(pixels: Array, origin: str = "") -> bytes:
     return content[:-12] + chunk + content[-12:] if origin else content
 
 
+def kept_mask(path: Path) -> Array:
+    return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED))
+
+
 def overlay(grey: Array, masks: Iterable[Array]) -> Array:
     picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
     for k, mask in enumerate(masks):
@@ -396,7 +406,7 @@ class Output:
         wanted = [*files.values(), drawn] if self._overlays else [*files.values()]
         if all(path.is_file() and HASH + origin.encode() in path.read_bytes() for path in wanted):
             self.kept += 1
-            masks = {k: cv2.imdecode(np.fromfile(f, np.uint8), 0) for k, f in files.items()}
+            masks = {name: kept_mask(path) for name, path in files.items()}
         else:
             grey = image.grey()
             masks = self._scorer.masks(grey)
@@ -428,7 +438,8 @@ def score(paths: Iterable[Path], output: Output, bits: int) -> dict[str, str]:
                 try:
                     output.add(image)
                 except Unusable as fault:
-                    faults[f"{path} ({image.name})"] = str(fault)
+                    whole = path.name.startswith(f"{image.name}.") or path.name == image.name
+                    faults[str(path) if whole else f"{path}, {image.name}"] = str(fault)
                 show_progress(output, start)
         except Unusable as fault:
             faults[str(path)] = str(fault)
