@@ -187,8 +187,8 @@ def accuracy(run: str, settings: list[str]) -> None:
     ]
     ious, same = np.concatenate(found, axis=2)  # each (variants, images)
     print(f"{ious.shape[1]} images of {len(found)} folds")
-    for variant, iou, equal in zip(VARIANTS, ious.mean(1), same.mean(1), strict=True):
-        print(f"  {variant:24} IoU {iou:.4f}   pixels as torch fp32 has them {equal:.6f}")
+    for variant, mean, equal in zip(VARIANTS, ious.mean(1), same.mean(1), strict=True):
+        print(f"  {variant:24} IoU {mean:.4f}   pixels as torch fp32 has them {equal:.6f}")
 
 
 def of_fold(unseen: pd.DataFrame, config: Config, folds: Folds) -> np.ndarray:

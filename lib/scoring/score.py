@@ -55,7 +55,8 @@ class Image(NamedTuple):
 def images_in(path: Path, bits: int) -> Iterator[Image]:
     """The image of a file, or each frame of it; Unusable where it holds none."""
     if not path.is_file():
-        raise Unusable("there is no such file or folder")
+        what = "a folder without images" if path.is_dir() else "there is no such file or folder"
+        raise Unusable(what)
     with path.open("rb") as file:
         origin = hashlib.file_digest(file, "sha256").hexdigest()
     if path.suffix.lower() in VIDEOS:
@@ -186,8 +187,10 @@ def video_frames(path: Path, origin: str) -> Iterator[Image]:
             yield Image(f"{path.stem}_{number}", f"{origin} {number}", partial(np.asarray, grey))
     finally:
         capture.release()
-    if number < max(1, told):
-        raise Unusable(f"{number} of its {max(0, told)} frames can be read: convert it to .mp4")
+    if not number:
+        raise Unusable("not a video that can be read: convert it to another .mp4")
+    if number < told:
+        raise Unusable(f"only {number} of its {told} frames can be read: convert it again")
 
 
 def is_dicom(path: Path) -> bool:
@@ -230,7 +233,8 @@ def read_dicom(path: Path, frame: int) -> Array:
             pixels = apply_color_lut(pixels, header)
             pixels = (pixels >> 8 if pixels.max() > 255 else pixels).astype(np.uint8)
     except Exception as error:  # what it and its decoders raise has no common base
-        raise Unusable(f"not a DICOM image that can be read ({type(error).__name__})") from None
+        reason = str(error).partition("\n")[0]
+        raise Unusable(f"not a DICOM image that can be read ({reason})") from None
     if pixels.ndim == 3:
         return luminance(pixels)
     bits = int(header.BitsStored)
@@ -311,7 +315,8 @@ def started(path: Path, engine: str) -> tuple[str, Run]:
             return name, ENGINES[name](path)
         except ImportError:
             continue
-    sys.exit("No inference engine is installed: python -m pip install -r requirements.txt")
+    package = "-r requirements.txt" if engine == "auto" else engine
+    sys.exit(f"The inference engine is not installed: python -m pip install {package}")
 
 
 def decide(levels: Array, presence: float, rule: dict[str, Any]) -> Array:
@@ -443,7 +448,8 @@ def score(paths: Iterable[Path], output: Output, bits: int) -> dict[str, str]:
                 show_progress(output, start)
         except Unusable as fault:
             faults[str(path)] = str(fault)
-    print(file=sys.stderr)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     return faults
 
 
@@ -461,25 +467,27 @@ def files_of(path: Path) -> list[Path]:
     files = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
     known = [f for f in files if f.suffix.lower() in PICTURES | VIDEOS or is_dicom(f)]
     if others := len(files) - len(known):
-        print(f"{path}: {others} files are no images, by their suffix, and are left out")
-    if not known:
-        print(f"{path}: holds no image")
-    return known
+        print(f"{path}: {others} other files, no images by their names, are left out")
+    return known or [path]
 
 
-def self_test(scorer: Scorer) -> bool:
-    """Whether files, probabilities and masks of the samples are those they were made with."""
+def changed_files() -> list[str]:
+    """Those that SHA256SUMS has otherwise."""
     sums = (HERE / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    wrong = [
+    return [
         name
         for sha, name in (line.split("  ", 1) for line in sums)
         if not (HERE / name).is_file()
         or hashlib.sha256((HERE / name).read_bytes()).hexdigest() != sha
     ]
-    if wrong:
-        print(f"FAILED: missing or changed since they were written: {', '.join(wrong)}")
+
+
+def self_test(engine: str) -> bool:
+    """Whether files, probabilities and masks of the samples are those they were made with."""
+    if changed := changed_files():
+        print(f"FAILED: missing or changed since they were written: {', '.join(changed)}")
         return False
-    same = True
+    scorer, same = Scorer(HERE, engine), True
     for path in sorted((HERE / "samples").glob("*.npz")):
         expected = np.load(path)
         grey = read_picture(path.with_suffix(".png").read_bytes(), 8)
@@ -500,16 +508,22 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the masks")
     parser.add_argument("--overlay", action="store_true", help="DIR/overlays/: mask on image")
     parser.add_argument("--csv", type=Path, help="a table of run lengths of all images")
-    parser.add_argument("--bits", type=int, help="bits used in files of more than 8")
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=range(8, 17),
+        metavar="8..16",
+        help="bits used in files of more than 8",
+    )
     parser.add_argument("--engine", choices=["auto", *ENGINES], default="auto")
     parser.add_argument("--self-test", action="store_true", help="try the samples")
     given = parser.parse_args()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # faults are told below
     if not given.paths and not given.self_test:
         parser.error("name an image, a video, a DICOM file or a folder, or --self-test")
-    scorer = Scorer(HERE, given.engine)
     if given.self_test:
-        return 0 if self_test(scorer) else 1
+        return 0 if self_test(given.engine) else 1
+    scorer = Scorer(HERE, given.engine)
     output = Output(scorer, given.out, given.overlay)
     files = [file for path in given.paths for file in files_of(path)]
     faults = score(files, output, given.bits or scorer.bits)
