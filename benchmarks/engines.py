@@ -112,7 +112,7 @@ def engine(folder: Path, variant: str, networks: Ensemble, config: Config) -> Pr
         # A copy: placed() changes the network for good.
         return by_torch(copy.deepcopy(networks), numbers == "bf16")
     if numbers == "bf16":
-        return by_graphs([openvino_bf16(folder / "fp32.onnx")])
+        return by_graphs([score.ENGINES["openvino-bf16"](folder / "fp32.onnx")])
     return by_graphs([score.ENGINES[name](folder / f"{numbers}.onnx")])
 
 
@@ -132,15 +132,6 @@ def by_torch(networks: Ensemble, mixed: bool) -> Predict:
         return probability
 
     return predict
-
-
-def openvino_bf16(path: Path) -> score.Run:
-    score.without_telemetry()
-    from openvino import Core
-
-    settings = {"INFERENCE_PRECISION_HINT": "bf16", "PERFORMANCE_HINT": "LATENCY"}
-    network = Core().compile_model(path, "CPU", settings)
-    return lambda grey: list(network(grey).values())
 
 
 def random_ensemble(config: Config, count: int) -> Ensemble:

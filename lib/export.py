@@ -147,7 +147,12 @@ def write_graph(path: Path, ensemble: Ensemble, config: Config) -> None:
     with torch.inference_mode():
         names = ["probability", "presence"][: len(ensemble(grey))]
     program = torch.onnx.export(
-        ensemble, (grey,), dynamo=True, input_names=["grey"], output_names=names, verbose=False
+        ensemble.eval(),
+        (grey,),
+        dynamo=True,
+        input_names=["grey"],
+        output_names=names,
+        verbose=False,
     )
     if program is None:
         raise InputError(f"{config.architecture}: PyTorch cannot write it as ONNX")

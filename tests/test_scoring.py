@@ -245,6 +245,17 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(pipeline: Path, tmp_p
     assert "Traceback" not in result.stderr
 
 
+def test_bfloat16_is_asked_for_by_name_and_never_keeps_masks_of_float32(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), PIXELS)
+    image = tmp_path / "a.png"
+    assert "masks of 1 images, and 0" in run(pipeline, image).stdout
+    assert "masks of 1 images, and 0" in run(pipeline, image, "--engine", "openvino-bf16").stdout
+    refused = run(pipeline, "--self-test", "--engine", "openvino-bf16")
+    assert "bfloat16 is not for it" in refused.stderr
+
+
 def test_a_command_without_images_or_with_nothing_in_its_folder_says_so(
     pipeline: Path, tmp_path: Path
 ) -> None:
