@@ -1,7 +1,7 @@
 """Turns probabilities into masks: scores those of the training images, submits those of the test.
 
-oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, decision.json, submission.csv, report.html
-and plots/
+oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, decision.json, submission.csv, report.html,
+plots/; with build_scoring_pipelines fold{k}/model.pt as well -> scoring/
 
 The rule that does it is chosen on the training images, each predicted by the network that never
 saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen without the image.
@@ -26,6 +26,7 @@ from lib.artifacts import (
 from lib.audit import caveats, left_out_of_test, marks
 from lib.config import Config, InputError, run
 from lib.decision import Rule, decide
+from lib.export import export
 from lib.folds import TRAINING_ONLY
 from lib.report import write_report
 from lib.results import results_of
@@ -58,14 +59,14 @@ def main(config: Config) -> None:
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
-    if config.build_scoring_pipelines:
-        print("build_scoring_pipelines: no scoring pipeline is written, it is not built yet")
     print(f"every image's scores: {run_folder(config) / 'oof_iou.csv'}")
     rules = [found.rule for found in decided]
     make_submission(
         folds, rules, saved_shapes(folds, rules, config), left_out_of_test(audit, config), config
     )
     print(f"the page to inspect it all: {write_report(results)}")
+    if config.build_scoring_pipelines:
+        print(f"the scoring pipeline: {export(config)}")
 
 
 def saved_shapes(folds: Folds, rules: list[Rule], config: Config) -> list[Shapes | None]:

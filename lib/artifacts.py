@@ -535,11 +535,40 @@ def open_current(
 # decision.json: the rule and its scores
 
 
+def decision_path(config: Config) -> Path:
+    return run_folder(config) / "decision.json"
+
+
 def save_decision(config: Config, decision: dict[str, Any]) -> None:
-    _save_json(run_folder(config) / "decision.json", decision)
+    """With the sha of each fold's model that it was chosen for."""
+    _save_json(decision_path(config), decision | {"models": _model_shas(config)})
+
+
+def load_decision(config: Config) -> dict[str, Any]:
+    """InputError where it was not chosen for the present models."""
+    path = existing(decision_path(config), "04_make_submission.py")
+    try:
+        decision: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError:
+        decision = {}
+    if decision.get("models") != _model_shas(config):
+        raise InputError(
+            f"{path} was chosen for other models than the present: run 03_infer.py and "
+            "04_make_submission.py"
+        )
+    return decision
+
+
+def _model_shas(config: Config) -> dict[str, str]:
+    paths = {str(fold): model_path(config, fold) for fold in config.fold_numbers}
+    return {fold: sha_of(path.read_bytes()) for fold, path in paths.items() if path.is_file()}
 
 
 # mask_pca.npz: the shapes that masks are projected on, where a rule does that
+
+
+def shapes_path(config: Config) -> Path:
+    return run_folder(config) / "mask_pca.npz"
 
 
 def save_shapes(config: Config, shapes: Mapping[str, Any]) -> None:
@@ -553,12 +582,21 @@ def save_shapes(config: Config, shapes: Mapping[str, Any]) -> None:
         if found is not None
         for part, array in found._asdict().items()
     }
-    path = run_folder(config) / "mask_pca.npz"
+    path = shapes_path(config)
     if not members:
         path.unlink(missing_ok=True)
         return
     with written_whole(path) as file:
         np.savez(file, allow_pickle=False, **members)
+
+
+def load_shapes(config: Config) -> dict[str, npt.NDArray[np.float32]]:
+    """The members of the file by their names; none where there is no file."""
+    path = shapes_path(config)
+    if not path.is_file():
+        return {}
+    with np.load(path) as members:
+        return dict(members)
 
 
 def _save_json(path: Path, content: dict[str, Any]) -> None:

@@ -246,7 +246,10 @@ class Config:
     )
     batch_size: int = setting("training", 16, "images a step", low=1, high=4096)
     build_scoring_pipelines: bool = setting(
-        "training", False, "a model file for other programs (04 says that it is not built yet)"
+        "training",
+        False,
+        "04 writes scoring/: the networks as ONNX and a scorer that needs neither torch nor this "
+        "repository",
     )
     calculate_train_metric: bool = setting(
         "training",

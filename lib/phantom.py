@@ -291,6 +291,15 @@ def generate(
     print(f"{folder}: {subjects * frames} train and {test_subjects * test_frames} test frames")
 
 
+def pictures(count: int, seed: int) -> list[Picture]:
+    """Frames of one subject, uint8 (420, 580); about half of them show a nerve."""
+    rng = np.random.default_rng([seed, 3, 0])
+    tissue = _tissue(rng)
+    frames, _ = _sweep(rng, count, 0.5, 0)
+    with _one_thread():
+        return [render(tissue, frame) for frame in frames]
+
+
 def _is_complete(folder: Path, settings: Settings) -> bool:
     path = folder / "truth" / "settings.json"
     if not any(found.is_file() for found in folder.rglob("*")):
