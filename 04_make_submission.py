@@ -41,7 +41,7 @@ from lib.score_text import (
 from lib.shapes import Shapes, fit_shapes
 from lib.sources import read_test_table, with_sha
 from lib.threads import with_bar
-from lib.unseen import has_head
+from lib.unseen import way_of
 
 
 def main(config: Config) -> None:
@@ -61,9 +61,8 @@ def main(config: Config) -> None:
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
     print(f"every image's scores: {run_folder(config) / 'oof_iou.csv'}")
     rules = [found.rule for found in decided]
-    make_submission(
-        folds, rules, saved_shapes(folds, rules, config), left_out_of_test(audit, config), config
-    )
+    shapes, left_out = saved_shapes(folds, rules, config), left_out_of_test(audit, config)
+    make_submission(folds, rules, shapes, left_out, results.unseen.way, config)
     print(f"the page to inspect it all: {write_report(results)}")
     if config.build_scoring_pipelines:
         print(f"the scoring pipeline: {export(config)}")
@@ -99,11 +98,13 @@ def make_submission(
     rules: Sequence[Rule],
     shapes: Sequence[Shapes | None],
     left_out: list[str],
+    way: dict[str, Any],
     config: Config,
 ) -> None:
     """submission.csv: a row a test image, and class where there are several, in the given order.
 
-    `rules` and `shapes` are one a class. The masks of the test images `left_out` are empty.
+    `rules` and `shapes` are one a class, `way` is how the images they were chosen on were
+    predicted. The masks of the test images `left_out` are empty.
     """
     path = run_folder(config) / "submission.csv"
     test = read_test_table(config, left_out)
@@ -111,7 +112,7 @@ def make_submission(
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return
-    masks = encoded_masks(test, folds, rules, shapes, config)
+    masks = encoded_masks(test, folds, rules, shapes, way, config)
     rows = [
         {"img": image, "class_id": name, "pixels": pixels}
         for image, of_image in zip(test["image"], masks, strict=True)
@@ -128,13 +129,14 @@ def encoded_masks(
     folds: Folds,
     rules: Sequence[Rule],
     shapes: Sequence[Shapes | None],
+    way: dict[str, Any],
     config: Config,
 ) -> list[list[str]]:
     """Run lengths of each test image, one a class; "" where the image is not to be used."""
     usable = with_sha(test.dropna(subset="file"))
     path, numbers = test_path(config), config.fold_numbers
     with open_current(path, config, numbers, usable, folds) as probabilities:
-        require_head(probabilities, rules)
+        require_same_way(probabilities, way)
 
         def encoded(image: str) -> list[str]:
             if image not in probabilities.presence:
@@ -146,12 +148,15 @@ def encoded_masks(
         return list(with_bar(encoded, test["image"].tolist(), "encoding"))
 
 
-def require_head(probabilities: Probabilities, rules: Sequence[Rule]) -> None:
-    """InputError where a rule goes by a presence that the test images' networks do not give."""
-    if any(rule.head_weight for rule in rules) and not has_head(probabilities):
+def require_same_way(probabilities: Probabilities, way: dict[str, Any]) -> None:
+    """InputError where test images were predicted otherwise than those the rule was chosen on."""
+    found = way_of(probabilities)
+    if changed := [
+        f"{name}: {found[name]}, {way[name]}" for name in way if found[name] != way[name]
+    ]:
         raise InputError(
-            "test.npz has no presence of the network's own, as the out-of-fold probabilities have: "
-            "delete it and run 03_infer.py"
+            "test.npz was predicted otherwise than the out-of-fold images that chose the rule "
+            f"(there, here): {'; '.join(changed)}: run 03_infer.py again"
         )
 
 

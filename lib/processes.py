@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,7 +50,9 @@ def joined(config: Config) -> Iterator[None]:
             _start_one_for_each(config.gpus)
         yield
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    # The first process may be long about what the others wait for, such as reading every image.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(hours=4))
     try:
         with Path(os.devnull).open("w") as nowhere:
             with redirect_stdout(sys.stdout if rank() == 0 else nowhere):

@@ -17,6 +17,7 @@ from lib.metric import Floats
 from lib.threads import with_bar
 from lib.tuning import Evidence
 
+WAY = ("custom_inference_augmentations", "mixed_precision_inference", "test_time_augmentations")
 LOSS_PIXELS = 100_000  # of a larger image the loss is that of every second row and column
 
 
@@ -36,6 +37,7 @@ class Unseen(NamedTuple):
     evidence: list[Evidence]  # one a class
     losses: list[Floats]  # one a class, (images,)
     caveats: list[str]  # what in the networks' training flatters their scores
+    way: dict[str, Any]  # how they were predicted: see `way_of`
 
 
 def read_unseen(folds: Folds, config: Config) -> Unseen:
@@ -53,23 +55,34 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
             ]
 
         rows = list(with_bar(count, table.to_dict("records"), "counting"))
-        head = _one_kind(files.values())
+        way = _same_way(files.values())
         caveats = [words for file in files.values() for words in file.provenance["caveats"]]
     by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
     losses = [np.array([cell.loss for cell in cells]) for cells in by_class]
-    evidence = [_evidence(cells, head) for cells in by_class]
-    return Unseen(table, evidence, losses, list(dict.fromkeys(caveats)))
+    evidence = [_evidence(cells, way["presence_head"]) for cells in by_class]
+    return Unseen(table, evidence, losses, list(dict.fromkeys(caveats)), way)
 
 
-def _one_kind(files: Iterable[Probabilities]) -> bool:
-    """Whether the networks tell presence; InputError where only some do."""
-    heads = {has_head(file) for file in files}
-    if len(heads) > 1:
-        raise InputError(
-            "the networks of some folds tell presence and those of others do not: run 02_train.py "
-            "and 03_infer.py for all folds with the same settings"
-        )
-    return heads == {True}
+def _same_way(files: Iterable[Probabilities]) -> dict[str, Any]:
+    """How the files were predicted; InputError where they differ."""
+    first, *others = [way_of(file) for file in files]
+    for other in others:
+        if changed := [name for name in first if first[name] != other[name]]:
+            raise InputError(
+                f"the out-of-fold probabilities of the folds differ in {', '.join(changed)}: run "
+                "02_train.py and 03_infer.py for all folds with the same settings"
+            )
+    return first
+
+
+def way_of(file: Probabilities) -> dict[str, Any]:
+    """What a rule takes for granted: the presence, and how the probabilities came about."""
+    found = file.provenance
+    way = {name: found.get(name) for name in WAY}
+    way["presence_head"] = bool(found.get("presence_head"))
+    # Fitted weights are those of the other folds, thus not the same.
+    way["weights"] = "fitted" if "fitted_on" in found else found.get("weights")
+    return way
 
 
 def _evidence(cells: list[Counted], head: bool) -> Evidence:
@@ -99,11 +112,6 @@ def open_all(
             )
             for fold, rows in table.groupby("fold", sort=False)
         }
-
-
-def has_head(file: Probabilities) -> bool:
-    """Whether its presence is the network's own, not the largest pixel probability."""
-    return bool(file.provenance.get("presence_head"))
 
 
 def counted(truth: Mask, probability: Probability, presence: float, config: Config) -> Counted:

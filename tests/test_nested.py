@@ -257,7 +257,9 @@ def test_a_presence_that_only_the_training_images_have_is_refused(tmp_path: Path
     told = np.array([float(truth.any()) for truth in truths])  # worth going by
     write_run(config, maps, truths, told)
     write_test_maps(config, maps[:3])
-    with pytest.raises(InputError, match=r"test.npz has no presence of the network's own"):
+    with pytest.raises(
+        InputError, match=r"test.npz was predicted otherwise .* presence_head: False, True"
+    ):
         last_step(config)
 
 
@@ -268,7 +270,7 @@ def test_folds_of_networks_with_and_without_a_presence_are_refused(tmp_path: Pat
     of_fold = oof_path(config, 2).read_bytes()
     write_run(config, maps, truths)
     oof_path(config, 2).write_bytes(of_fold)
-    with pytest.raises(InputError, match="networks of some folds tell presence"):
+    with pytest.raises(InputError, match="the folds differ in presence_head"):
         last_step(config)
 
 
