@@ -117,7 +117,7 @@ def test_the_last_step_follows_its_settings(
     assert f"out-of-fold Dice over all images: {scores['dice'].mean():.3f}" in out
     (rule,) = json.loads((folder / "decision.json").read_text())["rules"].values()
     assert rule["threshold"] == 0.4
-    assert "build_scoring_pipelines: no scoring pipeline is written" in out
+    assert (folder / "scoring" / "score.py").is_file()
 
 
 def test_the_summary_is_the_mean_over_images_not_over_folds(config: Config) -> None:
