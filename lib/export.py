@@ -29,7 +29,6 @@ from lib.artifacts import (
     existing,
     load_decision,
     load_folds,
-    load_model,
     load_shapes,
     run_folder,
     shapes_path,
@@ -39,9 +38,9 @@ from lib.config import Config, InputError, load_config
 from lib.dataset import Batch, resize
 from lib.decision import Mask, Rule, decide
 from lib.images import Grey
-from lib.model import build_model, outputs_of, to_input
+from lib.model import outputs_of, to_input
 from lib.phantom import pictures
-from lib.predict import Answer, answer_of, at_own_size
+from lib.predict import Answer, answer_of, at_own_size, loaded_network
 from lib.shapes import Shapes
 
 TEMPLATE = Path(__file__).with_name("scoring")
@@ -128,14 +127,8 @@ def load_ensemble(config: Config, folds: Folds) -> Ensemble:
 
     Not as lib/model.placed has them: its autocast is of processors, and no part of a graph.
     """
-    networks = []
-    for fold in config.fold_numbers:
-        model = load_model(config, fold, folds.sha)
-        head = any(name.startswith("classification_head") for name in model.weights)
-        network = build_model(config, len(model.classes), head)
-        network.load_state_dict(model.weights)
-        networks.append(network)
-    return Ensemble(networks, config).eval()
+    trained = [loaded_network(config, fold, folds.sha) for fold in config.fold_numbers]
+    return Ensemble([one.network for one in trained], config).eval()
 
 
 def write_graph(path: Path, ensemble: Ensemble, config: Config) -> None:

@@ -58,11 +58,17 @@ class Trained(NamedTuple):
 
 def trained_network(config: Config, fold: int, folds_sha: str, device: torch.device) -> Trained:
     """The network of fold{k}/model.pt, ready to predict."""
+    trained = loaded_network(config, fold, folds_sha)
+    return trained._replace(network=placed(trained.network, device))
+
+
+def loaded_network(config: Config, fold: int, folds_sha: str) -> Trained:
+    """That of fold{k}/model.pt, on the processor and as PyTorch has it."""
     model = load_model(config, fold, folds_sha)
     head = any(name.startswith("classification_head") for name in model.weights)
     network = build_model(config, len(model.classes), head)
     network.load_state_dict(model.weights)
-    return Trained(placed(network, device).eval(), model.sha, head, model.config)
+    return Trained(network.eval(), model.sha, head, model.config)
 
 
 def predict(
