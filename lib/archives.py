@@ -13,9 +13,8 @@ import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from tqdm import tqdm
+from lib.progress import Progress, progress
 
 LIMIT = 64 << 30  # bytes, unpacked
 MOST_MEMBERS = 1_000_000
@@ -200,9 +199,7 @@ def _extract(archive: Path, content: zipfile.ZipFile, members: Members, folder: 
     try:
         for parent in {path.parent for path, _ in members}:
             (part / parent).mkdir(parents=True, exist_ok=True)
-        with tqdm(
-            desc=archive.name, total=size, unit="B", unit_scale=True, disable=None, leave=False
-        ) as bar:
+        with progress(title=archive.name, total=size, unit="B", unit_scale=True) as bar:
             for path, info in members:
                 if not _copied(content, info, part / path, bar):
                     raise ArchiveError(
@@ -222,9 +219,7 @@ def _remove_leftovers(into: Path, stem: str) -> None:
             shutil.rmtree(path)
 
 
-def _copied(
-    content: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, bar: "tqdm[Any]"
-) -> bool:
+def _copied(content: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, bar: Progress) -> bool:
     """Writes the member; False where it is not what the archive says."""
     longer = copy.copy(info)
     longer.file_size += 1  # else zipfile would cut off unseen what is more than the size given

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
+
+from lib.progress import progress
 
 Pixels = npt.NDArray[np.uint8]
 Make = Callable[[], Iterable[Pixels]]
@@ -121,7 +122,7 @@ def _is_whole(path: Path, count: int, shape: tuple[int, int]) -> bool:
         return False
     if path.stat().st_size == count * size + CHECKSUM:
         with path.open("rb") as file:
-            for _ in tqdm(range(count), "checking the cache", disable=None, leave=False):
+            for _ in progress(range(count), "checking the cache"):
                 checksum = zlib.crc32(file.read(size), checksum)
             if file.read() == _written(checksum):
                 return True
@@ -150,7 +151,7 @@ def _write(path: Path, count: int, shape: tuple[int, int], batches: Iterable[Pix
     try:
         with (
             part.open("xb") as file,
-            tqdm(total=count, desc="caching images", disable=None, leave=False) as bar,
+            progress(title="caching images", total=count) as bar,
         ):
             for batch in batches:
                 content = np.ascontiguousarray(batch).data

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from lib.layouts import find_layout
+from lib.progress import be_quiet
 
 TEST_TIME_AUGMENTATIONS = ("Horizontal flip", "Vertical flip", "Scale", "Rotation")
 DEFAULT_FILE = Path(__file__).parent.parent / "config.yaml"
@@ -398,6 +399,7 @@ class Config:
     quarantine: bool = setting(
         "pipeline", False, "leave out images that cannot be used, and list them, instead of ending"
     )
+    quiet: bool = setting("pipeline", False, "show no progress, only results and what is wrong")
     rle_order: str = setting(
         "pipeline",
         "columns",
@@ -509,7 +511,9 @@ def run(main: Callable[[Config], None], description: str | None) -> None:
     )
     options = parser.parse_intermixed_args()
     try:
-        main(load_config(options.config, options.settings))
+        config = load_config(options.config, options.settings)
+        be_quiet(config.quiet)
+        main(config)
     except InputError as error:
         sys.exit(str(error).rpartition("InputError: ")[2])  # one from a worker brings its traceback
     except KeyboardInterrupt:

@@ -23,7 +23,8 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
+
+from lib.progress import progress
 
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
@@ -105,7 +106,7 @@ def _candidates(sketches: Floats) -> Iterator[tuple[int, npt.NDArray[np.int64]]]
     """Row a and the rows after it whose sketches are similar; rows without any are left out."""
     n = len(sketches)
     rows = max(1, BLOCK // max(1, n))
-    with tqdm(total=n, desc="duplicates", unit="image", disable=None, leave=False) as bar:
+    with progress(title="duplicates", total=n) as bar:
         for start in range(0, n, rows):
             block = sketches[start : start + rows] @ sketches[start:].T
             for k, correlation in enumerate(block):

@@ -38,7 +38,6 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from lib import rle
 from lib.config import InputError
@@ -55,6 +54,7 @@ from lib.exact import (
     sigmoid,
 )
 from lib.phantom_formats import CLASSES, FORMATS, File, Labels, Scan, opened, truth
+from lib.progress import progress
 
 # float32 all through; OpenCV's stubs know no more than "an array".
 Array = npt.NDArray[Any]
@@ -327,7 +327,7 @@ def _write_all(folder: Path, settings: Settings, workers: int) -> None:
     kind, jobs, labels = FORMATS[settings.format], _plan(settings), []
     with opened(folder, kind.pack) as write:
         made = _make_all(jobs, workers)
-        for files, label in tqdm(made, "phantom", len(jobs), unit="subject", disable=None):
+        for files, label in progress(made, "phantom", len(jobs), "subjects"):
             labels.append(label)
             for file in files:
                 write(*file)

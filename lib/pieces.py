@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
 from lib.artifacts import Packed, Probabilities, ProbabilityWriter, sha_of, written_whole
 from lib.processes import gathered, number_of_processes, of_first, rank
+from lib.progress import progress
 
 IMAGES_A_PIECE = 64  # about: a whole number of batches, so that pieces do not change what they hold
 
@@ -94,8 +94,7 @@ def _make_pieces(pieces: list[_Piece], images: pd.DataFrame, title: str, make: M
     members = make(pd.concat(parts, ignore_index=True))
     if number_of_processes() > 1:
         title = f"{title}, a share of {number_of_processes()}"
-    silent = True if rank() else None  # None: where nobody looks
-    with tqdm(desc=title, total=sum(map(len, parts)), unit=" images", disable=silent) as bar:
+    with progress(title=title, total=sum(map(len, parts)), shown=rank() == 0) as bar:
         for piece, part in zip(pieces, parts, strict=True):
             with written_whole(piece.path) as file, ProbabilityWriter(file, {}) as writer:
                 for _ in range(len(part)):

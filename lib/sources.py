@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
 from lib import rle
 from lib.archives import ArchiveError, unpacked
@@ -36,6 +35,7 @@ from lib.images import (
     stem_of,
 )
 from lib.labels import Label, image_stems, read_labels, read_table, require_columns
+from lib.progress import progress
 from lib.videos import SUFFIXES as VIDEO_SUFFIXES
 from lib.videos import frames_of
 
@@ -348,7 +348,7 @@ def _in_threads(
 
     with ThreadPoolExecutor(READERS) as pool:
         attempts = pool.map(attempt, items)
-        results = list(tqdm(attempts, f"reading {title}", len(items), disable=None, leave=False))
+        results = list(progress(attempts, f"reading {title}", len(items)))
     good = []
     for item, result in zip(items, results, strict=True):
         if isinstance(result, UnusableImage):

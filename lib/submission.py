@@ -29,11 +29,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from lib import rle
 from lib.config import InputError
 from lib.metric import Overlap, dice, overlap
+from lib.progress import progress
 
 # Neither pandas nor torch: a check is done in less time than they take to load.
 
@@ -164,7 +164,7 @@ def blended(
     All tables have the same keys; the result has the order of the first.
     """
     result = {}
-    for key in tqdm(tables[0], "blending", disable=None, leave=False, delay=2):
+    for key in progress(tables[0], "blending"):
         counts = np.zeros(shape, dtype=np.int32)
         for table, weight in zip(tables, weights, strict=True):
             if table[key]:
@@ -175,7 +175,7 @@ def blended(
 
 def compared(first: Table, second: Table, shape: Shape = SHAPE) -> dict[Key, Overlap]:
     """Pixels by image and class: `truth` those of the first, `prediction` those of the second."""
-    bar = tqdm(first.items(), "comparing", disable=None, leave=False, delay=2)
+    bar = progress(first.items(), "comparing")
     return {
         key: overlap(rle.decode(text, shape), rle.decode(second[key], shape)) for key, text in bar
     }
@@ -301,7 +301,7 @@ def _masks(
     table: Table = {}
     areas: dict[Key, int] = {}
     faults = []
-    for row in tqdm(rows, "reading masks", disable=None, leave=False, delay=2):
+    for row in progress(rows, "reading masks", unit="rows"):
         if row.pixels is None:
             continue
         try:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-from tqdm import tqdm
+
+from lib.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,7 +35,7 @@ def with_bar(
 ) -> Iterator[Result]:
     """function(item) of each in threads, in their order: for work that leaves Python's lock."""
     results = in_order(function, items, 4 * READERS, READERS)
-    yield from tqdm(results, title, len(items), disable=None, leave=False)
+    yield from progress(results, title, len(items))
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lib.artifacts import (
     Folds,
@@ -31,6 +30,7 @@ from lib.interrupt import stop_wished
 from lib.learner import Learner, Part
 from lib.model import describe, device_of, set_up
 from lib.processes import any_says, gathered, number_of_processes, rank
+from lib.progress import Progress, progress
 from lib.validation import Row, Validation, require_finite
 from lib.watch import Watch, watched
 
@@ -111,8 +111,8 @@ class Trainer:
     def _fit(self, wished: Callable[[], bool], watch: Watch) -> None:
         total = self.updates * self.config.epochs
         began, saved = time.monotonic() - self.seconds, time.monotonic()
-        quiet = True if rank() else None
-        with tqdm(total=total, initial=self.done, unit="step", disable=quiet, leave=False) as bar:
+        shown = rank() == 0
+        with progress(total=total, initial=self.done, unit="updates", shown=shown) as bar:
             for group in self._groups():
                 self._step(group, bar, watch)
                 now = time.monotonic()
@@ -171,7 +171,7 @@ class Trainer:
         """The number, in its epoch, of the first batch of the update that is next."""
         return self.done % self.updates * self.config.grad_accumulation
 
-    def _step(self, group: list[Batch], bar: tqdm, watch: Watch) -> None:
+    def _step(self, group: list[Batch], bar: Progress, watch: Watch) -> None:
         if self.done == 0:
             self._show(group[0], watch)
         numbers = range(self._first_batch(), self._first_batch() + len(group))
@@ -191,7 +191,7 @@ class Trainer:
         names = self.training["image"].iloc[batch.rows.tolist()].tolist()
         watch.first_batch(names, images, masks, self.folds.classes)
 
-    def _settle(self, bar: tqdm) -> None:
+    def _settle(self, bar: Progress) -> None:
         """Reads the scores of the last update: into the sums, and into the bar."""
         for scores, part in self.pending:
             require_finite(scores[:, 0], part.batch, self.training, self.fold)
@@ -200,7 +200,7 @@ class Trainer:
             bar.set_postfix(loss=f"{values[0] / len(scores):.4f}", refresh=False)
         if self.pending:
             epoch = (self.done - 1) // self.updates + 1
-            bar.set_description(f"fold {self.fold} epoch {epoch}/{self.config.epochs}", False)
+            bar.set_description_str(f"fold {self.fold} epoch {epoch}/{self.config.epochs}", False)
             bar.update()
         self.pending = []
 
@@ -210,7 +210,7 @@ class Trainer:
         last = self.done == self.updates * self.config.epochs
         return last or self.done // every > (self.done - 1) // every
 
-    def _evaluate(self, bar: tqdm, watch: Watch) -> None:
+    def _evaluate(self, bar: Progress, watch: Watch) -> None:
         """A row of the log: means of training since the last one, and the scores of the fold."""
         self._settle(bar)
         watch.validating()
@@ -237,7 +237,7 @@ class Trainer:
     def _is_best(self, row: Row) -> bool:
         return all(self._score(row) > self._score(other) for other in self.rows)
 
-    def _save(self, bar: tqdm) -> None:
+    def _save(self, bar: Progress) -> None:
         """fold{k}/state.pt: whoever goes on from it ends with the same bytes."""
         self._settle(bar)
         sums = gathered(self.sums)

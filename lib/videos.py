@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from lib.archives import LOCK
 from lib.artifacts import sha_of_file
 from lib.config import InputError
 from lib.images import composed
+from lib.progress import progress
 
 SUFFIXES = {".mp4", ".avi", ".mov"}
 QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
@@ -60,7 +60,7 @@ def _write_frames(video: Path, folder: Path, told: int) -> None:
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # what a killed run left
     part.mkdir()
-    bar = tqdm(_frames(video), video.name, told or None, unit=" frames", disable=None, leave=False)
+    bar = progress(_frames(video), video.name, told or None, "frames")
     number = 0
     for number, frame in enumerate(bar, 1):
         png = cv2.imencode(".png", frame, QUICK)[1]

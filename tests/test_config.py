@@ -27,6 +27,7 @@ OURS = {
     "presence_head",
     "pretrained_weights",
     "quarantine",
+    "quiet",
     "rle_order",
     "rle_start",
     "runs_folder",

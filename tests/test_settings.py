@@ -85,6 +85,9 @@ HELD_BY = {
             "probability_threshold",
         ],
     },
+    "test_progress.py": {
+        "test_a_quiet_step_shows_no_progress": ["quiet"],
+    },
     "test_resume.py": {
         "test_it_goes_on_from_the_last_update_and_says_so": ["checkpoint_minutes"],
     },
