@@ -40,6 +40,7 @@ from lib.score_text import (
 )
 from lib.shapes import Shapes, fit_shapes
 from lib.sources import read_test_table, with_sha
+from lib.submission import save
 from lib.threads import with_bar
 from lib.unseen import way_of
 
@@ -113,14 +114,13 @@ def make_submission(
         print(f"there is no test set, so no submission is written{before}")
         return
     masks = encoded_masks(test, folds, rules, shapes, way, config)
-    rows = [
-        {"img": image, "class_id": name, "pixels": pixels}
+    table = {
+        (image, name): pixels
         for image, of_image in zip(test["image"], masks, strict=True)
         for name, pixels in zip(folds.classes, of_image, strict=True)
-    ]
-    table = pd.DataFrame(rows)
-    nerves = table["img"][table["pixels"] != ""].nunique()
-    save_table(path, table if len(folds.classes) > 1 else table.drop(columns="class_id"))
+    }
+    save(path, table)
+    nerves = sum(any(of_image) for of_image in masks)
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
 
 

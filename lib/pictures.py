@@ -1,4 +1,4 @@
-"""Pictures of a training: fold{k}/first_batch.png, fold{k}/curves.png and curves.png of all folds.
+"""Pictures of a training: fold{k}/first_batch.png and fold{k}/curves.png.
 
 The same input gives the same bytes. Figures are made without pyplot, which keeps each one alive.
 """
@@ -19,11 +19,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from torch import Tensor
 
-from lib.artifacts import log_path, model_path, run_folder, written_whole
+from lib.artifacts import log_path, model_path, written_whole
 from lib.config import Config
+from lib.reference import REFERENCE_NAME, reference_run
 
 Plane = npt.NDArray[np.float32]
-Logs = list[pd.DataFrame]
 
 # Okabe and Ito's colours, which people of any colour vision tell apart (jfly.uni-koeln.de/color).
 BLUE, ORANGE, GREEN, RED, PINK, SKY = (
@@ -61,14 +61,6 @@ PANEL, GAP, LINE = 2.2, 0.08, 0.28
 CURVES, LEGEND = (4.2, 1.7), 3.3
 LEFT, ABOVE, BELOW = 0.75, 0.6, 0.5
 
-# Validation of Hydrogen Torch's use case 70 after epochs 1 to 5: 427 images, each with a nerve,
-# split without regard to people.
-REFERENCE = {
-    "validation_loss": [0.678, 0.407, 0.362, 0.353, 0.351],
-    "validation_iou": [0.3746, 0.5770, 0.6243, 0.6326, 0.6321],
-}
-REFERENCE_NAME = "Hydrogen Torch's use case 70"
-
 
 def save_first_batch(
     config: Config,
@@ -100,18 +92,20 @@ def save_first_batch(
 
 def save_curves(config: Config, fold: int) -> Path:
     """The path of fold{k}/curves.png: losses, scores and learning rate of fold{k}/log.csv."""
+    log = pd.read_csv(log_path(config, fold))
+    reference = _reference(log, config)
+    panels = _panels(log, not reference.empty)
     path = model_path(config, fold).with_name("curves.png")
-    _save_curves(path, f"fold {fold}", [pd.read_csv(log_path(config, fold))], config)
+    with _saved(path) as figure:
+        places = _stacked(figure, len(panels))
+        _entitle(figure, f"{config.experiment_name}, fold {fold}")
+        for axes, panel in zip(places, panels, strict=True):
+            for column in panel.columns:
+                _draw_column(axes, column, log)
+            for column in filter(reference.__contains__, panel.columns):
+                _draw_reference(axes, column, reference)
+            _finish(axes, panel)
     return path
-
-
-def save_curves_of_folds(config: Config) -> None:
-    """curves.png: a thin line for each fold of the run that has a log.csv, and their mean."""
-    paths = {fold: log_path(config, fold) for fold in config.fold_numbers}
-    logs = {fold: pd.read_csv(path) for fold, path in paths.items() if path.is_file()}
-    if logs:
-        title = f"folds {', '.join(map(str, logs))}: each one, and the mean"
-        _save_curves(run_folder(config) / "curves.png", title, list(logs.values()), config)
 
 
 @contextmanager
@@ -192,39 +186,21 @@ class Panel(NamedTuple):
     columns: list[str]
 
 
-def _save_curves(path: Path, title: str, logs: Logs, config: Config) -> None:
-    """`logs` are of one fold or several."""
-    references = _references(logs, config)
-    panels = _panels(logs, references)
-    with _saved(path) as figure:
-        places = _stacked(figure, len(panels))
-        _entitle(figure, f"{config.experiment_name}, {title}")
-        for axes, panel in zip(places, panels, strict=True):
-            for column in panel.columns:
-                _draw_column(axes, column, logs)
-            for column in filter(references.__contains__, panel.columns):
-                _draw_reference(axes, column)
-            _finish(axes, panel)
+def _reference(log: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The reference run where it is comparable, else nothing.
 
-
-def _references(logs: Logs, config: Config) -> set[str]:
-    """The columns that the reference can be held against.
-
-    Its images have a mask each, which these have where both kinds of scores are the same; its loss
-    is BCE + Dice.
+    Its images have a mask each, which these have where both kinds of scores are the same.
     """
     pair = ["validation_iou", "validation_iou_nerve"]
-    if not all(set(pair) <= set(log) and log[pair[0]].equals(log[pair[1]]) for log in logs):
-        return set()
-    same_loss = config.loss_function == "BCEDice" and config.dice_weight == 1
-    return set(REFERENCE) if same_loss else {"validation_iou"}
+    if not (set(pair) <= set(log) and log[pair[0]].equals(log[pair[1]])):
+        return pd.DataFrame()
+    return reference_run(config).rename(columns={pair[1]: pair[0]})
 
 
-def _panels(logs: Logs, references: set[str]) -> list[Panel]:
+def _panels(log: pd.DataFrame, each_has_a_mask: bool) -> list[Panel]:
     """What stands beside what. Left out are columns without a number, and scores shown twice."""
-    together = pd.concat(logs)
-    columns = [name for name in together if together[name].notna().any()]
-    if references:
+    columns = [name for name in log if log[name].notna().any()]
+    if each_has_a_mask:
         columns = [name for name in columns if not name.endswith("_nerve")]
     rate = [name for name in columns if name == "learning_rate"]
     losses = [name for name in columns if name.endswith("loss")]
@@ -247,33 +223,19 @@ def _stacked(figure: Figure, panels: int) -> list[Axes]:
     return places
 
 
-def _draw_column(axes: Axes, column: str, logs: Logs) -> None:
-    """A line, and dots where they are few; of several folds thin lines and their mean."""
+def _draw_column(axes: Axes, column: str, log: pd.DataFrame) -> None:
+    """A line, and dots where they are few."""
     colour = _colour(column)
     style = ":" if column.startswith("train_") and not column.endswith("loss") else "-"
     style = "--" if column.endswith("_nerve") else style
-    if len(logs) > 1:
-        for log in logs:
-            axes.plot(log["epoch"], log[column], style, color=colour, linewidth=0.7, alpha=0.45)
-    mean = _mean(logs)
-    dots = "o" if len(mean) <= 20 else ""
-    x, y, label = mean["epoch"], mean[column], _words(column)
+    dots = "o" if len(log) <= 20 else ""
+    x, y, label = log["epoch"], log[column], _words(column)
     axes.plot(x, y, style, color=colour, label=label, marker=dots, markersize=3, linewidth=1.6)
 
 
-def _mean(logs: Logs) -> pd.DataFrame:
-    """Of the folds' first, second, ... validations, as far as all have come, whatever is not nan.
-
-    They are paired by number: parts of an epoch end at other fractions in folds of other sizes.
-    """
-    shortest = min(len(log) for log in logs)
-    return pd.concat([log.head(shortest) for log in logs]).groupby(level=0).mean()
-
-
-def _draw_reference(axes: Axes, column: str) -> None:
-    values = REFERENCE[column]
-    label = f"{_words(column)} of {REFERENCE_NAME}"
-    axes.plot(range(1, len(values) + 1), values, "--", color="#808080", linewidth=1, label=label)
+def _draw_reference(axes: Axes, column: str, reference: pd.DataFrame) -> None:
+    x, y, label = reference["epoch"], reference[column], f"{_words(column)} of {REFERENCE_NAME}"
+    axes.plot(x, y, "--", color="#808080", linewidth=1, label=label)
 
 
 def _finish(axes: Axes, panel: Panel) -> None:

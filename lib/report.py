@@ -22,6 +22,7 @@ from lib.artifacts import oof_path, run_folder, written_whole
 from lib.audit import caveats, marks
 from lib.compare import Comparison, compared_runs
 from lib.config import Config, InputError, load_config
+from lib.reference import REFERENCE_IOU, reference_run
 from lib.report_charts import Plot, for_page, save_png, script, specification
 from lib.report_explorer import explorers
 from lib.report_pictures import chosen, embedded, first_batches, pictures
@@ -149,7 +150,7 @@ def top(results: Results) -> dict[str, Any]:
         "unscored": report_tables.unscored_folds(results),
         "rules": rules,
         "presence": decision["presence"],
-        "reference_iou": report_charts.REFERENCE_IOU,
+        "reference_iou": REFERENCE_IOU,
     }
 
 
@@ -222,7 +223,7 @@ def training_plots(config: Config) -> list[Plot]:
         "train_loss": "Training loss",
         "learning_rate": "Learning rate",
     }
-    reference = report_tables.reference_run(config)
+    reference = reference_run(config)
     return [
         report_charts.curves_plot(log, column, title, reference)
         for column, title in titles.items()

@@ -17,7 +17,7 @@ import pandas as pd
 import vl_convert
 
 from lib.artifacts import written_whole
-from lib.report_tables import REFERENCE_IOU
+from lib.reference import REFERENCE_IOU
 from lib.score_text import NAMES
 
 BLUE, ORANGE, GREEN, GREY = "#3a87c8", "#d9772b", "#1f9e77", "#868e96"

@@ -30,15 +30,6 @@ BINS = 10  # of a reliability diagram
 SHARES = np.arange(0, 1.01, 0.05)  # of test images with a nerve
 MAP = (21, 29)  # cells of the map of places: rows, columns
 PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "albumentations", "numpy")
-# Hydrogen Torch's reference run on the 2,323 frames with a nerve: validation loss and IoU an epoch.
-REFERENCE = pd.DataFrame(
-    {
-        "epoch": [1, 2, 3, 4, 5],
-        "validation_loss": [0.678, 0.407, 0.362, 0.353, 0.351],
-        "validation_iou_nerve": [0.3746, 0.5770, 0.6243, 0.6326, 0.6321],
-    }
-)
-REFERENCE_IOU = 0.632
 
 
 def folds_table(results: Results) -> list[dict[str, Any]]:
@@ -99,13 +90,6 @@ def training_log(config: Config) -> pd.DataFrame:
         if log_path(config, fold).is_file()
     ]
     return pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=["fold", "epoch"])
-
-
-def reference_run(config: Config) -> pd.DataFrame:
-    """What of REFERENCE is comparable: the loss only where it is the same sum."""
-    same = config.loss_function == "BCEDice" and config.dice_weight == 1
-    alike = same and not config.presence_head
-    return REFERENCE if alike else REFERENCE.drop(columns="validation_loss")
 
 
 def speeds(config: Config) -> list[dict[str, Any]]:

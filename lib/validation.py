@@ -16,6 +16,7 @@ from lib.loss import training_loss
 from lib.metric import area_under_curve, dice, iou
 from lib.predict import answer_of, at_own_size, outputs_of_batch
 from lib.processes import gathered, number_of_processes, rank
+from lib.progress import progress
 
 Row = dict[str, float]
 COLUMNS = ["image", "class", "loss", "iou", "dice", "nerve", "presence"]
@@ -39,7 +40,8 @@ class Validation:
         no image has one, and for the AUC where all have.
         """
         model.eval()
-        own = [score for batch in self._loader for score in self._of(model, batch)]
+        batches = progress(self._loader, "validating", unit="batches", shown=rank() == 0)
+        own = [score for batch in batches for score in self._of(model, batch)]
         every = sorted(score for part in gathered(own) for score in part)
         table = pd.DataFrame(every, columns=COLUMNS)
         nerve = table[table["nerve"]]

@@ -23,13 +23,10 @@ from lib.pictures import (
     ON_GREY,
     ORANGE,
     RED,
-    Logs,
-    _mean,
     _panels,
-    _references,
+    _reference,
     _words,
     save_curves,
-    save_curves_of_folds,
     save_first_batch,
 )
 
@@ -180,6 +177,7 @@ def test_the_reference_is_drawn_where_every_image_has_a_mask(config: Config) -> 
         (SAME, {}, {"validation_loss", "validation_iou"}),
         (SAME, {"loss_function": "Focal"}, {"validation_iou"}),
         (SAME, {"dice_weight": 2.0}, {"validation_iou"}),
+        (SAME, {"presence_head": 0.5}, {"validation_iou"}),
         (SCORES, {}, set()),
         (SAME | {"validation_iou_nerve": math.nan}, {}, set()),
         ({"validation_iou": 0.6}, {}, set()),
@@ -188,8 +186,8 @@ def test_the_reference_is_drawn_where_every_image_has_a_mask(config: Config) -> 
 def test_the_reference_is_held_against_what_it_can_be(
     scores: dict[str, float], changed: dict[str, Any], expected: set[str]
 ) -> None:
-    logs = [pd.DataFrame(rows(2, **scores))]
-    assert _references(logs, replace(Config(), **changed)) == expected
+    found = _reference(pd.DataFrame(rows(2, **scores)), replace(Config(), **changed))
+    assert set(found) - {"epoch"} == expected
 
 
 RATE = ("learning rate", ["learning_rate"])
@@ -197,23 +195,23 @@ LOSS = ("loss", ["train_loss", "validation_loss"])
 
 
 @pytest.mark.parametrize(
-    ("log", "references", "expected"),
+    ("log", "each_has_a_mask", "expected"),
     [
-        (rows(2, **SCORES), set(), [LOSS, ("score", list(SCORES)), RATE]),
-        (rows(2, **SAME), {"validation_iou"}, [LOSS, ("score", list(SCORES)[:2]), RATE]),
+        (rows(2, **SCORES), False, [LOSS, ("score", list(SCORES)), RATE]),
+        (rows(2, **SAME), True, [LOSS, ("score", list(SCORES)[:2]), RATE]),
         (
             rows(2, **SCORES | {"validation_iou_nerve": math.nan, "train_iou": 0.1}),
-            set(),
+            False,
             [LOSS, ("score", [*list(SCORES)[:2], "validation_dice_nerve", "train_iou"]), RATE],
         ),
-        (rows(2, validation_iou=math.nan), set(), [LOSS, RATE]),
-        ([{"epoch": 1.0, "validation_auc": 0.8}], set(), [("score", ["validation_auc"])]),
+        (rows(2, validation_iou=math.nan), False, [LOSS, RATE]),
+        ([{"epoch": 1.0, "validation_auc": 0.8}], False, [("score", ["validation_auc"])]),
     ],
 )
 def test_each_column_that_holds_a_number_stands_in_its_panel(
-    log: list[dict[str, float]], references: set[str], expected: list[Any]
+    log: list[dict[str, float]], each_has_a_mask: bool, expected: list[Any]
 ) -> None:
-    assert _panels([pd.DataFrame(log)], references) == expected
+    assert _panels(pd.DataFrame(log), each_has_a_mask) == expected
 
 
 @pytest.mark.parametrize(
@@ -232,38 +230,6 @@ def test_a_column_is_called(column: str, words: str) -> None:
     assert _words(column) == words
 
 
-def log(epochs: list[float], scores: list[float]) -> pd.DataFrame:
-    return pd.DataFrame({"epoch": epochs, "validation_iou": scores})
-
-
-@pytest.mark.parametrize(
-    ("logs", "expected"),
-    [
-        ([log([1, 2], [0.2, 0.4])], [(1, 0.2), (2, 0.4)]),
-        ([log([1, 2], [0.2, 0.4]), log([1, 2], [0.4, 0.8])], [(1, 0.3), (2, 0.6)]),
-        ([log([1, 2], [0.2, 0.4]), log([1], [0.4])], [(1, 0.3)]),
-        ([log([1, 2], [0.2, math.nan]), log([1, 2], [0.4, 0.8])], [(1, 0.3), (2, 0.8)]),
-        ([log([0.5, 1], [0.2, 0.4]), log([0.6, 1], [0.4, 0.8])], [(0.55, 0.3), (1, 0.6)]),
-    ],
-)
-def test_the_mean_of_folds_is(logs: Logs, expected: list[tuple[float, float]]) -> None:
-    mean = _mean(logs)
-    found = zip(mean["epoch"], mean["validation_iou"], strict=True)
-    assert [pytest.approx(pair) for pair in expected] == list(found)
-
-
-def test_folds_stand_in_one_picture_with_those_that_are_trained(config: Config) -> None:
-    path = Path(config.runs_folder) / "nerve" / "curves.png"
-    save_curves_of_folds(config)
-    assert not path.exists()
-    save_log(config, 1, rows(3, **SCORES))
-    save_curves_of_folds(config)
-    one = pixels(path)
-    save_log(config, 3, rows(2, **SCORES))
-    save_curves_of_folds(config)
-    assert not np.array_equal(pixels(path), one)
-
-
 numbers = st.one_of(st.just(math.nan), st.floats(0, 1e6))
 
 
@@ -280,10 +246,8 @@ def test_any_numbers_can_be_drawn(
 def content(config: Config) -> list[bytes]:
     first_batch(config, black(2), black(2) + 1)
     curves(config, rows(3, **SCORES))
-    save_curves_of_folds(config)
-    folder = Path(config.runs_folder) / "nerve"
-    paths = [folder / "fold0" / "first_batch.png", folder / "fold0" / "curves.png"]
-    return [path.read_bytes() for path in (*paths, folder / "curves.png")]
+    folder = Path(config.runs_folder) / "nerve" / "fold0"
+    return [(folder / name).read_bytes() for name in ("first_batch.png", "curves.png")]
 
 
 def test_the_same_input_gives_the_same_bytes_whatever_style_a_person_has(config: Config) -> None:
