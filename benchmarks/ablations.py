@@ -33,8 +33,8 @@ JOBS = os.cpu_count() or 1
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 BASE = (
     "backbone=tu-tf_efficientnet_lite0",
-    "image_height=128",
-    "image_width=192",
+    "image_height=96",
+    "image_width=128",
     "mixed_precision_inference=true",
     "number_of_workers=0",
     "quiet=true",
@@ -58,8 +58,8 @@ VARIANTS = {
     "weight decay .05": Variant(("weight_decay=0.05",)),
     "Dice weighs 2": Variant(("dice_weight=2",)),
     "Mixup": Variant(("mix_image=Mixup",)),
+    "128x192": Variant(("image_height=128", "image_width=192")),
     "192x256": Variant(("image_height=192", "image_width=256")),
-    "96x128": Variant(("image_height=96", "image_width=128")),
     "FPN": Variant(("architecture=FPN",)),
     "UnetPlusPlus": Variant(("architecture=UnetPlusPlus",)),
     "MAnet": Variant(("architecture=MAnet",)),
