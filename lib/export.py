@@ -44,7 +44,7 @@ from lib.predict import Answer, answer_of, at_own_size, loaded_network
 from lib.shapes import Shapes
 
 TEMPLATE = Path(__file__).with_name("scoring")
-COPIED = ("score.py", "README.md", "requirements.txt")
+COPIED = ("score.py", "reading.py", "writing.py", "README.md", "requirements.txt")
 PACKAGES = ("onnx", "onnxscript")
 LARGEST = 2**31 - 1  # bytes of an .onnx file
 # What the scoring pipeline cannot do, and would leave out.

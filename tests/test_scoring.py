@@ -25,7 +25,7 @@ from lib.decision import NEVER, Rule, decide
 from lib.images import ImageFile, UnusableImage, read_image
 from lib.model import device_of
 from lib.predict import predict, trained_network
-from lib.scoring import score
+from lib.scoring import reading, score, writing
 from lib.shapes import GRID, Shapes, nearest_shape
 from tests.conftest import configured, step, tiny_image, write_competition
 from tests.test_images import PIXELS, UNUSABLE, save_dicom
@@ -309,7 +309,7 @@ def test_an_image_is_read_to_the_bit_as_the_pipeline_reads_it(
 ) -> None:
     path = save(tmp_path)
     expected = read_image(ImageFile(path))
-    assert np.array_equal(score.read_file(path, 16), expected)
+    assert np.array_equal(reading.read_picture(path, 16), expected)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -318,8 +318,8 @@ def test_what_the_pipeline_refuses_is_refused(
     tmp_path: Path, name: str, make: Callable[[Path], object], complaint: str
 ) -> None:
     make(tmp_path / name)
-    with pytest.raises(score.Unusable):
-        for image in score.images_in(tmp_path / name, 16):
+    with pytest.raises(reading.Unusable):
+        for image in reading.images_in(tmp_path / name, 16):
             image.grey()
 
 
@@ -334,8 +334,8 @@ def test_a_truncated_image_is_refused_not_filled_up(
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(UnusableImage):
         read_image(ImageFile(path))
-    with pytest.raises(score.Unusable):
-        score.read_file(path, 16)
+    with pytest.raises(reading.Unusable):
+        reading.read_picture(path, 16)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_dicom_is_read_to_the_bit_as_the_pipeline_reads_it(
 ) -> None:
     path = save_dicom(tmp_path / "scan.dcm", pixels, photometric=photometric, stored=stored)
     several = pixels.shape == (2, *PIXELS.shape)
-    images = list(score.images_in(path, 16))
+    images = list(reading.images_in(path, 16))
     assert [image.name for image in images] == (["scan_1", "scan_2"] if several else ["scan"])
     for number, image in enumerate(images):
         expected = read_image(ImageFile(path, number if several else None))
@@ -386,7 +386,7 @@ def test_a_map_becomes_the_mask_that_the_pipeline_makes_of_it(
 ) -> None:
     expected = decide(levels, presence, rule)
     assert np.array_equal(score.decide(levels, presence, asdict(rule)), expected)
-    assert score.run_lengths(expected) == rle.encode(expected)
+    assert writing.run_lengths(expected) == rle.encode(expected)
 
 
 def test_a_mask_is_projected_on_the_shapes_that_the_pipeline_has() -> None:
