@@ -7,9 +7,9 @@ phantom people that no data set has, with `--average` of score.py at each of fou
 moves `--slower` times slower than between the frames of a data set. A line a share:
 
 - IoU over all frames (both masks empty: 1) and over those with a nerve;
-- flicker: pixels that change from frame to frame, in a thousand of the image's, less those that the
-  true masks change; below 0 where the masks move less than the nerve;
-- flips: how often presence changes, less how often it truly does;
+- flicker: pixels that change from one frame to the next where the true mask does not, in a thousand
+  of the image's;
+- flips: how often presence changes, less how often it truly does (below 0 where that is missed);
 - delay: by how many frames masks appear and vanish later than the nerve does (the nearest change of
   the same kind; below 0: earlier), and how many of its changes no mask follows.
 """
@@ -27,7 +27,8 @@ from tqdm import tqdm
 from lib.export import config_of, export
 from lib.metric import iou, overlap
 from lib.phantom import Picture, clip
-from lib.scoring.score import ENGINES, Scorer
+from lib.scoring.engines import ENGINES
+from lib.scoring.score import Scorer
 
 SHARES = (0.0, 0.3, 0.5, 0.7)
 
@@ -48,8 +49,8 @@ def row(scorer: Scorer, clips: list[Clip]) -> str:
         there, told = (np.array([mask.any() for mask in part]) for part in (true, found))
         ious += [iou(overlap(*pair)) for pair in zip(true, found, strict=True)]
         nerves += there.tolist()
-        flicker += (changes(found) - changes(true)).tolist()
-        flips += int(changes(told).sum() - changes(there).sum())
+        flicker += (changed(found) & ~changed(true)).mean(axis=(1, 2)).tolist()
+        flips += int(changed(told).sum()) - int(changed(there).sum())
         late += delays(there, told)
     followed = [delay for delay in late if delay is not None]
     cells = [
@@ -70,10 +71,9 @@ def masks(scorer: Scorer, frames: Clip) -> Iterator[Picture]:
         yield next(iter(scorer.masks(grey).values()))
 
 
-def changes(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """(frames, ...) -> (frames - 1,): the share of a frame's values that are not as before."""
-    changed = values[1:] != values[:-1]
-    return changed.reshape(len(changed), -1).mean(axis=1)
+def changed(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """(frames, ...) -> (frames - 1, ...): which are not as in the frame before."""
+    return np.not_equal(values[1:], values[:-1])
 
 
 def delays(true: Presence, found: Presence) -> list[int | None]:
@@ -81,7 +81,7 @@ def delays(true: Presence, found: Presence) -> list[int | None]:
 
     Looked for between the true changes before and after; None where there is none.
     """
-    turns = [0, *(np.flatnonzero(true[1:] != true[:-1]) + 1).tolist(), len(true)]
+    turns = [0, *(np.flatnonzero(changed(true)) + 1).tolist(), len(true)]
     late: list[int | None] = []
     for before, turn, after in zip(turns, turns[1:], turns[2:], strict=False):
         becomes = true[turn]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.clips import changes, delays
+from benchmarks.clips import delays, row
+from lib.scoring.score import Scorer
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,26 @@ def test_a_delay_is_the_way_to_the_nearest_change_of_its_kind(
     assert delays(*(np.array([*word]) == "1" for word in (true, found))) == expected
 
 
-def test_changes_are_shares_of_a_frame() -> None:
-    frames = np.zeros((3, 2, 2), np.uint8)
-    frames[1, 0, 0] = frames[2, 1] = 1
-    assert changes(frames).tolist() == [0.25, 0.75]
-    assert changes(np.array([True, False, False])).tolist() == [1, 0]
+class Told(Scorer):
+    """Finds in a frame what is brighter than a half."""
+
+    def __init__(self) -> None:
+        self.average = 0.5
+
+    def start_clip(self) -> None:
+        pass
+
+    def masks(self, grey: np.ndarray) -> dict[str, np.ndarray]:
+        return {"nerve": (grey > 127).astype(np.uint8)}
+
+
+def test_the_row_of_a_clip_worked_by_hand() -> None:
+    true = np.zeros((4, 2, 5), np.uint8)
+    true[1:3, 0, :2] = 1  # there in the frames 1 and 2
+    found = np.zeros_like(true)
+    found[2:, 0, :2] = 1  # a frame late, and a frame too long
+    found[2, 1, 4] = 1  # a speck
+    clips = [list(zip(found * 255, true, strict=True))]
+    # IoU 1, 0, 2/3, 0. The steps change wrongly 0, 3 and 1 pixels of 10.
+    expected = "| 0.5 | 0.417 | 0.333 | 133.33 | -1 | 1.0 (1) | 1 of 2 |"
+    assert row(Told(), clips) == expected

@@ -3,9 +3,9 @@
     python score.py PATH [PATH ...] [--out DIR] [--overlay] [--csv FILE] [--average SHARE]
     python score.py --self-test
 
-A PATH is an image, a video, a DICOM file or a folder of such: reading.py reads them. DIR/NAME.png
-is the mask, 0 or 255, at the image's own size, DIR/CLASS/NAME.png where there are several classes:
-writing.py writes it. Frame k of a video or a cine loop is the image NAME_k. Started again it goes
+A PATH is an image, a video, a DICOM file or a folder of such (reading.py reads them). DIR/NAME.png
+is the mask, 0 or 255, at the image's own size, DIR/CLASS/NAME.png where there are several classes
+(writing.py writes it). Frame k of a video or a cine loop is the image NAME_k. Started again it goes
 on: a mask holds a hash of its image and of all that made it, and one that has the right hash is
 kept. Exit status 1: something could not be used.
 
@@ -18,8 +18,6 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,53 +26,16 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 if __package__:
-    from . import reading, writing
+    from . import engines, reading, writing
 else:
     sys.path.insert(0, str(HERE))  # python -I leaves it out
+    import engines  # type: ignore[import-not-found, no-redef]
     import reading  # type: ignore[import-not-found, no-redef]
     import writing  # type: ignore[import-not-found, no-redef]
 
 GRID = (64, 96)  # rows and columns of the shapes in mask_pca.npz
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Run = Callable[[Array], list[Array]]
-
-
-def openvino(path: Path, precision: str = "f32") -> Run:
-    """In float32 also on processors with bfloat16: the self-test holds the masks to the bit."""
-    # Its package reports each import to Google Analytics, where it has the means.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    from openvino import Core
-
-    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-    network = Core().compile_model(path, "CPU", settings)
-    return lambda grey: list(network(grey).values())
-
-
-def onnxruntime(path: Path) -> Run:
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda grey: list(session.run(None, {"grey": grey}))
-
-
-ENGINES: dict[str, Callable[[Path], Run]] = {
-    "openvino": openvino,
-    "onnxruntime": onnxruntime,
-    "openvino-bf16": partial(openvino, precision="bf16"),
-}
-
-
-def started(path: Path, engine: str) -> tuple[str, Run]:
-    """The engine of that name; of "auto", the first that is installed."""
-    for name in ENGINES if engine == "auto" else [engine]:
-        try:
-            return name, ENGINES[name](path)
-        except ImportError:
-            continue
-    package = "-r requirements.txt" if engine == "auto" else engine.removesuffix("-bf16")
-    sys.exit(f"The inference engine is not installed: python -m pip install {package}")
 
 
 class Scorer:
@@ -91,7 +52,7 @@ class Scorer:
         self._size = tuple(about["network_size"])
         shapes = folder / "mask_pca.npz"
         self._shapes = dict(np.load(shapes)) if shapes.is_file() else {}
-        self.engine, self._run = started(folder / "model.onnx", engine)
+        self.engine, self._run = engines.started(folder / "model.onnx", engine)
         self.average, self._before = average, list[Array]()
         parts = [(folder / name).read_bytes() for name in ("model.onnx", "decision.json")]
         way = f"{self.engine} average {average}" if average else self.engine
@@ -261,7 +222,7 @@ def main() -> int:
     add("--bits", type=int, choices=range(8, 17), metavar="8..16", help=several)
     steady = "in clips: the share of the frame before in a moving average of the probabilities"
     add("--average", type=float, default=0, metavar="SHARE", help=steady)
-    add("--engine", choices=["auto", *ENGINES], default="auto")
+    add("--engine", choices=["auto", *engines.ENGINES], default="auto")
     add("--self-test", action="store_true", help="try the samples")
     given = parser.parse_args()
     if not given.paths and not given.self_test:
