@@ -27,7 +27,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from benchmarks.engines import random_ensemble
@@ -153,7 +152,7 @@ def main() -> None:
     for _ in range(given.rounds):
         take_turns(timed, frames, given.block)
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    print(f"{cores} cores, {torch.get_num_threads()} threads; load of the machine {load:.1f}")
+    print(f"{cores} cores; load of the machine {load:.1f}")
     print("| backbone | size | engine | ms | 95 % | network | frames a second | |")
     print("|---|---|---|---|---|---|---|---|")
     for names, one in timed.items():
