@@ -35,7 +35,7 @@ from lib.images import Grey
 from lib.metric import iou, overlap
 from lib.model import build_model, placed, precision
 from lib.phantom import pictures
-from lib.scoring import score
+from lib.scoring.engines import ENGINES, Run
 from lib.sources import with_files
 
 WARM_UP, IMAGES, CALIBRATION, SCORED = 3, 30, 24, 200
@@ -80,7 +80,7 @@ def ensemble() -> None:
             write_graph(part, Ensemble([network], config), config)
         engines = {
             f"{kind}, {label}": by_graphs([make(part) for part in graphs])
-            for kind, make in score.ENGINES.items()
+            for kind, make in ENGINES.items()
             for label, graphs in (("one graph", [path]), ("five graphs", parts))
         }
         print(f"{name}, five networks, batch 1; load of the machine {os.getloadavg()[0]:.1f}")
@@ -112,11 +112,11 @@ def engine(folder: Path, variant: str, networks: Ensemble, config: Config) -> Pr
         # A copy: placed() changes the network for good.
         return by_torch(copy.deepcopy(networks), numbers == "bf16")
     if numbers == "bf16":
-        return by_graphs([score.ENGINES["openvino-bf16"](folder / "fp32.onnx")])
-    return by_graphs([score.ENGINES[name](folder / f"{numbers}.onnx")])
+        return by_graphs([ENGINES["openvino-bf16"](folder / "fp32.onnx")])
+    return by_graphs([ENGINES[name](folder / f"{numbers}.onnx")])
 
 
-def by_graphs(runs: list[score.Run]) -> Predict:
+def by_graphs(runs: list[Run]) -> Predict:
     """The mean over graphs."""
     return lambda grey: np.mean([run(grey[None, None])[0][0] for run in runs], axis=0)
 

@@ -44,7 +44,7 @@ from lib.predict import Answer, answer_of, at_own_size, loaded_network
 from lib.shapes import Shapes
 
 TEMPLATE = Path(__file__).with_name("scoring")
-COPIED = ("score.py", "README.md", "requirements.txt")
+PROGRAMS = ("score.py", "engines.py", "reading.py", "writing.py")
 PACKAGES = ("onnx", "onnxscript")
 LARGEST = 2**31 - 1  # bytes of an .onnx file
 # What the scoring pipeline cannot do, and would leave out.
@@ -99,7 +99,7 @@ def export(config: Config) -> Path:
     write_graph(part / "model.onnx", ensemble, config)
     _write_rule(part, decision, config)
     _write_samples(part / "samples", samples_of(ensemble, folds, decision, config))
-    for name in COPIED:
+    for name in (*PROGRAMS, "README.md", "requirements.txt"):
         shutil.copyfile(TEMPLATE / name, part / name)
     _write_sums(part)
     shutil.rmtree(folder, ignore_errors=True)

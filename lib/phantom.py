@@ -30,7 +30,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -300,6 +300,19 @@ def pictures(count: int, seed: int) -> list[Picture]:
         return [render(tissue, frame) for frame in frames]
 
 
+def clip(count: int, seed: int, slower: float) -> list[tuple[Picture, Picture]]:
+    """Frames of one subject and their true masks 0/1, both uint8 (420, 580), as a scanner films it.
+
+    A data set's frames are far apart; here the probe moves so many times slower. The masks are the
+    nerve's own outline, without an annotator's errors; about half of them are not empty.
+    """
+    rng = np.random.default_rng([seed, 3, 1])
+    tissue = _tissue(rng)
+    frames, _ = _sweep(rng, count, 0.5, 0, slower)
+    with _one_thread():
+        return [(render(tissue, frame), _true_mask(tissue, frame)) for frame in frames]
+
+
 def _is_complete(folder: Path, settings: Settings) -> bool:
     path = folder / "truth" / "settings.json"
     if not any(found.is_file() for found in folder.rglob("*")):
@@ -502,10 +515,10 @@ def _blob(rng: Random, row: float, column: float, index: int) -> Blob:
 
 
 def _sweep(
-    rng: Random, count: int, share: float, twins: int
+    rng: Random, count: int, share: float, twins: int, slower: float = 1
 ) -> tuple[list[Frame], list[tuple[int, int]]]:
     """The video of a subject; pairs (frame with a nerve, its twin with the empty label)."""
-    z = _path(rng, count)
+    z = _path(rng, count, slower)
     shown = int(np.clip(round(share * count), 1, max(1, count - 1)))
     low, high = _stretch_of_neck(rng, np.sort(z), shown)
     with_nerve = (z > low) & (z < high)
@@ -515,7 +528,7 @@ def _sweep(
     shift, stretch = _wander(rng, 0, 11), _wander(rng, 1, 0.012)
     frames = []
     for t in range(count):
-        pose = (float(z[t]), shift(0.09 * t), stretch(0.11 * t), float(nerve[t]))
+        pose = (float(z[t]), shift(0.09 * t / slower), stretch(0.11 * t / slower), float(nerve[t]))
         noise = np.clip(rng.standard_normal((2, 12)), -2.5, 2.5)
         frames.append(Frame(*pose, bool(with_nerve[t]), noise))
     pairs = _twin_pairs(rng, with_nerve, twins)
@@ -524,10 +537,10 @@ def _sweep(
     return frames, pairs
 
 
-def _path(rng: Random, count: int) -> Array:
+def _path(rng: Random, count: int, slower: float) -> Array:
     """Place along the neck, to and fro between the first and the last plane."""
     end = PLANES - 1.001
-    way = rng.uniform(0, 2 * end) + np.cumsum(rng.uniform(0.02, 0.12, count))
+    way = rng.uniform(0, 2 * end) + np.cumsum(rng.uniform(0.02, 0.12, count)) / slower
     return np.asarray(end - np.abs(way % (2 * end) - end))
 
 
@@ -731,6 +744,12 @@ def _masks(tissue: Tissue, frame: Frame, vessel: bool) -> dict[str, Picture]:
     if vessel and (seen := _vessel(tissue, frame)):
         masks["vessel"] = _mask(outline(seen, frame, frame.noise[1]))
     return masks
+
+
+def _true_mask(tissue: Tissue, frame: Frame) -> Picture:
+    """0/1; as nobody draws it, without errors."""
+    masks = _masks(tissue, replace(frame, noise=np.zeros_like(frame.noise)), vessel=False)
+    return masks["nerve"] // 255 if masks else np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
 
 
 def _mask(points: Array) -> Picture:

@@ -18,7 +18,7 @@ from lib.config import Config, InputError
 from lib.export import Ensemble, config_of, export, require, write_graph
 from lib.model import build_model, outputs_of, to_input
 from lib.predict import answer_of
-from lib.scoring import score
+from lib.scoring.engines import onnxruntime, openvino
 from tests.conftest import REPOSITORY, configured, step
 from tests.test_pipeline import chain
 
@@ -61,7 +61,7 @@ def test_the_graph_gives_what_torch_gives_in_both_engines_and_names_no_file(
     write_graph(path, ensemble, config)
     with torch.inference_mode():
         expected = ensemble(torch.from_numpy(GREY))
-    for engine in (score.openvino, score.onnxruntime):
+    for engine in (openvino, onnxruntime):
         found = engine(path)(GREY)
         assert [array.shape for array in found] == [(1, 2, 32, 64), (1, 2)]
         for array, tensor in zip(found, expected, strict=True):
@@ -82,8 +82,9 @@ def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
     samples = {
         f"samples/{name}" for k in "123" for name in (f"{k}.png", f"{k}.npz", f"masks/{k}.png")
     }
-    rest = {"README.md", "score.py", "requirements.txt", "model.onnx", "decision.json"}
-    assert files == {"SHA256SUMS", *rest, *samples}
+    programs = {"score.py", "engines.py", "reading.py", "writing.py"}
+    rest = {"README.md", "requirements.txt", "model.onnx", "decision.json"}
+    assert files == {"SHA256SUMS", *programs, *rest, *samples}
     sums = (scoring / "SHA256SUMS").read_text()
     for name in files - {"SHA256SUMS"}:
         digest = hashlib.sha256((scoring / name).read_bytes()).hexdigest()

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 
 from lib import exact, phantom, rle
 from lib.config import InputError
+from lib.metric import iou, overlap
 from lib.phantom_formats import opened
 
 SIZES: dict[str, Any] = {
@@ -184,6 +186,23 @@ def test_neighbours_resemble_each_other_more_than_frames_of_other_subjects() -> 
     other = phantom.render(tissues[1], frames[0])
     assert correlation(first, second) > 0.7
     assert correlation(first, second) > correlation(first, third) > correlation(first, other)
+
+
+def test_a_clip_moves_as_slowly_as_it_is_told_and_shows_the_nerves_own_outline() -> None:
+    fast, slow = (phantom.clip(8, 1, slower) for slower in (1, 4))
+    steps = [
+        np.mean([cv2.absdiff(a[0], b[0]).mean() for a, b in itertools.pairwise(frames)])
+        for frames in (fast, slow)
+    ]
+    assert steps[1] < 0.7 * steps[0]
+    masks = [mask for _, mask in slow if mask.any()]
+    assert len(masks) == 4
+    tissue = phantom._tissue(np.random.default_rng([1, 3, 1]))
+    areas = [tissue.anatomy.nerve(z).along * tissue.anatomy.nerve(z).across for z in (0.0, 1.5)]
+    assert all(set(np.unique(mask)) == {0, 1} for mask in masks)
+    assert all(0.5 < mask.sum() / (np.pi * np.mean(areas)) < 2 for mask in masks)
+    # Without an annotator's errors neighbours differ by the way of the probe alone.
+    assert all(iou(overlap(a, b)) > 0.93 for a, b in itertools.pairwise(masks))
 
 
 def test_a_nerve_changes_the_picture_where_its_mask_is() -> None:

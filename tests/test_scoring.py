@@ -25,7 +25,7 @@ from lib.decision import NEVER, Rule, decide
 from lib.images import ImageFile, UnusableImage, read_image
 from lib.model import device_of
 from lib.predict import predict, trained_network
-from lib.scoring import score
+from lib.scoring import reading, score, writing
 from lib.shapes import GRID, Shapes, nearest_shape
 from tests.conftest import configured, step, tiny_image, write_competition
 from tests.test_images import PIXELS, UNUSABLE, save_dicom
@@ -209,6 +209,101 @@ def test_a_clip_and_a_cine_loop_are_scored_by_frame_and_nobody_is_named(
     assert not any(b"Geheim" in content for content in written)
 
 
+def moving_frames(count: int) -> np.ndarray:
+    return np.stack([tiny_image(k, nerve=k % 2 == 0)[0] for k in range(count)])
+
+
+def test_a_clip_is_averaged_over_its_own_frames_only(
+    config: Config, pipeline: Path, tmp_path: Path
+) -> None:
+    rule = Rule(head_weight=0.5, threshold=0.4)
+    with_rule(pipeline, **asdict(rule))
+    loops = {"a": moving_frames(4), "b": moving_frames(5)[1:]}
+    for name, frames in loops.items():
+        save_dicom(tmp_path / f"{name}.dcm", frames)
+    paths = [tmp_path / f"{name}.dcm" for name in loops]
+    result = run(pipeline, *paths, "--average", "0.6")
+    assert result.returncode == 0, result.stdout + result.stderr
+    scorer, moved = score.Scorer(pipeline, "openvino"), 0
+    for name, frames in loops.items():
+        mean = scorer.probabilities(frames[0])
+        for k, frame in enumerate(frames):
+            found = scorer.probabilities(frame)
+            if k:
+                mean = [0.6 * a + 0.4 * b for a, b in zip(mean, found, strict=True)]
+            expected, plain = (
+                score.decide(to_levels(planes[0], frame.shape), float(presence[0]), asdict(rule))
+                for planes, presence in (mean, found)
+            )
+            mask = read_mask(tmp_path / "masks" / f"{name}_{k + 1}.png")
+            assert np.array_equal(mask > 0, expected > 0)
+            moved += not np.array_equal(expected, plain)
+    assert moved > 3
+
+
+def to_levels(plane: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    large = cv2.resize(plane, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.rint(large * 255).astype(np.uint8)
+
+
+def test_an_averaged_clip_is_made_whole_or_kept_whole(pipeline: Path, tmp_path: Path) -> None:
+    with_rule(pipeline, threshold=0.4)
+    save_dicom(tmp_path / "loop.dcm", moving_frames(3))
+    words = [tmp_path / "loop.dcm", "--average", "0.5"]
+
+    def masks() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (tmp_path / "masks").glob("*.png")}
+
+    assert "masks of 3 images, and 0 that were there" in run(pipeline, *words).stdout
+    before = masks()
+    assert "masks of 0 images, and 3 that were there" in run(pipeline, *words).stdout
+    (tmp_path / "masks" / "loop_3.png").unlink()
+    assert "masks of 3 images, and 0 that were there" in run(pipeline, *words).stdout
+    assert masks() == before
+    assert "masks of 3 images, and 0" in run(pipeline, words[0], "--average", "0.3").stdout
+    assert masks() != before
+    assert "masks of 3 images, and 0" in run(pipeline, words[0]).stdout
+    (tmp_path / "masks" / "loop_3.png").unlink()
+    assert "masks of 1 images, and 2" in run(pipeline, words[0]).stdout
+
+
+def test_an_averaged_clip_without_its_end_has_the_masks_and_rows_of_its_frames_each_time(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    cut_clip(tmp_path / "cut.avi")
+    words = [tmp_path / "cut.avi", "--average", "0.5", "--csv", tmp_path / "masks.csv"]
+    first = run(pipeline, *words)
+    table = (tmp_path / "masks.csv").read_bytes()
+    assert table.count(b"cut_") > 10
+    second = run(pipeline, *words)
+    assert first.returncode == second.returncode == 1
+    assert "of its 20 frames can be read" in second.stderr
+    assert second.stdout == first.stdout
+    assert (tmp_path / "masks.csv").read_bytes() == table
+
+
+def test_an_average_is_refused_for_a_single_image_and_outside_of_its_range(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    cv2.imwrite(str(images / "single.png"), PIXELS)
+    save_dicom(images / "one.dcm", PIXELS)
+    save_dicom(images / "two.dcm", np.stack([PIXELS, 255 - PIXELS]))
+    result = run(pipeline, images, "--average", "0.5")
+    assert result.returncode == 1
+    assert "masks of 2 images" in result.stdout
+    faults = [line for line in result.stderr.splitlines() if "CANNOT BE USED" in line]
+    assert [line.rpartition("/")[2] for line in faults] == [
+        f"{name}: is a single image, and --average is for clips: leave it out"
+        for name in ("one.dcm", "single.png")
+    ]
+    for wrong in ("1", "-0.1", "nan"):
+        refused = run(pipeline, images, f"--average={wrong}")
+        assert refused.returncode == 2
+        assert "from 0 to below 1 was expected" in refused.stderr
+
+
 def cut_clip(path: Path) -> None:
     clip = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (80, 60))
     for k in range(20):
@@ -309,7 +404,7 @@ def test_an_image_is_read_to_the_bit_as_the_pipeline_reads_it(
 ) -> None:
     path = save(tmp_path)
     expected = read_image(ImageFile(path))
-    assert np.array_equal(score.read_file(path, 16), expected)
+    assert np.array_equal(reading.read_picture(path, 16), expected)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -318,8 +413,8 @@ def test_what_the_pipeline_refuses_is_refused(
     tmp_path: Path, name: str, make: Callable[[Path], object], complaint: str
 ) -> None:
     make(tmp_path / name)
-    with pytest.raises(score.Unusable):
-        for image in score.images_in(tmp_path / name, 16):
+    with pytest.raises(reading.Unusable):
+        for image in reading.images_in(tmp_path / name, 16):
             image.grey()
 
 
@@ -334,8 +429,8 @@ def test_a_truncated_image_is_refused_not_filled_up(
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(UnusableImage):
         read_image(ImageFile(path))
-    with pytest.raises(score.Unusable):
-        score.read_file(path, 16)
+    with pytest.raises(reading.Unusable):
+        reading.read_picture(path, 16)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +449,7 @@ def test_dicom_is_read_to_the_bit_as_the_pipeline_reads_it(
 ) -> None:
     path = save_dicom(tmp_path / "scan.dcm", pixels, photometric=photometric, stored=stored)
     several = pixels.shape == (2, *PIXELS.shape)
-    images = list(score.images_in(path, 16))
+    images = list(reading.images_in(path, 16))
     assert [image.name for image in images] == (["scan_1", "scan_2"] if several else ["scan"])
     for number, image in enumerate(images):
         expected = read_image(ImageFile(path, number if several else None))
@@ -386,7 +481,7 @@ def test_a_map_becomes_the_mask_that_the_pipeline_makes_of_it(
 ) -> None:
     expected = decide(levels, presence, rule)
     assert np.array_equal(score.decide(levels, presence, asdict(rule)), expected)
-    assert score.run_lengths(expected) == rle.encode(expected)
+    assert writing.run_lengths(expected) == rle.encode(expected)
 
 
 def test_a_mask_is_projected_on_the_shapes_that_the_pipeline_has() -> None:
