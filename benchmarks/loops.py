@@ -20,6 +20,7 @@ import torch
 
 from benchmarks.peers import LEAST, seconds_a_step
 from benchmarks.timing import now
+from lib.artifacts import masks_in
 from lib.config import Config, load_config
 from lib.dataset import Batch, training_loader, with_cache
 from lib.learner import Learner, Part
@@ -56,12 +57,12 @@ def step(
         for order.epoch in count():
             yield from loader
 
-    updates = trained(new_learner(config), batches(), order, len(order))
+    updates = trained(new_learner(table, config), batches(), order, len(order))
     return {"ms": seconds_a_step(updates, seconds, steps) / config.batch_size * 1e3}
 
 
 def epoch(table: pd.DataFrame, config: Config, seconds: float) -> dict[str, float]:
-    learner = new_learner(config)
+    learner = new_learner(table, config)
     loader, order = training_loader(table, config)
     ready = list(islice(loader, READY))
     alone = seconds_a_step(trained(learner, cycle(ready), order, len(order)), seconds)
@@ -71,10 +72,10 @@ def epoch(table: pd.DataFrame, config: Config, seconds: float) -> dict[str, floa
     return {"epoch": now(learner.device) - start, "alone": alone * steps, "steps": steps}
 
 
-def new_learner(config: Config) -> Learner:
+def new_learner(table: pd.DataFrame, config: Config) -> Learner:
     device = device_of(config)
     set_up(device, config)
-    return Learner(0, 1, False, config, device)
+    return Learner(0, len(masks_in(table)), False, config, device)
 
 
 def trained(

@@ -110,8 +110,8 @@ def fastai(
     network, head = _encoder(encoder)
     learner = vision.unet_learner(loaders, network, n_out=2, pretrained=False, cut=head)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        images = torch.zeros(1, 3, *size, device=loaders.device)
-        learner.model.eval()(images)
+        (weight, *_) = learner.model.parameters()
+        learner.model.eval()(torch.zeros(1, 3, *size, device=weight.device))
     ends: list[float] = []
 
     def after_step(_: vision.Callback) -> None:

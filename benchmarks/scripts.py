@@ -29,7 +29,7 @@ from benchmarks.timing import (
     missing,
     used_by,
 )
-from lib.artifacts import load_folds, run_folder, save_model
+from lib.artifacts import load_folds, model_path, run_folder, save_model
 from lib.config import DEFAULT_FILE, Config, load_config
 from lib.images import image_files
 from lib.model import build_model
@@ -71,7 +71,7 @@ def frames_of(quick: bool) -> tuple[int, int]:
 
 def large(folder: Path, quick: bool) -> Path:
     """As many phantom frames as the competition has, and one test frame."""
-    path = folder / ("phantom_quick" if quick else "phantom_large")
+    path = folder / "phantom_large"
     generate(path, *frames_of(quick), 1, 1)
     return path
 
@@ -204,8 +204,8 @@ def whole(folder: Path, data: Path | None, rounds: int) -> list[Line]:
 def forget(config: Config) -> None:
     """What 02 to 04 left."""
     shutil.rmtree(Path(config.runs_folder) / ".cache", ignore_errors=True)
-    for path in run_folder(config).glob("fold*/"):
-        shutil.rmtree(path)
+    for fold in config.fold_numbers:
+        shutil.rmtree(model_path(config, fold).parent, ignore_errors=True)
     for path in run_folder(config).glob("*.npz"):
         path.unlink()
 
@@ -222,4 +222,5 @@ def gpu_utilisation() -> Iterator[list[float]]:
             time.sleep(0.2)
         finally:
             process.terminate()
-            looks += [float(line) for line in process.communicate()[0].splitlines()]
+            words = process.communicate()[0].split()
+            looks += [float(word) for word in words if word.isdigit()]  # else [N/A]

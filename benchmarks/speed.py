@@ -19,13 +19,16 @@ Without a ROW all of them, which takes hours; each alone takes a few minutes:
 All contestants of a row are measured in turn, several rounds; the table has the median and its
 ratio to that of the first line. Less is better. "Of the peak" is the share of the machine's fastest
 matrix product (benchmarks/peak.py), measured in the same rounds, that the operations of the network
-come to. Where there is a CUDA GPU the rows run on it.
+come to. After each row a line tells how many cores other programs kept busy meanwhile: more than .1
+spoil it. Where there is a CUDA GPU the rows run on it.
 
---data names a data set in place of a phantom for all rows but 01, 03 and 04; --folder keeps what is made (phantoms of 2 GB) for the next time; --rounds 1 is quicker; --quick
-takes tiny sizes, whose times tell nothing. --peers is another Python that runs fastai and
-imagededup, if they are not to be installed beside torch; their own bounds on torch (below 3) allow
-the same one. What is not installed is left out, and the table says how to install it. After each
-row a line tells how many cores other programs kept busy meanwhile: more than .1 spoil it.
+--data    a data set in place of a phantom, for all rows but 01, 03 and 04; OpenCV must read it
+--folder  keeps what is made, phantoms and made-up maps of 3 GB, for the next time
+--rounds  fewer are quicker
+--quick   tiny sizes, to see that a row works: the times tell nothing
+--peers   another Python to run fastai and imagededup, which agree with the torch needed here
+
+What is not installed is left out, and the table says how to install it.
 """
 
 import argparse
@@ -34,7 +37,7 @@ import io
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -57,18 +60,26 @@ from benchmarks.timing import (
     missing,
     table,
 )
-from lib.artifacts import true_mask
+from lib.artifacts import masks_in, true_mask
 from lib.config import DEFAULT_FILE, Config, load_config, to_yaml
 from lib.dataset import with_cache
 from lib.model import device_of
 from lib.phantom import generate
-from lib.scoring import score
 from lib.sources import read_training_images
 
 SECONDS = 8  # of steps in a round
 FRAMES = 640  # at most, of those in a data set
 SHARED_STEPS = 4
-ENGINES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
+PREDICTED = {"resnet34": 64, "lite0": 384}  # images in a round
+FASTER = 20  # times as many of them on a GPU
+ENGINES = {
+    "ours": "ours, as 03 with bfloat16",
+    "plain": "plain smp, float32",
+    "onnxruntime": "onnxruntime, float32",
+    "openvino": "OpenVINO, float32",
+    "openvino-bf16": "OpenVINO, bfloat16",
+}
+PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "openvino-bf16": "openvino"}
 
 
 class Bench(NamedTuple):
@@ -110,7 +121,7 @@ def frames(bench: Bench) -> Path:
     pairs = []
     for row in chosen.to_dict("records"):
         mask = folder / "masks" / f"{row['image']}.png"
-        cv2.imwrite(str(mask), true_mask(row, "rle_mask"))
+        cv2.imwrite(str(mask), true_mask(row, masks_in(chosen)[0]))
         pairs.append((row["file"].path.resolve(), mask.resolve()))
     chosen.to_pickle(folder / "table.pkl")
     pd.DataFrame(pairs, columns=["image", "mask"]).to_csv(folder / "pairs.csv", index=False)
@@ -146,27 +157,20 @@ def step(network: str, bench: Bench) -> Found:
         larger.append(int(answer["flops"]))
         return float(answer["ms"])
 
-    why = missing("fastai", bench.peers)
-    measures = {"ours, as 02": ours, "plain smp, float32": plain}
-    measures |= {} if why else {"fastai unet_learner": fastai}
-    flops = flops_of(config) * (1 + BACKWARD)
-    found = beside_peak(measures, flops, f"batch {config.batch_size}, loading included", bench)
+    name, why = "fastai unet_learner", missing("fastai", bench.peers)
+    measures = {"ours, as 02": ours, "plain smp, float32": plain} | ({} if why else {name: fastai})
+    note = f"{title(config)}, batch {config.batch_size}, loading included"
+    found = beside_peak(measures, flops_of(config) * (1 + BACKWARD), note, bench)
     if why:
-        return Found([*found.lines, Line("fastai unet_learner", [], note=why)], found.peak)
-    note = f"its decoder needs {larger[0] / flops_of(config):.1f} times the operations"
-    return Found(
-        [
-            line._replace(flops=larger[0] * (1 + BACKWARD), note=note)
-            if line.who.startswith("fastai")
-            else line
-            for line in found.lines
-        ],
-        found.peak,
-    )
+        found.lines.append(Line(name, [], note=why))
+        return found
+    words = f"its decoder needs {larger[0] / flops_of(config):.1f} times the operations"
+    found.lines[2] = found.lines[2]._replace(flops=larger[0] * (1 + BACKWARD), note=words)
+    return found
 
 
 def beside_peak(
-    measures: dict[str, Callable[[], float]], flops: int, note: str, bench: Bench
+    measures: Mapping[str, Callable[[], float]], flops: int, note: str, bench: Bench
 ) -> Found:
     """Milliseconds an image, and last those at the machine's peak, measured in the same rounds."""
     peaks: list[dict[str, float]] = []
@@ -207,36 +211,30 @@ def epoch(bench: Bench) -> Found:
 
 def inference(network: str, bench: Bench) -> Found:
     config = bench.config(network)
-    images = 4 if bench.quick else 48
+    images = PREDICTED[network] * (FASTER if torch.cuda.is_available() else 1)
+    if bench.quick:
+        images = 4
 
     def by(engine: str) -> float:
         words = frames(bench), written(config, bench), engine, images
         return float(answer_of(sys.executable, "benchmarks.inference", *words)["ms"])
 
-    left_out = {name: missing(package) for name, package in ENGINES.items()}
+    left_out = {engine: missing(package) for engine, package in PACKAGES.items()}
     if torch.cuda.is_available():
-        left_out = dict.fromkeys(ENGINES, "runs on the processor, the others on the GPU")
-    engines = ["ours", "plain", *(name for name in score.ENGINES if not left_out[name])]
-    measures = {ALSO.get(name, name): partial(by, name) for name in engines}
-    note = "file to probability, straight and mirrored"
-    found = beside_peak({**measures}, 2 * flops_of(config), note, bench)
-    others = [Line(name, [], note=why) for name, why in left_out.items() if why]
-    return Found([*found.lines, *others], found.peak)
-
-
-ALSO = {
-    "ours": "ours, as 03 with bfloat16",
-    "plain": "plain smp, float32",
-    "onnxruntime": "onnxruntime, float32",
-    "openvino": "OpenVINO, float32",
-    "openvino-bf16": "OpenVINO, bfloat16",
-}
+        left_out = dict.fromkeys(PACKAGES, "runs on the processor, the others on the GPU")
+    measures = {
+        name: partial(by, engine) for engine, name in ENGINES.items() if not left_out.get(engine)
+    }
+    note = f"{title(config)}, file to probability, straight and mirrored"
+    found = beside_peak(measures, 2 * flops_of(config), note, bench)
+    found.lines.extend(Line(ENGINES[name], [], note=why) for name, why in left_out.items() if why)
+    return found
 
 
 def codecs(way: str, bench: Bench) -> Found:
-    masks = pd.read_pickle(frames(bench) / "table.pkl")["rle_mask"]
+    images = pd.read_pickle(frames(bench) / "table.pkl")
     rounds = 1 if bench.quick else codec.ROUNDS
-    return Found(codec.compared([text for text in masks if text], rounds)[way])
+    return Found(codec.compared([*filter(None, images[masks_in(images)[0]])], rounds)[way])
 
 
 def workers(bench: Bench) -> Found:
@@ -270,9 +268,8 @@ def ranks(bench: Bench) -> Found:
         launcher = ["--standalone", f"--nproc-per-node={count}", "-m", "benchmarks.loops"]
         environment = {"OMP_NUM_THREADS": str(max(1, threads // count))}
         module = "torch.distributed.run"
-        return float(
-            answer_of(sys.executable, module, *launcher, *words, environment=environment)["ms"]
-        )
+        answer = answer_of(sys.executable, module, *launcher, *words, environment=environment)
+        return float(answer["ms"])
 
     measures = {f"{count} process(es)": partial(by, count) for count in counts}
     times = alternating(measures, bench.rounds)
@@ -328,7 +325,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
 if __name__ == "__main__":
     given = parsed(sys.argv[1:])
     with tempfile.TemporaryDirectory() as scratch:
-        place = (given.folder or Path(scratch)).resolve()
+        place = (given.folder or Path(scratch)).resolve() / ("quick" if given.quick else "full")
         place.mkdir(parents=True, exist_ok=True)
         rounds = given.rounds or (1 if given.quick else 3)
         data = given.data.resolve() if given.data else None

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -31,7 +32,7 @@ NETWORKS = {
         backbone="tu-tf_efficientnet_lite0", image_height=192, image_width=256, pretrained=False
     ),
 }
-BETWEEN = 0.2  # seconds between two looks at the memory of a process
+BETWEEN = 0.1  # seconds between two looks at the memory of a process
 
 
 class Line(NamedTuple):
@@ -49,7 +50,7 @@ class Usage(NamedTuple):
 
     seconds: float
     of_processors: float  # seconds
-    gib: float  # the most memory at a time; pages that several share count once
+    gib: float  # the most memory at a time, where Linux tells it; shared pages count once
 
     def __str__(self) -> str:
         return f"{self.of_processors:.0f} s of processors, {self.gib:.2f} GiB at most"
@@ -110,16 +111,21 @@ def used_by(command: Sequence[object]) -> Usage:
         if process.returncode:
             log.seek(0)
             sys.exit(f"{' '.join(map(str, command))} failed:\n{log.read()[-2000:]}")
-    largest = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    gib = max([largest, *looks]) / GIB
-    return Usage(seconds, used.ru_utime + used.ru_stime, gib)
+    return Usage(seconds, used.ru_utime + used.ru_stime, max(looks, default=math.nan) / GIB)
 
 
 def _watch(pid: int, done: threading.Event, looks: list[float]) -> None:
-    """Adds the bytes that the process and those it started hold, until it is done."""
+    """Adds the bytes that the process and those it started hold, until it is done.
+
+    And the most that it alone has held so far, lest a short peak be missed. (getrusage would count
+    the memory of the process that started it too.)
+    """
     while not done.wait(BETWEEN):
         sizes = [proportional_set_size(number) for number in _family(pid)]
         looks.append(math.fsum(size for size in sizes if not math.isnan(size)))
+        with contextlib.suppress(OSError):
+            found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+            looks.append(1024 * int(found[1]) if found else 0)
 
 
 def _family(pid: int) -> Iterator[int]:

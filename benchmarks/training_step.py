@@ -32,6 +32,7 @@ class Choices(NamedTuple):
     keep_memory: bool = True  # that was freed, on a processor
     fused: bool = True  # AdamW, on a GPU
     compiled: str = ""  # the mode of torch.compile
+    set_up: bool = True  # kernels tried out, products in TF32, on a GPU
 
 
 class Step(NamedTuple):
@@ -43,7 +44,7 @@ EVERYWHERE = {
     "ours": Choices(),
     "channels first": Choices(channels_last=False, float32_depthwise=False),
     "float32": Choices(mixed=False, float32_depthwise=False),
-    "plain PyTorch": Choices(False, False, False, False, False),
+    "plain PyTorch": Choices(False, False, False, False, False, set_up=False),
 }
 VARIANTS = {
     "cpu": EVERYWHERE
@@ -95,7 +96,8 @@ def measure(config: Config, variant: str, steps: int = STEPS) -> Step:
     choices = VARIANTS[device.type][variant]
     if choices.keep_memory:
         keep_freed_memory()
-    set_up(device, config)
+    if choices.set_up:
+        set_up(device, config)
     model: nn.Module = build_model(config).to(device)
     if choices.float32_depthwise:
         model = placed(model, device)

@@ -98,6 +98,7 @@ def device_name(device: torch.device) -> str:
 
 
 def proportional_set_size(pid: int | str | None) -> float:
+    """Bytes that a process holds, its share of pages that several hold; nan where none tells it."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:  # another system, or a process that is not ours to read
