@@ -43,10 +43,12 @@ def changed(texts: Sequence[str]) -> int:
     return sum(rle.encode(rle.decode(text, SHAPE)) != text for text in texts)
 
 
-def compared(texts: Sequence[str], rounds: int = ROUNDS) -> dict[str, list[Line]]:
+def compared(
+    texts: Sequence[str], shape: tuple[int, int] = SHAPE, rounds: int = ROUNDS
+) -> dict[str, list[Line]]:
     """Encode and decode, a line a peer."""
     texts = texts[:MASKS]
-    masks = [rle.decode(text, SHAPE) for text in texts]
+    masks = [rle.decode(text, shape) for text in texts]
     columns = [np.asfortranarray(mask) for mask in masks]
     encoded = [coco.encode(mask) for mask in columns]
     both: dict[str, dict[str, Callable[[], float]]] = {
@@ -58,7 +60,7 @@ def compared(texts: Sequence[str], rounds: int = ROUNDS) -> dict[str, list[Line]
             ),
         },
         "decode": {
-            "lib.rle": partial(timed, lambda text: rle.decode(text, SHAPE), texts),
+            "lib.rle": partial(timed, lambda text: rle.decode(text, shape), texts),
             "pycocotools": partial(timed, coco.decode, encoded),
         },
     }

@@ -23,7 +23,8 @@ come to. After each row a line tells how many cores other programs kept busy mea
 spoil it. Where there is a CUDA GPU the rows run on it.
 
 --data    a data set in place of a phantom, for all rows but 01, 03 and 04; OpenCV must read it
---folder  keeps what is made, phantoms and made-up maps of 3 GB, for the next time
+--folder  keeps what is made, phantoms and made-up maps of 5 GB, for the next time; making
+          them for 01, 03 and 04 takes longer than measuring
 --rounds  fewer are quicker
 --quick   tiny sizes, to see that a row works: the times tell nothing
 --peers   another Python to run fastai and imagededup, which agree with the torch needed here
@@ -34,6 +35,7 @@ What is not installed is left out, and the table says how to install it.
 import argparse
 import contextlib
 import io
+import math
 import statistics
 import sys
 import tempfile
@@ -70,6 +72,7 @@ from lib.sources import read_training_images
 SECONDS = 8  # of steps in a round
 FRAMES = 640  # at most, of those in a data set
 SHARED_STEPS = 4
+LOADED = 1000  # images at least, in an epoch that only loads
 PREDICTED = {"resnet34": 64, "lite0": 384}  # images in a round
 FASTER = 20  # times as many of them on a GPU
 ENGINES = {
@@ -232,15 +235,22 @@ def inference(network: str, bench: Bench) -> Found:
 
 
 def codecs(way: str, bench: Bench) -> Found:
+    """Of the masks that are as large as the first."""
     images = pd.read_pickle(frames(bench) / "table.pkl")
-    rounds = 1 if bench.quick else codec.ROUNDS
-    return Found(codec.compared([*filter(None, images[masks_in(images)[0]])], rounds)[way])
+    shape = int(images["height"].iloc[0]), int(images["width"].iloc[0])
+    alike = images[(images["height"] == shape[0]) & (images["width"] == shape[1])]
+    texts = [text for text in alike[masks_in(images)[0]] if text]
+    count = min(len(texts), codec.MASKS)
+    lines = codec.compared(texts, shape, 1 if bench.quick else codec.ROUNDS)[way]
+    return Found([lines[0]._replace(note=f"{count} masks of {shape[0]}x{shape[1]}"), *lines[1:]])
 
 
 def workers(bench: Bench) -> Found:
     """Images read from the cache and changed; a later epoch, so without the start of workers."""
     config = replace(bench.config("lite0"), augmentations_strategy="Medium")
     images = pd.read_pickle(frames(bench) / "table.pkl")
+    if not bench.quick:
+        images = pd.concat([images] * math.ceil(LOADED / len(images)), ignore_index=True)
     with contextlib.redirect_stdout(io.StringIO()):
         images = with_cache(images, config)
 
