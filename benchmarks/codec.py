@@ -7,10 +7,10 @@ The table is the competition's train_masks.csv or the phantom's, of frames of 42
 checks that every mask comes back as the same string.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,58 +18,64 @@ import numpy as np
 import pandas as pd
 from pycocotools import mask as coco
 
+from benchmarks.timing import HEADER, Line, alternating, table
 from lib import rle
 
 SHAPE = (420, 580)
 ROUNDS, MASKS = 15, 300
 
 
-def main(table: Path) -> None:
-    texts = read_texts(table)
-    masks = [rle.decode(text, SHAPE) for text in texts]
-    different = sum(rle.encode(mask) != text for mask, text in zip(masks, texts, strict=True))
-    print(f"{len(texts)} masks of {SHAPE[0]}x{SHAPE[1]}: {different} change in decode and encode")
-    texts, masks = texts[:MASKS], masks[:MASKS]
-    columns = [np.asfortranarray(mask) for mask in masks]
-    encoded = [coco.encode(mask) for mask in columns]
-    report(
-        "encode",
-        {
-            "lib.rle": (rle.encode, masks),
-            "pycocotools": (coco.encode, columns),
-            "pycocotools, from row-major": (
-                lambda mask: coco.encode(np.asfortranarray(mask)),
-                masks,
-            ),
-        },
-    )
-    report(
-        "decode",
-        {
-            "lib.rle": (lambda text: rle.decode(text, SHAPE), texts),
-            "pycocotools": (coco.decode, encoded),
-        },
-    )
+def main(path: Path) -> None:
+    texts = read_texts(path)
+    print(f"{len(texts)} masks of {SHAPE[0]}x{SHAPE[1]}: {changed(texts)} change in decode, encode")
+    print(HEADER)
+    for way, lines in compared(texts).items():
+        print(table(way, lines))
 
 
-def read_texts(table: Path) -> list[str]:
-    pixels = pd.read_csv(table, dtype=str, keep_default_na=False)["pixels"]
+def read_texts(path: Path) -> list[str]:
+    pixels = pd.read_csv(path, dtype=str, keep_default_na=False)["pixels"]
     return [text for text in pixels if text]
 
 
-def report(title: str, peers: dict[str, tuple[Callable[[Any], Any], Sequence[Any]]]) -> None:
-    """Median milliseconds a mask over the rounds, and the ratio to the first peer's."""
-    rounds: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(ROUNDS):
-        for name, (function, items) in peers.items():
-            start = time.perf_counter()
-            for item in items:
-                function(item)
-            rounds[name].append((time.perf_counter() - start) / len(items) * 1e3)
-    ours = statistics.median(next(iter(rounds.values())))
-    for name, times in rounds.items():
-        median = statistics.median(times)
-        print(f"{title}  {name:28} {median:.3f} ms a mask  {median / ours:.2f}")
+def changed(texts: Sequence[str]) -> int:
+    """How many do not come back as the same string."""
+    return sum(rle.encode(rle.decode(text, SHAPE)) != text for text in texts)
+
+
+def compared(
+    texts: Sequence[str], shape: tuple[int, int] = SHAPE, rounds: int = ROUNDS
+) -> dict[str, list[Line]]:
+    """Encode and decode, a line a peer."""
+    texts = texts[:MASKS]
+    masks = [rle.decode(text, shape) for text in texts]
+    columns = [np.asfortranarray(mask) for mask in masks]
+    encoded = [coco.encode(mask) for mask in columns]
+    both: dict[str, dict[str, Callable[[], float]]] = {
+        "encode": {
+            "lib.rle": partial(timed, rle.encode, masks),
+            "pycocotools": partial(timed, coco.encode, columns),
+            "pycocotools, from row-major": partial(
+                timed, lambda mask: coco.encode(np.asfortranarray(mask)), masks
+            ),
+        },
+        "decode": {
+            "lib.rle": partial(timed, lambda text: rle.decode(text, shape), texts),
+            "pycocotools": partial(timed, coco.decode, encoded),
+        },
+    }
+    return {
+        way: [Line(who, times, "ms a mask") for who, times in alternating(peers, rounds).items()]
+        for way, peers in both.items()
+    }
+
+
+def timed(function: Callable[[Any], Any], items: Sequence[Any]) -> float:
+    """Milliseconds an item."""
+    start = time.perf_counter()
+    for item in items:
+        function(item)
+    return (time.perf_counter() - start) / len(items) * 1e3
 
 
 if __name__ == "__main__":

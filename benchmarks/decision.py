@@ -14,11 +14,8 @@ share of frames with a nerve (41 %; its spread over subjects .23); 47 % of the t
 """
 
 import argparse
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.timing import REPOSITORY, Usage, used_by
 from lib import rle
 from lib.artifacts import (
     FOLD_COLUMNS,
@@ -49,7 +47,6 @@ from lib.config import DEFAULT_FILE, Config, load_config
 from lib.folds import assign_folds, unseen_part
 from lib.sources import read_test_table, with_sha
 
-REPOSITORY = Path(__file__).parent.parent
 SHAPE, SUBJECTS = (420, 580), 47
 SHARE, SPREAD, TEST_SHARE = 0.41, 0.23, 0.47  # of the frames with a nerve
 SURENESS, OF_SUBJECTS, OF_FRAMES = 1.8, 0.9, 1.6  # logits: mean with and less without a nerve; SDs
@@ -90,18 +87,20 @@ class Subject(NamedTuple):
 
 
 def main(folder: Path, frames: int, settings: list[str]) -> None:
-    config = load_config(DEFAULT_FILE, [*settings, *settings_of(folder)])
+    used = scored(folder, frames, settings)
+    print(f"04_make_submission.py: {used.seconds:.1f} s, {used}")
+
+
+def scored(folder: Path, frames: int, settings: list[str]) -> Usage:
+    """04 on the run in the folder, which is made where it is not there."""
+    prepare(folder, frames, settings)
+    script = REPOSITORY / "04_make_submission.py"
+    return used_by([sys.executable, script, *settings, *settings_of(folder)])
+
+
+def prepare(folder: Path, frames: int, settings: list[str]) -> None:
     if not (folder / "whole").exists():
-        make_run(folder, frames, config)
-    command = [str(REPOSITORY / "04_make_submission.py"), *settings, *settings_of(folder)]
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *command], check=True)
-    seconds = time.perf_counter() - start
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(
-        f"04_make_submission.py: {seconds:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of "
-        f"processors, {used.ru_maxrss / 2**20:.2f} GiB at most"
-    )
+        make_run(folder, frames, load_config(DEFAULT_FILE, [*settings, *settings_of(folder)]))
 
 
 def settings_of(folder: Path) -> list[str]:

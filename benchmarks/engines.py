@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.timing import NETWORKS
 from lib.artifacts import Folds, load_folds, masks_in, true_mask
 from lib.config import Config, load_config
 from lib.dataset import read, resize
@@ -40,10 +41,6 @@ from lib.sources import with_files
 
 WARM_UP, IMAGES, CALIBRATION, SCORED = 3, 30, 24, 200
 PAUSE = 0.02  # seconds in which the threads of the engine before stop waiting for more work
-NETWORKS = {
-    "resnet34 448x448": Config(),
-    "lite0 192x256": Config(backbone="tu-tf_efficientnet_lite0", image_height=192, image_width=256),
-}
 VARIANTS = (
     "torch fp32",
     "torch bf16",
@@ -64,14 +61,14 @@ def speed() -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_graphs(Path(folder), networks, config)
             engines = {v: engine(Path(folder), v, networks, config) for v in VARIANTS}
-            print(f"{name}, batch 1")
+            print(f"{name} {config.image_height}x{config.image_width}, batch 1")
             compare(engines, config)
 
 
 def ensemble() -> None:
     """Five networks, in one graph and in one graph each."""
-    name = "lite0 192x256"
-    config, five = NETWORKS[name], random_ensemble(NETWORKS[name], 5)
+    config = NETWORKS["lite0"]
+    five = random_ensemble(config, 5)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "five.onnx"
         write_graph(path, five, config)
@@ -83,7 +80,9 @@ def ensemble() -> None:
             for kind, make in ENGINES.items()
             for label, graphs in (("one graph", [path]), ("five graphs", parts))
         }
-        print(f"{name}, five networks, batch 1; load of the machine {os.getloadavg()[0]:.1f}")
+        print(
+            f"lite0 192x256, five networks, batch 1; load of the machine {os.getloadavg()[0]:.1f}"
+        )
         compare(engines, config)
 
 

@@ -24,18 +24,17 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
+from benchmarks.timing import NETWORKS
+from benchmarks.training_step import measure as measure_step
 from lib.config import DEFAULT_FILE, Config, load_config
 from lib.dataset import training_loader, with_cache
-from lib.loss import loss_per_image
 from lib.memory import keep_freed_memory
-from lib.model import build_model, describe, device_of, placed, precision, to_input
-from lib.optim import build_optimizer
+from lib.model import describe, device_of
 from lib.phantom import generate
 from lib.sources import read_training_images
 
-NETWORKS = (("tu-tf_efficientnet_lite0", 192, 256), ("resnet34", 448, 448))
 WAYS = tuple(itertools.product(("Soft", "Medium", "Hard"), (0, 1, 2)))  # and worker processes
-ROUNDS, STEPS, WARM_UP = 3, 3, 1
+ROUNDS = 3
 
 
 class Rates(NamedTuple):
@@ -50,9 +49,14 @@ def main(data: Path, folder: Path) -> None:
     keep_freed_memory()
     print("| network | augmentation | workers | off | cold | warm | warm / step |")
     print("|---|---|---|---|---|---|---|")
-    for backbone, height, width in NETWORKS:
-        size = [f"image_height={height}", f"image_width={width}", f"backbone={backbone}"]
-        config = load_config(DEFAULT_FILE, [f"data={data}", f"runs_folder={folder}", *size])
+    given = load_config(DEFAULT_FILE, [f"data={data}", f"runs_folder={folder}"])
+    for network in NETWORKS.values():
+        config = replace(
+            given,
+            backbone=network.backbone,
+            image_height=network.image_height,
+            image_width=network.image_width,
+        )
         table = read_training_images(config).table.assign(weight=1.0)
         measure(table, config)
 
@@ -99,33 +103,9 @@ def epochs(table: pd.DataFrame, config: Config) -> list[float]:
 
 
 def step_alone(config: Config) -> float:
-    """In a process of its own: from one that has trained, workers are slow to fork."""
+    """Images a second, in a process of its own: one that has trained is slow to fork workers."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(training_step, config).result()
-
-
-def training_step(config: Config) -> float:
-    """Images a second of forward, backward and update, as in 02."""
-    keep_freed_memory()
-    device = device_of(config)
-    model = placed(build_model(config), device).train()
-    optimizer = build_optimizer(model, config, device)
-    shape = (config.batch_size, 1, config.image_height, config.image_width)
-    images = torch.randint(0, 256, shape, dtype=torch.uint8)
-    masks = torch.randint(0, 2, shape, dtype=torch.uint8)
-    rates = []
-    for _ in range(WARM_UP + STEPS):
-        start = time.perf_counter()
-        with precision(device, config.mixed_precision_training):
-            logits = model(to_input(images.to(device), config))
-        loss = loss_per_image(config.loss_function, logits, masks.to(device), config.dice_weight)
-        loss.mean().backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        rates.append(config.batch_size / (time.perf_counter() - start))
-    return statistics.median(rates[WARM_UP:])
+        return 1e3 / pool.submit(measure_step, config, "ours").result().ms
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def memory_with_workers() -> float:
     The sum of their proportional set sizes, which Linux alone tells: elsewhere nan.
     """
     workers = [child.pid for child in multiprocessing.active_children()]
-    return math.fsum(_proportional_set_size(pid) for pid in ("self", *workers))
+    return math.fsum(proportional_set_size(pid) for pid in ("self", *workers))
 
 
 def peak_gpu_memory(device: torch.device) -> float:
@@ -97,7 +97,8 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
 
 
-def _proportional_set_size(pid: int | str | None) -> float:
+def proportional_set_size(pid: int | str | None) -> float:
+    """Bytes that a process holds, its share of pages that several hold; nan where none tells it."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:  # another system, or a process that is not ours to read

@@ -1,0 +1,226 @@
+"""The four scripts on data sets as large as the competition's, each as a process of its own.
+
+Rows of benchmarks/speed.py. What they need is made in the folder given, once: phantom frames of
+420x580, parts of them, and networks of random weights, whose speed is that of trained ones.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+import torch
+
+from benchmarks import decision
+from benchmarks.timing import (
+    NETWORKS,
+    REPOSITORY,
+    Line,
+    Usage,
+    alternating,
+    answer_of,
+    missing,
+    used_by,
+)
+from lib.artifacts import load_folds, model_path, run_folder, save_model
+from lib.config import DEFAULT_FILE, Config, load_config
+from lib.images import image_files
+from lib.model import build_model
+from lib.phantom import generate
+
+SUBJECTS, FRAMES = 47, 120
+PARTS = (1, 2, 4)  # all frames, half, a quarter
+SCRIPTS = ("01_prepare_folds", "02_train", "03_infer", "04_make_submission")
+QUICK = ["image_height=64", "image_width=64", "n_folds=2", "folds=['0','1']", "epochs=1"]
+
+
+def script(number: int, settings: list[str]) -> Usage:
+    return used_by([sys.executable, REPOSITORY / f"{SCRIPTS[number - 1]}.py", *settings])
+
+
+def scaling(
+    measure: Callable[[int], Usage],
+    images: int,
+    rounds: int,
+    peers: Mapping[str, Callable[[], float]] = MappingProxyType({}),
+) -> list[Line]:
+    """A line a part of the data set; linear are the ratios 1, .5 and .25. Then one a peer."""
+    last: dict[str, Usage] = {}
+
+    def seconds(name: str, part: int) -> float:
+        last[name] = measure(part)
+        return last[name].seconds
+
+    parts = {f"ours, {images // part} images": part for part in PARTS}
+    measures = {name: partial(seconds, name, part) for name, part in parts.items()}
+    times = alternating({**measures, **peers}, rounds)
+    return [Line(name, times[name], "s", str(last.get(name, ""))) for name in times]
+
+
+def frames_of(quick: bool) -> tuple[int, int]:
+    """Subjects, and frames of each."""
+    return (6, 4) if quick else (SUBJECTS, FRAMES)
+
+
+def large(folder: Path, quick: bool) -> Path:
+    """As many phantom frames as the competition has, and one test frame."""
+    path = folder / "phantom_large"
+    generate(path, *frames_of(quick), 1, 1)
+    return path
+
+
+def part_of(data: Path, part: int) -> Path:
+    """Every part-th image of each subject of a data set in the competition's layout."""
+    if part == 1:
+        return data
+    path = data.with_name(f"{data.name}_{part}")
+    if not (path / "train_masks.csv").exists():
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(data / "test", path / "test")
+        (path / "train").mkdir()
+        table = pd.read_csv(data / "train_masks.csv", dtype=str, keep_default_na=False)
+        kept = table[table["img"].astype(int) % part == 0]
+        for stem in kept["subject"] + "_" + kept["img"]:
+            for name in (f"{stem}.tif", f"{stem}_mask.tif"):
+                os.link(data / "train" / name, path / "train" / name)
+        shutil.copyfile(data / "sample_submission.csv", path / "sample_submission.csv")
+        kept.to_csv(path / "train_masks.csv", index=False)
+    return path
+
+
+def settings_of(data: Path, folder: Path) -> list[str]:
+    return [f"data={data}", f"runs_folder={folder / 'runs'}", f"experiment_name={data.name}"]
+
+
+def preparing(folder: Path, peers: str, quick: bool, rounds: int) -> list[Line]:
+    """01 with all its checks, beside imagededup's hashing of the same images alone."""
+    data = large(folder, quick)
+    subjects, frames = frames_of(quick)
+    name, why = "imagededup, PHash alone", missing("imagededup", peers)
+    pictures = images_of(data)
+
+    def ours(part: int) -> Usage:
+        return script(1, settings_of(part_of(data, part), folder))
+
+    def theirs() -> float:
+        answer = answer_of(peers, "benchmarks.peers", "imagededup", pictures)
+        return float(answer["seconds"])
+
+    lines = scaling(ours, subjects * frames, rounds, {} if why else {name: theirs})
+    return [*lines, Line(name, [], note=why)] if why else lines
+
+
+def images_of(data: Path) -> Path:
+    """A folder of the images without the masks."""
+    path = data.with_name(f"{data.name}_images")
+    path.mkdir(exist_ok=True)
+    for file in image_files(data / "train").values():
+        if not file.path.stem.endswith("_mask") and not (path / file.path.name).exists():
+            os.link(file.path, path / file.path.name)
+    return path
+
+
+def predicting(folder: Path, quick: bool, rounds: int) -> list[Line]:
+    """03 with five networks of random weights: each predicts its fold, all of them one test image.
+
+    resnet34 at 448x448 on a GPU, lite0 at 192x256 on a processor.
+    """
+    data = large(folder, quick)
+    kind = NETWORKS["resnet34" if torch.cuda.is_available() else "lite0"]
+    size = [f"image_height={kind.image_height}", f"image_width={kind.image_width}"]
+    more = [f"backbone={kind.backbone}", "mixed_precision_inference=true", *size]
+    more += QUICK if quick else []
+    for part in PARTS:
+        with_random_networks([*settings_of(part_of(data, part), folder), *more])
+
+    def ours(part: int) -> Usage:
+        settings = [*settings_of(part_of(data, part), folder), *more]
+        for path in run_folder(load_config(DEFAULT_FILE, settings)).glob("*.npz"):
+            path.unlink()
+        return script(3, settings)
+
+    subjects, frames = frames_of(quick)
+    return scaling(ours, subjects * frames, rounds)
+
+
+def with_random_networks(settings: list[str]) -> None:
+    """What 01 and 02 leave."""
+    script(1, settings)
+    config = load_config(DEFAULT_FILE, settings)
+    folds = load_folds(config)
+    for fold in config.fold_numbers:
+        torch.manual_seed(fold)
+        save_model(config, fold, folds, build_model(config).state_dict(), [])
+
+
+def deciding(folder: Path, quick: bool, rounds: int) -> list[Line]:
+    """04 on made-up probability maps, as many of test images as of training images."""
+    frames = 4 if quick else FRAMES
+    runs = {part: folder / f"decision_{frames // part}" for part in PARTS}
+    for part, run in runs.items():
+        decision.prepare(run, frames // part, [])
+    return scaling(
+        lambda part: decision.scored(runs[part], frames // part, []),
+        decision.SUBJECTS * frames,
+        rounds,
+    )
+
+
+def whole(folder: Path, data: Path | None, rounds: int) -> list[Line]:
+    """Five folds of five epochs at 448x448, 03 and 04, one after the other, on a GPU.
+
+    By default of 2,350 frames, as many as show a nerve in the competition.
+    """
+    if not torch.cuda.is_available():
+        return [Line("02, 03 and 04", [], note="no CUDA GPU here: not measured")]
+    if data is None:
+        data = folder / "phantom_whole"
+        generate(data, SUBJECTS, 50, 1, 1)
+    settings = [f"data={data}", f"runs_folder={folder / 'whole'}", "pretrained=false"]
+    settings += ["mixed_precision_inference=true"]
+    script(1, settings)
+    config = load_config(DEFAULT_FILE, settings)
+    names = SCRIPTS[1:]
+    times: dict[str, list[float]] = {name: [] for name in (*names, "all three")}
+    notes: dict[str, str] = {}
+    for _ in range(rounds):
+        forget(config)
+        for number, name in enumerate(names, start=2):
+            with gpu_utilisation() as looks:
+                used = script(number, settings)
+            times[name].append(used.seconds)
+            notes[name] = f"GPU busy {sum(looks) / max(1, len(looks)):.0f} %; {used}"
+        times["all three"].append(sum(times[name][-1] for name in names))
+    return [Line(name, times[name], "s", notes.get(name, "")) for name in ("all three", *names)]
+
+
+def forget(config: Config) -> None:
+    """What 02 to 04 left."""
+    shutil.rmtree(Path(config.runs_folder) / ".cache", ignore_errors=True)
+    for fold in config.fold_numbers:
+        shutil.rmtree(model_path(config, fold).parent, ignore_errors=True)
+    for path in run_folder(config).glob("*.npz"):
+        path.unlink()
+
+
+@contextmanager
+def gpu_utilisation() -> Iterator[list[float]]:
+    """Per cent of the time in which the first GPU computed, as nvidia-smi tells it, all along."""
+    looks: list[float] = []
+    query = ["nvidia-smi", "-i", "0", "--query-gpu=utilization.gpu", "-lms", "200"]
+    query += ["--format=csv,noheader,nounits"]
+    with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield looks
+            time.sleep(0.2)
+        finally:
+            process.terminate()
+            words = process.communicate()[0].split()
+            looks += [float(word) for word in words if word.isdigit()]  # else [N/A]
