@@ -5,7 +5,7 @@
 FOLDER/table.pkl names the image files, FOLDER/BACKBONE.onnx (its backbone's; made where it is not
 there) is the network of random weights. From file to the mean probability of both views at the
 network's size; prints milliseconds an image as JSON. ENGINE is `ours`, 03's way; `plain`, a usual
-loop over a DataLoader in float32; or an engine of lib/scoring/score.py, image by image with all
+loop over a DataLoader in float32; or an engine of lib/scoring/engines.py, image by image with all
 cores, while the next images are read.
 """
 
@@ -29,7 +29,7 @@ from lib.export import Ensemble, write_graph
 from lib.memory import keep_freed_memory
 from lib.model import build_model, device_of, placed, set_up
 from lib.predict import predict
-from lib.scoring import score
+from lib.scoring.engines import ENGINES
 from lib.threads import in_order
 
 WARM_UP = 8  # images
@@ -100,7 +100,7 @@ def plain(model: torch.nn.Module, config: Config, device: torch.device) -> Work:
 
 
 def by_graph(path: Path, engine: str, config: Config) -> Work:
-    run = score.ENGINES[engine](path)
+    run = ENGINES[engine](path)
     size = config.image_height, config.image_width
 
     def mean(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
