@@ -8,7 +8,7 @@ without the images they score, the mean over seeds for each image; the differenc
 paired by image, its interval a bootstrap over people, who are the same in all. Several variants
 against one base: of twenty that change nothing, one will have an interval without 0.
 
-A variant `of` another takes its trained networks. Without VARIANT all are run; the table goes to
+A variant `of` others takes their trained networks. Without VARIANT all are run; the table goes to
 the screen and, with --out FILE, into a file.
 """
 
@@ -44,6 +44,11 @@ BASE = (
 class Variant(NamedTuple):
     settings: tuple[str, ...] = ()
     of: str = ""  # the variant whose networks it uses
+    members: tuple[str, ...] = ()  # variants whose probabilities are averaged instead
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.of,) if self.of else self.members
 
 
 VARIANTS = {
@@ -69,6 +74,8 @@ VARIANTS = {
     "flip at test time": Variant(("test_time_augmentations=['Horizontal flip']",), of="base"),
     "flip, scales": Variant(("test_time_augmentations=['Horizontal flip', Scale]",), of="base"),
     "mask PCA 20": Variant(("mask_pca=20",), of="base"),
+    "base and Medium, mean": Variant(members=("base", "Medium")),
+    "base and Hard, mean": Variant(members=("base", "Hard")),
 }
 
 
@@ -77,8 +84,9 @@ def main() -> None:
     names = list(dict.fromkeys([given.base, *(given.variants or VARIANTS)]))
     if unknown := set(names) - set(VARIANTS):
         sys.exit(f"no such variants: {', '.join(sorted(unknown))}; there are {', '.join(VARIANTS)}")
-    trained = [name for name in names if not VARIANTS[name].of]
-    for group in (trained, [name for name in names if VARIANTS[name].of]):
+    names += [need for name in names for need in VARIANTS[name].needs if need not in names]
+    trained = [name for name in names if not VARIANTS[name].needs]
+    for group in (trained, [name for name in names if VARIANTS[name].needs]):
         work = [(name, seed) for name in group for seed in given.seeds]
         for name, seed in in_order(lambda job: _run(*job, given), work, JOBS - 1, JOBS):
             print(f"done: {name}, seed {seed}", file=sys.stderr, flush=True)
@@ -126,7 +134,7 @@ def scores(name: str, given: argparse.Namespace) -> pd.DataFrame:
 
 def minutes(name: str, given: argparse.Namespace) -> float:
     """Of training and validating one fold, on one core; 0 where nothing was trained."""
-    if VARIANTS[name].of:
+    if VARIANTS[name].needs:
         return 0.0
     found = [
         pd.read_csv(_folder(name, seed, given) / f"fold{fold}" / "speed.csv")
@@ -156,10 +164,11 @@ def _run(name: str, seed: int, given: argparse.Namespace) -> tuple[str, int]:
         for left in folder.glob("*.npz"):
             left.unlink()
         (folder / "report.html").unlink()
+    members = [str(_folder(member, seed, given)) for member in variant.members]
     folds = ",".join(f"'{fold}'" for fold in given.folds)
     settings = [*BASE, *variant.settings, f"folds=[{folds}]", f"seed={seed}"]
     settings += [f"data={given.data}", f"runs_folder={given.runs}"]
-    settings += [f"experiment_name={folder.name}"]
+    settings += [f"experiment_name={folder.name}", f"ensemble={members}"]
     with (folder / "run.log").open("a") as log:
         for script in SCRIPTS:
             command = [sys.executable, str(REPOSITORY / script), *settings]
