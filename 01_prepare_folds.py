@@ -16,14 +16,13 @@ from lib.artifacts import (
     save_config,
     save_folds,
     save_quarantine,
-    save_table,
     with_drawn_seed,
-    written_whole,
 )
 from lib.audit import audited, folds_text, inventory_text
 from lib.config import Config, run
 from lib.contradictions import agreement, contradictions, sheet, weights
 from lib.duplicates import near_duplicates
+from lib.files import save_table, written_whole
 from lib.folds import assign_folds, assign_groups
 from lib.sources import Images, read_test_images, read_training_images
 

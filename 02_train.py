@@ -7,14 +7,7 @@ A fold that is trained already, with the same settings on the same folds.csv, is
 
 from functools import partial
 
-from lib.artifacts import (
-    load_audit,
-    load_folds,
-    model_path,
-    read_model,
-    save_log,
-    with_drawn_seed,
-)
+from lib.artifacts import load_audit, load_folds, model_path, read_model, save_log, with_drawn_seed
 from lib.audit import caveats, marks, training_caveats
 from lib.config import Config, differences, run, training_settings
 from lib.dataset import with_cache

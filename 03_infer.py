@@ -18,16 +18,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lib.artifacts import (
-    Folds,
-    load_audit,
-    load_folds,
-    oof_path,
-    origins_of,
-    packed_image,
-    provenance_of,
-    test_path,
-)
+from lib.artifacts import Folds, load_audit, load_folds
 from lib.audit import left_out_of_test, training_caveats
 from lib.config import Config, run
 from lib.ensemble import Samples, averaged, fitted_weights, opened_members, sampled
@@ -36,6 +27,7 @@ from lib.memory import keep_freed_memory
 from lib.model import describe, device_of
 from lib.pieces import Make, Member, is_whole, remove_pieces, write_in_pieces
 from lib.predict import Unfinished, predict, trained_network
+from lib.probabilities import oof_path, origins_of, packed_image, provenance_of, test_path
 from lib.processes import joined, of_first
 from lib.sources import read_test_table, with_files, with_sha
 from lib.threads import in_order

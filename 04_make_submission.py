@@ -13,21 +13,14 @@ from typing import Any
 import pandas as pd
 
 from lib import rle
-from lib.artifacts import (
-    Folds,
-    Probabilities,
-    open_current,
-    run_folder,
-    save_decision,
-    save_shapes,
-    save_table,
-    test_path,
-)
+from lib.artifacts import Folds, run_folder, save_decision, save_shapes
 from lib.audit import caveats, left_out_of_test, marks
 from lib.config import Config, InputError, run
 from lib.decision import Rule, decide
 from lib.export import export
+from lib.files import save_table
 from lib.folds import TRAINING_ONLY
+from lib.probabilities import Probabilities, open_current, test_path
 from lib.report import write_report
 from lib.results import results_of
 from lib.score_text import (

@@ -30,21 +30,16 @@ from lib import rle
 from lib.artifacts import (
     FOLD_COLUMNS,
     Folds,
-    Probability,
-    ProbabilityWriter,
     load_folds,
     model_path,
-    oof_path,
-    provenance_of,
     save_audit,
     save_folds,
     save_quarantine,
-    sha_of,
-    test_path,
-    written_whole,
 )
 from lib.config import DEFAULT_FILE, Config, load_config
+from lib.files import sha_of, written_whole
 from lib.folds import assign_folds, unseen_part
+from lib.probabilities import Probability, ProbabilityWriter, oof_path, provenance_of, test_path
 from lib.sources import read_test_table, with_sha
 
 SHAPE, SUBJECTS = (420, 580), 47

@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lib import cache
-from lib.artifacts import masks_in, sha_of, true_mask
+from lib.artifacts import masks_in, true_mask
 from lib.augment import augment, inference_transform, training_transform
 from lib.config import Config, InputError
+from lib.files import sha_of
 from lib.images import ImageFile, UnusableImage, read_image, sha_of_image
 from lib.interrupt import leave_signals_to_the_parent
 from lib.memory import release_freed_memory

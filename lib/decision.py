@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lib.artifacts import Probability
 from lib.metric import Floats, Overlap, overlap
+from lib.probabilities import Probability
 from lib.shapes import Shapes, nearest_shape
 
 Mask = npt.NDArray[np.uint8]

@@ -9,22 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.artifacts import (
-    Folds,
-    Probabilities,
-    folds_path,
-    masks_in,
-    model_path,
-    packed_image,
-    provenance_of,
-    run_folder,
-    sha_of_file,
-    true_mask,
-)
+from lib.artifacts import Folds, folds_path, masks_in, model_path, run_folder, true_mask
 from lib.augment import stable_hash
 from lib.config import Config, InputError
+from lib.files import sha_of_file
 from lib.pieces import Member
 from lib.predict import presence_of
+from lib.probabilities import Probabilities, packed_image, provenance_of
 from lib.threads import in_order
 
 Weights = npt.NDArray[np.float64]

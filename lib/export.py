@@ -24,19 +24,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lib.artifacts import (
-    Folds,
-    existing,
-    load_decision,
-    load_folds,
-    load_shapes,
-    run_folder,
-    shapes_path,
-    written_whole,
-)
+from lib.artifacts import Folds, load_decision, load_folds, load_shapes, run_folder, shapes_path
 from lib.config import Config, InputError, load_config
 from lib.dataset import Batch, resize
 from lib.decision import Mask, Rule, decide
+from lib.files import existing, written_whole
 from lib.images import Grey
 from lib.model import outputs_of, to_input
 from lib.phantom import pictures

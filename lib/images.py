@@ -16,8 +16,8 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 from pydicom.pixels import apply_color_lut, pixel_array
 
-from lib.artifacts import sha_of
 from lib.config import InputError
+from lib.files import sha_of
 
 PICTURE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
 DICOM_SUFFIXES = {".dcm", ".dicom"}

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.artifacts import Folds, Probability, true_mask
+from lib.artifacts import Folds, true_mask
 from lib.balance import balance
 from lib.config import Config
 from lib.decision import Mask, Rule, cleaned, has_pieces_or_holes
 from lib.metric import Counts, Floats, overlap, score_arrays
+from lib.probabilities import Probability
 from lib.shapes import Shapes, fit_shapes
 from lib.threads import with_bar
 from lib.tuning import Evidence, Masks, Parts, choose, masks_of, presence_of, sums_of, weighted_mean

@@ -19,8 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from torch import Tensor
 
-from lib.artifacts import log_path, model_path, written_whole
+from lib.artifacts import log_path, model_path
 from lib.config import Config
+from lib.files import written_whole
 from lib.reference import REFERENCE_NAME, reference_run
 
 Plane = npt.NDArray[np.float32]

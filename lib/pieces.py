@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.artifacts import Packed, Probabilities, ProbabilityWriter, sha_of, written_whole
+from lib.files import sha_of, written_whole
+from lib.probabilities import Packed, Probabilities, ProbabilityWriter
 from lib.processes import gathered, number_of_processes, of_first, rank
 from lib.progress import progress
 

@@ -11,10 +11,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib.artifacts import Probability, load_model
+from lib.artifacts import load_model
 from lib.config import Config
 from lib.dataset import Batch, plain_loader
 from lib.model import Outputs, build_model, outputs_of, placed, precision, to_input
+from lib.probabilities import Probability
 from lib.threads import in_order, side_by_side
 from lib.views import View, views_of
 

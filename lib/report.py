@@ -18,10 +18,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lib import report_charts, report_tables
-from lib.artifacts import oof_path, run_folder, written_whole
+from lib.artifacts import run_folder
 from lib.audit import caveats, marks
 from lib.compare import Comparison, compared_runs
 from lib.config import Config, InputError, load_config
+from lib.files import written_whole
+from lib.probabilities import oof_path
 from lib.reference import REFERENCE_IOU, reference_run
 from lib.report_charts import Plot, for_page, save_png, script, specification
 from lib.report_explorer import explorers

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from lib.artifacts import written_whole
+from lib.files import written_whole
 from lib.reference import REFERENCE_IOU
 from lib.score_text import NAMES
 

@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.artifacts import Probability, run_folder, true_mask
+from lib.artifacts import run_folder, true_mask
 from lib.config import InputError
 from lib.decision import Mask, Rule, decide
 from lib.images import Grey, ImageFile, UnusableImage, image_files, read_image, sha_of_image
 from lib.nested import fold_shapes
+from lib.probabilities import Probability
 from lib.results import Results
 from lib.shapes import Shapes
 from lib.sources import folder_of

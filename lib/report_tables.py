@@ -9,19 +9,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from lib.artifacts import (
-    Probabilities,
-    log_path,
-    masks_in,
-    oof_path,
-    run_folder,
-    sha_of,
-    true_mask,
-)
+from lib.artifacts import log_path, masks_in, run_folder, true_mask
 from lib.compare import NAMES
 from lib.config import DEFAULTS, FIELDS, Config
+from lib.files import sha_of
 from lib.folds import TRAINING_ONLY, mask_areas
 from lib.metric import Floats, bootstrap_interval
+from lib.probabilities import Probabilities, oof_path
 from lib.results import Results
 from lib.unseen import Unseen
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from lib import rle
 from lib.archives import ArchiveError, unpacked
-from lib.artifacts import PRESENCE, PROVENANCE, mask_columns, masks_in, true_mask
+from lib.artifacts import mask_columns, masks_in, true_mask
 from lib.config import Config, InputError
 from lib.duplicates import SHAPE, thumbnail
 from lib.images import (
@@ -35,6 +35,7 @@ from lib.images import (
     stem_of,
 )
 from lib.labels import Label, image_stems, read_labels, read_table, require_columns
+from lib.probabilities import PRESENCE, PROVENANCE
 from lib.progress import progress
 from lib.videos import SUFFIXES as VIDEO_SUFFIXES
 from lib.videos import frames_of

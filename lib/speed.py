@@ -15,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lib.artifacts import model_path, save_table
+from lib.artifacts import model_path
 from lib.config import Config, InputError
+from lib.files import save_table
 
 GIB = 2**30
 

@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from lib import rle
 from lib.config import InputError
+from lib.files import written_whole
 from lib.metric import Overlap, dice, overlap
 from lib.progress import progress
 
@@ -91,8 +92,6 @@ class Report:
 
 def save(path: Path, table: Table) -> None:
     """Writes img,pixels, or img,class_id,pixels where the keys name classes."""
-    from lib.artifacts import written_whole  # loads torch, which reading does without
-
     named = {bool(name) for _, name in table}
     if len(named) > 1:
         raise ValueError("some rows name a class and some do not")

@@ -20,11 +20,11 @@ from lib.artifacts import (
     save_log,
     save_model,
     save_state,
-    sha_of,
     state_path,
 )
 from lib.config import Config, InputError, training_settings
 from lib.dataset import Batch, training_loader
+from lib.files import sha_of
 from lib.folds import training_part, unseen_part
 from lib.interrupt import stop_wished
 from lib.learner import Learner, Part

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib.artifacts import Folds, Probabilities, Probability, oof_path, open_current, true_mask
+from lib.artifacts import Folds, true_mask
 from lib.config import Config, InputError
 from lib.decision import Levels, Mask, levels_of
 from lib.folds import unseen_part
 from lib.loss import loss_per_image
 from lib.metric import Floats
+from lib.probabilities import Probabilities, Probability, oof_path, open_current
 from lib.threads import with_bar
 from lib.tuning import Evidence
 

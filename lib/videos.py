@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from lib.archives import LOCK
-from lib.artifacts import sha_of_file
 from lib.config import InputError
+from lib.files import sha_of_file
 from lib.images import composed
 from lib.progress import progress
 

@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.artifacts import Probabilities, ProbabilityWriter, with_drawn_seed, written_whole
+from lib.artifacts import with_drawn_seed
 from lib.config import Config, InputError, load_config
+from lib.files import written_whole
+from lib.probabilities import Probabilities, ProbabilityWriter
 from tests.conftest import configured, step
 
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.artifacts import Folds, run_folder, save_config, save_folds, save_model, save_table
+from lib.artifacts import Folds, run_folder, save_config, save_folds, save_model
 from lib.compare import Change, Comparison, change_of, compared_runs, report
 from lib.config import Config, InputError
+from lib.files import save_table
 from lib.metric import bootstrap_interval
 from tests.conftest import REPOSITORY, step
 

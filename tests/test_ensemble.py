@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.artifacts import Probabilities, ProbabilityWriter, model_path, run_folder, written_whole
+from lib.artifacts import model_path, run_folder
 from lib.config import Config, InputError
 from lib.ensemble import Samples, averaged, fitted_weights, sampled
+from lib.files import written_whole
+from lib.probabilities import Probabilities, ProbabilityWriter
 from tests.conftest import configured, settings_in, step, write_competition
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.artifacts import Probabilities, run_folder
+from lib.artifacts import run_folder
 from lib.config import Config, InputError
 from lib.images import read_image
 from lib.pieces import IMAGES_A_PIECE
+from lib.probabilities import Probabilities
 from lib.sources import read_test_table
 from lib.videos import frames_of
 from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image, write_competition

@@ -10,26 +10,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import artifacts, rle, threads
+from lib import probabilities as module
+from lib import rle, threads
 from lib.artifacts import (
     FOLD_COLUMNS,
-    ProbabilityWriter,
     load_folds,
     model_path,
-    oof_path,
-    provenance_of,
     run_folder,
     save_audit,
     save_folds,
     save_quarantine,
-    sha_of,
-    written_whole,
 )
 from lib.audit import training_caveats
 from lib.config import DEFAULT_FILE, Config, InputError, load_config
 from lib.decision import Rule, decide
+from lib.files import sha_of, written_whole
 from lib.metric import iou, overlap
 from lib.nested import fold_shapes, parts_of
+from lib.probabilities import ProbabilityWriter, oof_path, provenance_of
 from lib.shapes import GRID, Shapes
 from lib.sources import read_test_table, with_sha
 from tests.conftest import STEPS
@@ -248,7 +246,7 @@ def write_test_maps(config: Config, maps: Sequence[np.ndarray]) -> None:
     models = dict.fromkeys("012", sha_of(b"model"))
     provenance = provenance_of(models, with_sha(test), load_folds(config))
     names = dict(zip(test["image"], range(len(test)), strict=True))
-    write_maps(artifacts.test_path(config), provenance, test["image"].tolist(), names, maps, None)
+    write_maps(module.test_path(config), provenance, test["image"].tolist(), names, maps, None)
 
 
 def test_a_presence_that_only_the_training_images_have_is_refused(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.artifacts import Probabilities, ProbabilityWriter, packed_image, written_whole
 from lib.config import InputError
+from lib.files import written_whole
 from lib.pieces import Member, is_whole, write_in_pieces
+from lib.probabilities import Probabilities, ProbabilityWriter, packed_image
 
 PROVENANCE: dict[str, Any] = {"models": {"0": "abc"}, "images": {}, "folds": "def"}
 COUNT = 150  # three pieces: 64, 64, 22

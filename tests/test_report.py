@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from lib import report, report_tables, rle
-from lib.artifacts import load_folds, oof_path, run_folder, save_audit, save_config
+from lib.artifacts import load_folds, run_folder, save_audit, save_config
 from lib.audit import training_caveats
 from lib.config import Config, InputError
+from lib.probabilities import oof_path
 from lib.report_explorer import packed_counts
 from lib.report_pictures import chosen, outline
 from lib.results import results_of

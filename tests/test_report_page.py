@@ -12,19 +12,13 @@ import pandas as pd
 import pytest
 
 from lib import report
-from lib.artifacts import (
-    load_folds,
-    model_path,
-    oof_path,
-    provenance_of,
-    save_log,
-    sha_of,
-    true_mask,
-)
+from lib.artifacts import load_folds, model_path, save_log, true_mask
 from lib.audit import training_caveats
 from lib.config import Config
 from lib.decision import Rule
+from lib.files import sha_of
 from lib.metric import score_arrays
+from lib.probabilities import oof_path, provenance_of
 from lib.results import Results, results_of
 from lib.tuning import AREAS, GATES, HEAD_WEIGHTS, masks_of
 from tests.browser import Browser
