@@ -14,7 +14,7 @@ from lib.dataset import with_cache
 from lib.memory import keep_freed_memory
 from lib.processes import joined, of_first
 from lib.sources import with_files
-from lib.trainer import Trainer
+from lib.trainer import Trainer, code_version
 
 
 def main(config: Config) -> None:
@@ -60,6 +60,8 @@ def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
         return False
     save_log(config, fold, model.log)  # a training that was cut off may have left its own
     print(f"{path} is trained already")
+    if model.code != code_version():
+        print(f"{path}: the code that trains has changed since; delete the file to train anew")
     return True
 
 

@@ -195,6 +195,7 @@ class Model(NamedTuple):
     folds_sha: str
     log: list[dict[str, float]]  # a row an epoch
     sha: str  # of the file
+    code: str = ""  # version of what trained it; "" where the file is from before it was kept
 
 
 def save_model(
@@ -203,8 +204,12 @@ def save_model(
     folds: Folds,
     weights: dict[str, torch.Tensor],
     log: list[dict[str, float]],
+    code: str = "",
 ) -> None:
-    """`folds` are those trained on. The same model gives the same bytes."""
+    """`folds` are those trained on, `code` the version of what trained it.
+
+    The same model gives the same bytes.
+    """
     names = sorted(NETWORK_SETTINGS | training_settings(config))
     content = {
         "weights": {name: tensor.cpu().contiguous() for name, tensor in weights.items()},
@@ -212,6 +217,7 @@ def save_model(
         "config": {name: getattr(config, name) for name in names},
         "fold": fold,
         "folds_sha": folds.sha,
+        "code": code,
         # Names that are one object each, as pickle writes those that are two in another way.
         "log": [{sys.intern(name): value for name, value in row.items()} for row in log],
     }

@@ -156,7 +156,7 @@ class Trainer:
         if epochs < self.config.epochs:
             why = "the score stopped rising" if self._stalled() else "time_budget_minutes are over"
             print(f"fold {self.fold}: ends after epoch {epochs:.2f}: {why}")
-        save_model(self.config, self.fold, self.folds, weights, self.rows)
+        save_model(self.config, self.fold, self.folds, weights, self.rows, code_version())
         delete_state_before(self.config, self.fold)
         print(f"{model_path(self.config, self.fold)}, {log_path(self.config, self.fold).name}")
 

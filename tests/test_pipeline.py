@@ -189,8 +189,20 @@ def test_a_chain_run_again_changes_no_byte_and_trains_nothing(
     assert {path: Path(path).stat().st_mtime_ns for path in times} == times
     out = capsys.readouterr().out
     assert out.count("is trained already") == 2
+    assert "has changed since" not in out
     assert out.count("is predicted already") == 3
     assert "(unchanged)" in out
+
+
+def test_a_model_that_other_code_trained_is_kept_and_told(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(chain(config))
+    capsys.readouterr()
+    monkeypatch.setattr("02_train.code_version", lambda: "another")
+    step(2).main(config)
+    assert capsys.readouterr().out.count("the code that trains has changed since") == 2
+    assert snapshot(Path(config.runs_folder) / config.experiment_name) == before
 
 
 def test_a_deleted_artifact_is_made_again_to_the_same_bytes(config: Config) -> None:
