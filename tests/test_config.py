@@ -102,6 +102,13 @@ def test_a_number_may_be_written_without_a_point() -> None:
     assert load("learning_rate=1e-4").learning_rate == 1e-4
 
 
+@pytest.mark.parametrize("name", ["demo", "realtime"])
+def test_the_settings_that_come_along_load_and_name_their_runs(name: str) -> None:
+    config = load_config(DEFAULT_FILE.parent / "configs" / f"{name}.yaml")
+    assert config.experiment_name == name
+    assert config != dataclasses.replace(Config(), experiment_name=name)
+
+
 REFUSED = [
     ("epoch=3", "did you mean epochs"),
     ("bachsize=3", "did you mean batch_size"),
