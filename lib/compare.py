@@ -4,10 +4,9 @@
 
 Every image has a score in either run. The difference, b less a, is taken per image and then
 averaged, so what makes an image easy or hard drops out; its 95 % interval is a bootstrap over
-people, each drawn with all of their images, and somewhat too narrow where people are few. "b
-better" is the share of those draws in which the mean difference is above 0 (draws at exactly 0
-count half): how firmly these people speak for b. It is no probability for other folds, seeds or
-data: runs that differ in their seed alone differ too.
+people, each drawn with all of their images. "b better" is the share of those draws in which the
+mean difference is above 0 (draws at exactly 0 count half): how firmly these people speak for b. It
+is no probability for other folds, seeds or data: runs that differ in their seed alone differ too.
 
 Images that only one run has, or that have another true mask, are named and left out. It says so
 where the folds differ, as then each image's two networks learnt from different people.
@@ -103,7 +102,7 @@ def change_of(part: str, metric: str, masks: pd.DataFrame) -> Change:
     interval, better = None, None
     means = bootstrap_means(columns[f"{metric}_change"].to_numpy(), subjects)
     if means is not None:
-        interval = interval_of(means)
+        interval = interval_of(means, len(set(subjects)))
         better = float((means > 0).mean() + (means == 0).mean() / 2)
     mean_a, mean_b, change = map(float, columns.mean())
     return Change(part, metric, len(masks), mean_a, mean_b, change, interval, better)

@@ -63,14 +63,24 @@ def bootstrap_interval(
     draws: int = DRAWS,
     weights: Floats | None = None,
 ) -> tuple[float, float] | None:
-    """95 % percentile interval of the mean score over `bootstrap_means`; None where they are."""
+    """95 % interval of the mean score over `bootstrap_means`; None where they are."""
     means = bootstrap_means(scores, subjects, draws, weights)
-    return None if means is None else interval_of(means)
+    counted = subjects if weights is None else subjects[weights > 0]
+    return None if means is None else interval_of(means, len(np.unique(counted)))
 
 
-def interval_of(means: Floats) -> tuple[float, float]:
-    """The middle 95 %."""
-    low, high = np.quantile(means, [0.025, 0.975])
+def interval_of(means: Floats, subjects: int) -> tuple[float, float]:
+    """95 % interval: the middle of the means of draws of so many subjects.
+
+    More than their middle 95 %, which is too narrow where subjects are few: draws spread by n where
+    the estimate of a variance has n - 1, and know nothing of Student's t (the expanded percentile
+    interval: Hesterberg 2015, section 5.3, The American Statistician 69). Of 8 subjects it is their
+    middle 98.9 %, of 40 their middle 95.9 %.
+    """
+    from scipy.special import ndtr, stdtrit  # slow to load, and overlaps need nothing of it
+
+    tail = ndtr(stdtrit(subjects - 1, 0.025) * np.sqrt(subjects / (subjects - 1)))
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
 
