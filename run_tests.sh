@@ -10,7 +10,6 @@ cd "$here"
 "$python" -m ruff format --check .
 "$python" -m ruff check .
 "$python" -m mypy .
-# A process a core, of one thread each; tests of one file share what they have trained. The order is
-# that of tests/conftest.py.
+# A process a core, of one thread each; tests of one file share what they have trained.
 export OMP_NUM_THREADS=1
-"$python" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"
+"$python" -m pytest -n auto --dist loadfile "$@"

@@ -15,12 +15,6 @@ from lib.config import Config, load_config
 REPOSITORY = Path(__file__).parent.parent
 STEPS = ["01_prepare_folds", "02_train", "03_infer", "04_make_submission"]
 SHAPE = (60, 80)
-# Files of few and long tests: begun last, they would leave the other processes without work.
-LONG = {"test_benchmarks", "test_processes", "test_resume", "test_scripts", "test_whole_runs"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 def step(number: int) -> ModuleType:
