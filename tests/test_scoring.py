@@ -27,7 +27,7 @@ from lib.model import device_of
 from lib.predict import predict, trained_network
 from lib.scoring import reading, score, writing
 from lib.shapes import GRID, Shapes, nearest_shape
-from tests.conftest import configured, step, tiny_image, write_competition
+from tests.conftest import configured, settings_in, step, tiny_image, write_competition
 from tests.test_images import PIXELS, UNUSABLE, save_dicom
 
 # Runs the program, and ends it at the first attempt to reach a network.
@@ -46,23 +46,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Of a finished run of two networks, with its scoring pipeline."""
     folder = tmp_path_factory.mktemp("scoring")
-    given = [
-        f"data={write_competition(folder / 'data')}",
-        f"runs_folder={folder / 'runs'}",
-        "backbone=tu-test_efficientnet",
-        "pretrained=false",
-        "image_height=32",
-        "image_width=64",
-        "batch_size=4",
-        "epochs=2",
-        "learning_rate=0.01",
-        "number_of_workers=0",
-        "n_folds=2",
-        "folds=[0, 1]",
-        "presence_head=0.5",
-        "build_scoring_pipelines=true",
-    ]
-    made = configured(given)
+    write_competition(folder / "data")
+    more = ["learning_rate=0.01", "presence_head=0.5", "build_scoring_pipelines=true"]
+    made = configured(settings_in(folder), *more)
     for number in range(1, 5):
         step(number).main(made)
     return made
