@@ -35,6 +35,7 @@ BASE = (
     "backbone=tu-tf_efficientnet_lite0",
     "image_height=96",
     "image_width=128",
+    "augmentations_strategy=Medium",
     "mixed_precision_inference=true",
     "number_of_workers=0",
     "quiet=true",
@@ -53,9 +54,9 @@ class Variant(NamedTuple):
 
 VARIANTS = {
     "base": Variant(),
-    "Medium": Variant(("augmentations_strategy=Medium",)),
+    "Soft": Variant(("augmentations_strategy=Soft",)),
     "Hard": Variant(("augmentations_strategy=Hard",)),
-    "Medium, 10 epochs": Variant(("augmentations_strategy=Medium", "epochs=10")),
+    "10 epochs": Variant(("epochs=10",)),
     "Hard, 10 epochs": Variant(("augmentations_strategy=Hard", "epochs=10")),
     "average of weights, .98": Variant(("ema_decay=0.98",)),
     "rate .0005": Variant(("learning_rate=0.0005",)),
@@ -69,13 +70,16 @@ VARIANTS = {
     "UnetPlusPlus": Variant(("architecture=UnetPlusPlus",)),
     "MAnet": Variant(("architecture=MAnet",)),
     "lite1": Variant(("backbone=tu-tf_efficientnet_lite1",)),
+    "lite2": Variant(("backbone=tu-tf_efficientnet_lite2",)),
     "one contradictory twin out": Variant(("label_policy=drop_empty_twin",)),
     "no ImageNet": Variant(("pretrained=false",)),
     "flip at test time": Variant(("test_time_augmentations=['Horizontal flip']",), of="base"),
     "flip, scales": Variant(("test_time_augmentations=['Horizontal flip', Scale]",), of="base"),
     "mask PCA 20": Variant(("mask_pca=20",), of="base"),
-    "base and Medium, mean": Variant(members=("base", "Medium")),
+    "base and Soft, mean": Variant(members=("base", "Soft")),
     "base and Hard, mean": Variant(members=("base", "Hard")),
+    "base and lite1, mean": Variant(members=("base", "lite1")),
+    "base and 128x192, mean": Variant(members=("base", "128x192")),
 }
 
 
@@ -88,7 +92,7 @@ def main() -> None:
     trained = [name for name in names if not VARIANTS[name].needs]
     for group in (trained, [name for name in names if VARIANTS[name].needs]):
         work = [(name, seed) for name in group for seed in given.seeds]
-        for name, seed in in_order(lambda job: _run(*job, given), work, JOBS - 1, JOBS):
+        for name, seed in in_order(lambda job: run_variant(*job, given), work, JOBS - 1, JOBS):
             print(f"done: {name}, seed {seed}", file=sys.stderr, flush=True)
     lines = list(table(names, given))
     print("\n".join(lines))
@@ -128,7 +132,7 @@ def table(names: Sequence[str], given: argparse.Namespace) -> list[str]:
 
 def scores(name: str, given: argparse.Namespace) -> pd.DataFrame:
     """image, subject, iou: the mean over the seeds."""
-    parts = [pd.read_csv(_folder(name, seed, given) / "oof_iou.csv") for seed in given.seeds]
+    parts = [pd.read_csv(folder_of(name, seed, given) / "oof_iou.csv") for seed in given.seeds]
     return pd.concat(parts).groupby(["image", "subject"], as_index=False)["iou"].mean()
 
 
@@ -137,7 +141,7 @@ def minutes(name: str, given: argparse.Namespace) -> float:
     if VARIANTS[name].needs:
         return 0.0
     found = [
-        pd.read_csv(_folder(name, seed, given) / f"fold{fold}" / "speed.csv")
+        pd.read_csv(folder_of(name, seed, given) / f"fold{fold}" / "speed.csv")
         for seed in given.seeds
         for fold in given.folds
     ]
@@ -145,7 +149,7 @@ def minutes(name: str, given: argparse.Namespace) -> float:
     return sum(part[columns].to_numpy().sum() for part in found) / len(found) / 60
 
 
-def _folder(name: str, seed: int, given: argparse.Namespace) -> Path:
+def folder_of(name: str, seed: int, given: argparse.Namespace) -> Path:
     return Path(given.runs) / f"{_plain(name)}_{seed}"
 
 
@@ -153,18 +157,18 @@ def _plain(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-def _run(name: str, seed: int, given: argparse.Namespace) -> tuple[str, int]:
+def run_variant(name: str, seed: int, given: argparse.Namespace) -> tuple[str, int]:
     """The four scripts, where the run is not done yet."""
-    variant, folder = VARIANTS[name], _folder(name, seed, given)
+    variant, folder = VARIANTS[name], folder_of(name, seed, given)
     if (folder / "report.html").is_file():
         return name, seed
     folder.mkdir(parents=True, exist_ok=True)
     if variant.of:
-        shutil.copytree(_folder(variant.of, seed, given), folder, dirs_exist_ok=True)
+        shutil.copytree(folder_of(variant.of, seed, given), folder, dirs_exist_ok=True)
         for left in folder.glob("*.npz"):
             left.unlink()
         (folder / "report.html").unlink()
-    members = [str(_folder(member, seed, given)) for member in variant.members]
+    members = [str(folder_of(member, seed, given)) for member in variant.members]
     folds = ",".join(f"'{fold}'" for fold in given.folds)
     settings = [*BASE, *variant.settings, f"folds=[{folds}]", f"seed={seed}"]
     settings += [f"data={given.data}", f"runs_folder={given.runs}"]

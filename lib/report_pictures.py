@@ -13,17 +13,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts import run_folder, true_mask
 from lib.config import InputError
-from lib.decision import Mask, Rule, decide
+from lib.decision import Mask
 from lib.images import Grey, ImageFile, UnusableImage, image_files, read_image, sha_of_image
 from lib.nested import fold_shapes
 from lib.probabilities import Probability
 from lib.results import Results
-from lib.shapes import Shapes
 from lib.sources import folder_of
 from lib.threads import with_bar
 from lib.unseen import open_all
@@ -52,9 +50,8 @@ def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
             if grey is None:
                 return None
             file = probabilities[row["fold"]]
-            planes, presence = file[row["image"]], file.presence[row["image"]]
-            masks = _masks(planes, presence, row, shapes[row["fold"]], results)
-            return _picture(grey, planes, masks, row, results.folds.masks)
+            masks = results.masks_of(row, file, shapes[row["fold"]])
+            return _picture(grey, file[row["image"]], masks, row, results.folds.masks)
 
         drawn = list(with_bar(draw, rows, "pictures"))
     found = {row["image"]: one for row, one in zip(rows, drawn, strict=True) if one is not None}
@@ -68,21 +65,6 @@ def present_image(file: ImageFile, row: dict[str, Any]) -> Grey | None:
         return read_image(file) if sha_of_image(file) == row["sha"] else None
     except (UnusableImage, OSError):
         return None
-
-
-def _masks(
-    planes: Probability,
-    presence: npt.NDArray[np.float32],
-    row: dict[str, Any],
-    shapes: Any,
-    results: Results,
-) -> list[Mask]:
-    """As the image is scored: by the rule that was chosen without its part."""
-    part = int(results.part[row["place"]])
-    rules: list[Rule] = [found.nested_rules[part] for found in results.decided]
-    of_class: list[Shapes | None] = list(shapes)
-    parts = zip(planes, presence.tolist(), rules, of_class, strict=True)
-    return [decide(plane, there, rule, shape) for plane, there, rule, shape in parts]
 
 
 def _picture(

@@ -1,13 +1,17 @@
 """All that 04 finds out of fold: the images counted, the rules chosen, the scores."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from lib.artifacts import Folds, load_audit, load_folds
 from lib.config import Config
+from lib.decision import Mask, decide
 from lib.nested import Decided, decide_all, parts_of
+from lib.probabilities import Probabilities
 from lib.scores import content, image_rows
+from lib.shapes import Shapes
 from lib.tuning import Parts
 from lib.unseen import Unseen, read_unseen
 
@@ -28,6 +32,20 @@ class Results(NamedTuple):
     def metric(self) -> str:
         """The column of `rows` that the rule was chosen by."""
         return self.config.metric.lower()
+
+    def masks_of(
+        self, row: Mapping[str, Any], file: Probabilities, shapes: Sequence[Shapes | None]
+    ) -> list[Mask]:
+        """One a class, as the image is scored: by the rule that was chosen without its part.
+
+        `row` is one of `unseen.table` and its number `place`, `file` that of its fold, `shapes`
+        those of lib.nested.fold_shapes for its fold.
+        """
+        part = int(self.part[row["place"]])
+        planes, presence = file[row["image"]], file.presence[row["image"]]
+        rules = [found.nested_rules[part] for found in self.decided]
+        parts = zip(planes, presence.tolist(), rules, shapes, strict=True)
+        return [decide(plane, there, rule, shape) for plane, there, rule, shape in parts]
 
 
 def results_of(config: Config) -> Results:

@@ -1,0 +1,207 @@
+"""What keeps a run's masks from the true ones: place, size, outline, resolution or labels?
+
+    python -m benchmarks.limits RUN [--picture FILE]
+
+Of the images of RUN (runs/nerve, after 04) that show a nerve, each as it is scored, out of fold:
+IoU as it is; were each mask moved until its centre is the true one; were it also scaled to the true
+area: what is lost then is outline. A mask that is shown to the network at its size and stretched
+again is all that this resolution allows. Where an image has a near-duplicate, the label of the
+nearest stands beside the network's mask: nearly the same picture, marked twice by people.
+
+Then the spread over people and the five worst, of whom --picture draws frames, the true outline
+green and the predicted one red (for looking at: people's images belong in no repository).
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lib.artifacts import run_folder, true_mask
+from lib.config import Config, load_config
+from lib.decision import Mask
+from lib.images import read_image
+from lib.metric import iou, overlap
+from lib.nested import fold_shapes
+from lib.results import Results, results_of
+from lib.sources import with_files
+from lib.unseen import open_all
+
+WORST, FRAMES = 5, 4  # people, and frames of each in the picture
+MISSED = 0.1  # an IoU below is no outline of the nerve
+
+
+def main(run: Path, picture: Path | None) -> None:
+    whole = run.resolve()
+    names = [f"runs_folder={whole.parent}", f"experiment_name={whole.name}", "quiet=true"]
+    config = load_config(whole / "config.yaml", names)
+    results = results_of(config)
+    table = measured(results, config)
+    people = by_person(table)
+    print("\n".join([*limits(table, config), "", *spread(people)]))
+    if picture:
+        draw(picture, results, table, people.index[:WORST].tolist(), config)
+
+
+def masks_out_of_fold(results: Results, config: Config) -> Iterator[tuple[dict[str, Any], Mask]]:
+    """Each image with a nerve of the first class: its row, and its mask as it is scored."""
+    column = results.folds.masks[0]
+    table = results.unseen.table.assign(place=range(len(results.unseen.table)))
+    shapes = fold_shapes(table, results.folds, config)
+    with open_all(table, results.folds, config) as files:
+        for row in table[table[column] != ""].to_dict("records"):
+            fold = row["fold"]
+            yield row, results.masks_of(row, files[fold], shapes[fold])[0]
+
+
+def measured(results: Results, config: Config) -> pd.DataFrame:
+    """A row an image: its IoU as it is and with parts of the error taken away."""
+    column, size = results.folds.masks[0], (config.image_height, config.image_width)
+    labels = dict(zip(results.folds.table["image"], results.folds.table[column], strict=True))
+    twins = nearest_twins(config)
+    rows = []
+    for row, mask in masks_out_of_fold(results, config):
+        truth = true_mask(row, column)
+        moved, scaled = placed(mask, truth, 1.0), placed(mask, truth, same_area(mask, truth))
+        found = {
+            "iou": between(truth, mask),
+            "moved": between(truth, moved),
+            "scaled": between(truth, scaled),
+            "shown": between(truth, through(truth, size)),
+            "twin": np.nan,
+        }
+        twin = twins.get(row["image"])
+        if twin is not None and labels[twin]:
+            label = true_mask({**row, column: labels[twin]}, column)
+            found["twin"] = between(truth, label)
+        rows.append({"image": row["image"], "subject": row["subject"], **found})
+    return pd.DataFrame(rows)
+
+
+def between(truth: Mask, mask: Mask) -> float:
+    return iou(overlap(truth, mask))
+
+
+def same_area(mask: Mask, truth: Mask) -> float:
+    """By how much lengths are to be multiplied."""
+    return float(np.sqrt(truth.sum() / mask.sum())) if mask.any() else 1.0
+
+
+def placed(mask: Mask, truth: Mask, scale: float) -> Mask:
+    """Scaled about its centre, which comes to lie on the true one; empty, it stays so."""
+    if not mask.any():
+        return mask
+    (row, column), (true_row, true_column) = (np.argwhere(m).mean(axis=0) for m in (mask, truth))
+    matrix = np.array(
+        [[scale, 0, true_column - scale * column], [0, scale, true_row - scale * row]]
+    )
+    size = mask.shape[::-1]
+    warped = cv2.warpAffine(mask.astype(np.uint8), matrix, size, flags=cv2.INTER_NEAREST)
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def through(truth: Mask, size: tuple[int, int]) -> Mask:
+    """Reduced as for training, stretched as a prediction is."""
+    small = cv2.resize(truth.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    large = cv2.resize(small * 255, truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return (large > 127).astype(np.uint8)
+
+
+def nearest_twins(config: Config) -> dict[str, str]:
+    """Of each image that has one, the most similar other training image of its size."""
+    pairs = pd.read_csv(run_folder(config) / "duplicates.csv", dtype={"image": str, "twin": str})
+    pairs = pairs[pairs["twin_part"] == "train"]
+    swapped = pairs.rename(columns={"image": "twin", "twin": "image"})
+    both = pd.concat([pairs, swapped]).sort_values("similarity", ascending=False, kind="stable")
+    nearest = both.drop_duplicates("image")
+    return dict(zip(nearest["image"], nearest["twin"], strict=True))
+
+
+def limits(table: pd.DataFrame, config: Config) -> list[str]:
+    size = f"{config.image_height}x{config.image_width}"
+    twins = table.dropna(subset="twin")
+    lines = [
+        f"{len(table)} images with a nerve, of {table['subject'].nunique()} people\n",
+        "| masks | images | IoU |",
+        "|---|---|---|",
+        f"| as they are scored | {len(table)} | {table['iou'].mean():.3f} |",
+        f"| moved to the true centre | {len(table)} | {table['moved'].mean():.3f} |",
+        f"| scaled to the true area, too | {len(table)} | {table['scaled'].mean():.3f} |",
+        f"| the true ones, seen at {size} | {len(table)} | {table['shown'].mean():.3f} |",
+        f"| those of images with a near-duplicate | {len(twins)} | {twins['iou'].mean():.3f} |",
+        f"| the labels of their duplicates | {len(twins)} | {twins['twin'].mean():.3f} |",
+    ]
+    missed = table["iou"] < MISSED
+    lost = (1 - table["iou"])[missed].sum() / (1 - table["iou"]).sum()
+    lines.append(
+        f"\n{missed.mean():.1%} of the masks have an IoU below {MISSED}; they are {lost:.0%} of "
+        f"all that is lost. The others: {table['iou'][~missed].mean():.3f}."
+    )
+    return lines
+
+
+def by_person(table: pd.DataFrame) -> pd.DataFrame:
+    """The worst first."""
+    missed = table.assign(missed=table["iou"] < MISSED)
+    found = missed.groupby("subject").agg(
+        images=("image", "size"),
+        iou=("iou", "mean"),
+        moved=("moved", "mean"),
+        scaled=("scaled", "mean"),
+        missed=("missed", "mean"),
+    )
+    return found.sort_values("iou", kind="stable")
+
+
+def spread(people: pd.DataFrame) -> list[str]:
+    mean = people["iou"]
+    lines = [
+        f"Over people: {mean.min():.3f} to {mean.max():.3f}, median {mean.median():.3f}, standard "
+        f"deviation {mean.std():.3f}. The worst:\n",
+        f"| person | images | IoU | moved | scaled, too | below {MISSED} |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in people.head(WORST).iterrows():
+        numbers = f"{row['iou']:.3f} | {row['moved']:.3f} | {row['scaled']:.3f}"
+        lines.append(f"| {name} | {row['images']:.0f} | {numbers} | {row['missed']:.0%} |")
+    return lines
+
+
+def draw(
+    path: Path, results: Results, table: pd.DataFrame, people: list[str], config: Config
+) -> None:
+    """A row a person: frames from the worst to the best."""
+    chosen: dict[str, list[str]] = {}
+    for person in people:
+        images = table[table["subject"] == person].sort_values("iou", kind="stable")["image"]
+        places = np.linspace(0, len(images) - 1, FRAMES).round().astype(int)
+        chosen[person] = images.iloc[places].tolist()
+    files = with_files(results.folds.table, config).set_index("image")["file"]
+    masks = {row["image"]: (row, mask) for row, mask in masks_out_of_fold(results, config)}
+    scores = table.set_index("image")["iou"]
+    figure = Figure(figsize=(3.2 * FRAMES, 2.6 * len(people)), layout="constrained")
+    grid = figure.subplots(len(people), FRAMES, squeeze=False)
+    for axes_row, images in zip(grid, chosen.values(), strict=True):
+        for axes, image in zip(axes_row, images, strict=True):
+            row, mask = masks[image]
+            axes.imshow(read_image(files[image]), cmap="gray")
+            for one, colour in ((true_mask(row, results.folds.masks[0]), "lime"), (mask, "red")):
+                if one.any():
+                    axes.contour(one, levels=[0.5], colors=colour, linewidths=1)
+            axes.set_title(f"{image}: {scores[image]:.2f}", fontsize=9)
+            axes.axis("off")
+    figure.savefig(path, dpi=80)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser("python -m benchmarks.limits", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--picture", type=Path)
+    given = parser.parse_args()
+    main(given.run, given.picture)
