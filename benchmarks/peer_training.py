@@ -96,7 +96,7 @@ def nnunet(task: Path, epochs: int, batch_size: int) -> Predict:
     plans = json.loads((ready / "nnUNetPlans.json").read_text())
     plans["configurations"]["2d"]["batch_size"] = batch_size
     plans["continue_training"] = False
-    os.environ["nnUNet_n_proc_DA"] = "0"  # images are changed by this process
+    os.environ |= {"nnUNet_n_proc_DA": "0"}  # images are changed by this process
     trainer = nnUNetTrainer(plans, "2d", 0, described, torch.device("cpu"))
     trainer.num_epochs, trainer.num_val_iterations_per_epoch = epochs, 1
     trainer.num_iterations_per_epoch = len(parts[0]) // batch_size

@@ -32,7 +32,7 @@ from lib.dataset import read, resize
 from lib.files import save_json, sha_of_file, written_whole
 from lib.folds import training_part, unseen_part
 from lib.probabilities import ProbabilityWriter, oof_path, provenance_of
-from lib.sources import with_files
+from lib.sources import read_test_table, with_files
 from lib.speed import load_speed, speed_path
 from lib.threads import in_order
 
@@ -48,6 +48,9 @@ def main(given: argparse.Namespace) -> None:
     for peer in given.names:
         if why := missing(PACKAGES[peer], given.peers):
             sys.exit(f"{peer} {why}")
+    config = load_config(DEFAULT_FILE, settings_of("base", given))
+    if read_test_table(config) is not None:
+        sys.exit(f"{given.data} has a test set, which peers do not predict: take it out")
     run_variant("base", given.seed, given)
     jobs = [Job(peer, fold) for peer in given.names for fold in given.folds]
     left = [job for job in jobs if not answer_path(job, given).is_file()]
