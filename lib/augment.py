@@ -1,7 +1,6 @@
 """Augmentations of images and masks, each drawn from (seed, epoch, image) and nothing else."""
 
 import difflib
-import hashlib
 import json
 import os
 import random
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from lib.config import Config, InputError
 from lib.exact import cubic, resampled
+from lib.files import stable_hash
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network
 
@@ -77,12 +77,6 @@ def augment(
     targets = {"masks": np.stack(masks)} if masks else {}
     changed = transform(image=image, **targets)
     return changed["image"], list(changed.get("masks", []))
-
-
-def stable_hash(*parts: object) -> int:
-    """32 bits that depend on the parts alone (Python's own hash differs from run to run)."""
-    text = "/".join(map(str, parts))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def soft() -> A.Compose:

@@ -10,9 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts import Folds, folds_path, masks_in, model_path, run_folder, true_mask
-from lib.augment import stable_hash
 from lib.config import Config, InputError
-from lib.files import sha_of_file
+from lib.files import sha_of_file, stable_hash
 from lib.pieces import Member
 from lib.predict import presence_of
 from lib.probabilities import Probabilities, packed_image, provenance_of

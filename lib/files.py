@@ -52,6 +52,12 @@ def sha_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+def stable_hash(*parts: object) -> int:
+    """32 bits that depend on the parts alone (Python's own hash differs from run to run)."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
 def save_table(path: Path, table: "pd.DataFrame") -> None:
     """A .csv in UTF-8; fractions to six digits."""
     with written_whole(path) as file:

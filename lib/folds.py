@@ -7,9 +7,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lib.artifacts import masks_in
-from lib.augment import stable_hash
 from lib.balance import balance
 from lib.config import DEFAULTS, Config, InputError
+from lib.files import stable_hash
 
 NAMES_SHOWN = 3
 TRAINING_ONLY = -1  # the fold of an image that is never held out

@@ -10,10 +10,10 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lib.augment import stable_hash
 from lib.average import WeightAverage
 from lib.config import Config, InputError
 from lib.dataset import Batch
+from lib.files import stable_hash
 from lib.loss import training_loss
 from lib.mix import mixed
 from lib.model import (

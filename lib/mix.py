@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib.augment import stable_hash
 from lib.config import Config
+from lib.files import stable_hash
 
 Mixed = tuple[Tensor, Tensor, Tensor]
 Box = tuple[slice, slice]

@@ -8,8 +8,8 @@ import pandas as pd
 from torch.utils.data import Sampler
 
 from lib.artifacts import masks_in
-from lib.augment import stable_hash
 from lib.config import Config, InputError
+from lib.files import stable_hash
 from lib.processes import number_of_processes, rank
 
 Rows = npt.NDArray[np.int64]
