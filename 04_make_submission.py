@@ -17,7 +17,6 @@ from lib.artifacts import Folds, run_folder, save_decision, save_shapes
 from lib.audit import caveats, left_out_of_test, marks
 from lib.config import Config, InputError, run
 from lib.decision import Rule, decide
-from lib.export import export
 from lib.files import save_table
 from lib.folds import TRAINING_ONLY
 from lib.probabilities import Probabilities, open_current, test_path
@@ -59,6 +58,8 @@ def main(config: Config) -> None:
     make_submission(folds, rules, shapes, left_out, results.unseen.way, config)
     print(f"the page to inspect it all: {write_report(results)}")
     if config.build_scoring_pipelines:
+        from lib.export import export  # slow to load
+
         print(f"the scoring pipeline: {export(config)}")
 
 

@@ -5,14 +5,16 @@ it, but for Lovasz, which is least beyond it (see there).
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lib.config import Config
-from lib.model import Outputs
+
+if TYPE_CHECKING:
+    from lib.model import Outputs  # slow to load, which 04 does without
 
 # Added to both sides of the Dice fraction, as a share of the image's pixels: a thirtieth of a
 # usual nerve. It makes the loss of an empty image fall smoothly to 0 as the predicted area shrinks
@@ -37,6 +39,8 @@ def focal_per_image(logits: Tensor, masks: Tensor) -> Tensor:
     Lin et al. 2017. (n, classes, height, width) -> (n,), not below 0; the easy pixels, most of an
     empty image's, count little.
     """
+    import segmentation_models_pytorch as smp  # slow to load
+
     focal = smp.losses.FocalLoss("binary", gamma=FOCAL_GAMMA, reduction="none")
     pixels: Tensor = focal(logits, masks).view_as(logits)
     return pixels.flatten(1).mean(1)
@@ -121,7 +125,7 @@ LOSSES: dict[str, Loss] = {
 SUMS: dict[str, Loss] = {"BCEDice": bce_per_image, "FocalDice": focal_per_image}
 
 
-def training_loss(outputs: Outputs, masks: Tensor, config: Config) -> Tensor:
+def training_loss(outputs: "Outputs", masks: Tensor, config: Config) -> Tensor:
     """What the network is trained on: the loss of its masks, and of its presence head: (n,)."""
     loss = loss_per_image(config.loss_function, outputs.logits, masks, config.dice_weight)
     if outputs.presence is None:
