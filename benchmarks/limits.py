@@ -180,21 +180,22 @@ def draw(
     for person in people:
         images = table[table["subject"] == person].sort_values("iou", kind="stable")["image"]
         places = np.linspace(0, len(images) - 1, FRAMES).round().astype(int)
-        chosen[person] = images.iloc[places].tolist()
+        chosen[person] = images.iloc[np.unique(places)].tolist()
     files = with_files(results.folds.table, config).set_index("image")["file"]
     masks = {row["image"]: (row, mask) for row, mask in masks_out_of_fold(results, config)}
     scores = table.set_index("image")["iou"]
     figure = Figure(figsize=(3.2 * FRAMES, 2.6 * len(people)), layout="constrained")
     grid = figure.subplots(len(people), FRAMES, squeeze=False)
     for axes_row, images in zip(grid, chosen.values(), strict=True):
-        for axes, image in zip(axes_row, images, strict=True):
+        for axes in axes_row:
+            axes.axis("off")
+        for axes, image in zip(axes_row, images, strict=False):  # some have fewer frames
             row, mask = masks[image]
             axes.imshow(read_image(files[image]), cmap="gray")
             for one, colour in ((true_mask(row, results.folds.masks[0]), "lime"), (mask, "red")):
                 if one.any():
                     axes.contour(one, levels=[0.5], colors=colour, linewidths=1)
             axes.set_title(f"{image}: {scores[image]:.2f}", fontsize=9)
-            axes.axis("off")
     figure.savefig(path, dpi=80)
 
 

@@ -102,7 +102,7 @@ def test_a_number_may_be_written_without_a_point() -> None:
     assert load("learning_rate=1e-4").learning_rate == 1e-4
 
 
-@pytest.mark.parametrize("name", ["demo", "realtime"])
+@pytest.mark.parametrize("name", ["best", "demo", "realtime"])
 def test_the_settings_that_come_along_load_and_name_their_runs(name: str) -> None:
     config = load_config(DEFAULT_FILE.parent / "configs" / f"{name}.yaml")
     assert config.experiment_name == name
