@@ -65,41 +65,20 @@ def fastai(task: Path, epochs: int, batch_size: int) -> Predict:
 
 
 def nnunet(task: Path, epochs: int, batch_size: int) -> Predict:
-    raw, ready = (task / part / "Dataset001_Nerve" for part in ("raw", "preprocessed"))
     for part in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{part}"] = str(task / part)
     os.environ |= {"nnUNet_compile": "f", "nnUNet_n_proc_DA": "1"}
-    from nnunetv2.experiment_planning import plan_and_preprocess_api as planning
     from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     table = pd.read_csv(task / "images.csv", dtype={"image": str})
-    parts = table["image"][table["unseen"] == 0].tolist(), table["image"][table["unseen"] == 1]
-    for folder, kind, end in (("imagesTr", "images", "_0000"), ("labelsTr", "masks", "")):
-        (raw / folder).mkdir(parents=True)
-        for image in parts[0]:
-            shutil.copy(task / kind / f"{image}.png", raw / folder / f"{image}{end}.png")
-    described = {
-        "channel_names": {"0": "ultrasound"},
-        "labels": {"background": 0, "nerve": 1},
-        "numTraining": len(parts[0]),
-        "file_ending": ".png",
-    }
-    (raw / "dataset.json").write_text(json.dumps(described))
-    planning.extract_fingerprints([1], num_processes=1)
-    planning.plan_experiments([1])
-    planning.preprocess([1], configurations=("2d",), num_processes=(1,))
-    # It wants images to validate while it trains; they change nothing in what it learns.
-    splits = [{"train": parts[0], "val": parts[0][:batch_size]}]
-    (ready / "splits_final.json").write_text(json.dumps(splits))
-    plans = json.loads((ready / "nnUNetPlans.json").read_text())
-    plans["configurations"]["2d"]["batch_size"] = batch_size
-    plans["continue_training"] = False
+    learned = table.loc[table["unseen"] == 0, "image"].tolist()
+    described, plans = nnunet_plans(task, learned, batch_size)
     os.environ |= {"nnUNet_n_proc_DA": "0"}  # images are changed by this process
     trainer = nnUNetTrainer(plans, "2d", 0, described, torch.device("cpu"))
     trainer.num_epochs, trainer.num_val_iterations_per_epoch = epochs, 1
-    trainer.num_iterations_per_epoch = len(parts[0]) // batch_size
+    trainer.num_iterations_per_epoch = len(learned) // batch_size
     trainer.run_training()
     trainer.set_deep_supervision_enabled(False)
     predictor = nnUNetPredictor(
@@ -116,13 +95,43 @@ def nnunet(task: Path, epochs: int, batch_size: int) -> Predict:
     )
 
     def predict() -> Iterator[tuple[str, Any]]:
-        for image in parts[1]:
+        for image in table.loc[table["unseen"] == 1, "image"]:
             file = str(task / "images" / f"{image}.png")
             pixels, properties = NaturalImage2DIO().read_images([file])
             _, found = predictor.predict_single_npy_array(pixels, properties, None, None, True)
             yield image, found[1, 0]
 
     return predict
+
+
+def nnunet_plans(
+    task: Path, images: list[str], batch_size: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its data set of these images, described, read and planned for: the description, the plans."""
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as planning
+
+    raw, ready = (task / part / "Dataset001_Nerve" for part in ("raw", "preprocessed"))
+    for folder, kind, end in (("imagesTr", "images", "_0000"), ("labelsTr", "masks", "")):
+        (raw / folder).mkdir(parents=True)
+        for image in images:
+            shutil.copy(task / kind / f"{image}.png", raw / folder / f"{image}{end}.png")
+    described = {
+        "channel_names": {"0": "ultrasound"},
+        "labels": {"background": 0, "nerve": 1},
+        "numTraining": len(images),
+        "file_ending": ".png",
+    }
+    (raw / "dataset.json").write_text(json.dumps(described))
+    planning.extract_fingerprints([1], num_processes=1)
+    planning.plan_experiments([1])
+    planning.preprocess([1], configurations=("2d",), num_processes=(1,))
+    # It wants images to validate while it trains; they change nothing in what it learns.
+    splits = [{"train": images, "val": images[:batch_size]}]
+    (ready / "splits_final.json").write_text(json.dumps(splits))
+    plans = json.loads((ready / "nnUNetPlans.json").read_text())
+    plans["configurations"]["2d"]["batch_size"] = batch_size
+    plans["continue_training"] = False
+    return described, plans
 
 
 def main(kind: str, folder: str) -> None:
