@@ -55,8 +55,9 @@ def masks_out_of_fold(results: Results, config: Config) -> Iterator[tuple[dict[s
     shapes = fold_shapes(table, results.folds, config)
     with open_all(table, results.folds, config) as files:
         for row in table[table[column] != ""].to_dict("records"):
-            fold = row["fold"]
-            yield row, results.masks_of(row, files[fold], shapes[fold])[0]
+            file, image = files[row["fold"]], row["image"]
+            found = file[image], file.presence[image], shapes[row["fold"]]
+            yield row, results.masks_of(row, *found)[0]
 
 
 def measured(results: Results, config: Config) -> pd.DataFrame:

@@ -12,7 +12,6 @@ lib.compare runs/ablations/base_42 runs/ablations/nnunet_42` tells more.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from functools import partial
@@ -23,14 +22,16 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from benchmarks.ablations import BASE, JOBS, ONE_THREAD, SCRIPTS, minutes, run_variant
-from benchmarks.timing import REPOSITORY, answer_of, missing
-from lib.artifacts import load_folds, masks_in, model_path, true_mask
+from benchmarks.ablations import BASE, JOBS, ONE_THREAD, minutes, run_variant
+from benchmarks.scripts import script
+from benchmarks.timing import answer_of, missing
+from lib.artifacts import load_folds, model_path
 from lib.compare import compared_runs
 from lib.config import DEFAULT_FILE, Config, load_config
-from lib.dataset import read, resize
+from lib.dataset import NerveImages
 from lib.files import save_json, sha_of_file, written_whole
 from lib.folds import training_part, unseen_part
+from lib.predict import presence_of
 from lib.probabilities import ProbabilityWriter, oof_path, provenance_of
 from lib.sources import read_test_table, with_files
 from lib.speed import load_speed, speed_path
@@ -55,11 +56,11 @@ def main(given: argparse.Namespace) -> None:
     jobs = [Job(peer, fold) for peer in given.names for fold in given.folds]
     left = [job for job in jobs if not answer_path(job, given).is_file()]
     for peer in given.names:
-        call(SCRIPTS[0], settings_of(peer, given))
+        script(1, settings_of(peer, given))
     for job in in_order(partial(train, given=given), left, JOBS - 1, JOBS):
         print(f"done: {job.peer}, fold {job.fold}", file=sys.stderr, flush=True)
     for peer in given.names:
-        call(SCRIPTS[3], settings_of(peer, given))
+        script(4, settings_of(peer, given))
     print("\n".join(table(given)))
 
 
@@ -67,13 +68,6 @@ def settings_of(peer: str, given: argparse.Namespace) -> list[str]:
     folds = ",".join(f"'{fold}'" for fold in given.folds)
     settings = [*BASE, f"folds=[{folds}]", f"seed={given.seed}", f"data={given.data}"]
     return [*settings, f"runs_folder={given.runs}", f"experiment_name={peer}_{given.seed}"]
-
-
-def call(script: str, settings: list[str]) -> None:
-    command = [sys.executable, str(REPOSITORY / script), *settings]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{script} failed:\n{done.stdout}{done.stderr}")
 
 
 def answer_path(job: Job, given: argparse.Namespace) -> Path:
@@ -104,7 +98,7 @@ def train(job: Job, given: argparse.Namespace) -> Job:
         for row in unseen.to_dict("records"):
             size = row["width"], row["height"]
             plane = cv2.resize(planes[row["image"]], size, interpolation=cv2.INTER_LINEAR)
-            writer.add(row["image"], plane[None], np.array([plane.max() / 255], dtype=np.float32))
+            writer.add(row["image"], plane[None], presence_of(plane[None]))
     save_json(answer_path(job, given), answer)
     return job
 
@@ -117,17 +111,14 @@ def write_task(
     config: Config,
 ) -> None:
     """What benchmarks/peer_training.py reads."""
-    size = config.image_height, config.image_width
     images = pd.concat([learned.assign(unseen=0), unseen.assign(unseen=1)])
-    (column,) = masks_in(images)
+    found = NerveImages(images, config)
     for folder in ("images", "masks"):
         (task / folder).mkdir()
-    for row in images.to_dict("records"):
-        mask = true_mask(row, column).astype(np.uint8)
-        small = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-        name = f"{row['image']}.png"
-        cv2.imwrite(str(task / "images" / name), resize(read(row["file"]), size))
-        cv2.imwrite(str(task / "masks" / name), small)
+    for place, image in enumerate(images["image"]):
+        batch = found[place, -1]  # as it is, not augmented
+        for folder, planes in (("images", batch.images), ("masks", batch.masks)):
+            cv2.imwrite(str(task / folder / f"{image}.png"), planes[0].numpy())
     images[["image", "unseen"]].to_csv(task / "images.csv", index=False)
     settings = {"epochs": given.epochs, "batch_size": config.batch_size, "seed": given.seed}
     save_json(task / "task.json", settings)

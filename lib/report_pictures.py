@@ -50,8 +50,9 @@ def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
             if grey is None:
                 return None
             file = probabilities[row["fold"]]
-            masks = results.masks_of(row, file, shapes[row["fold"]])
-            return _picture(grey, file[row["image"]], masks, row, results.folds.masks)
+            planes, presence = file[row["image"]], file.presence[row["image"]]
+            masks = results.masks_of(row, planes, presence, shapes[row["fold"]])
+            return _picture(grey, planes, masks, row, results.folds.masks)
 
         drawn = list(with_bar(draw, rows, "pictures"))
     found = {row["image"]: one for row, one in zip(rows, drawn, strict=True) if one is not None}

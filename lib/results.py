@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts import Folds, load_audit, load_folds
 from lib.config import Config
 from lib.decision import Mask, decide
 from lib.nested import Decided, decide_all, parts_of
-from lib.probabilities import Probabilities
+from lib.probabilities import Probability
 from lib.scores import content, image_rows
 from lib.shapes import Shapes
 from lib.tuning import Parts
@@ -34,15 +36,19 @@ class Results(NamedTuple):
         return self.config.metric.lower()
 
     def masks_of(
-        self, row: Mapping[str, Any], file: Probabilities, shapes: Sequence[Shapes | None]
+        self,
+        row: Mapping[str, Any],
+        planes: Probability,
+        presence: npt.NDArray[np.float32],
+        shapes: Sequence[Shapes | None],
     ) -> list[Mask]:
         """One a class, as the image is scored: by the rule that was chosen without its part.
 
-        `row` is one of `unseen.table` and its number `place`, `file` that of its fold, `shapes`
-        those of lib.nested.fold_shapes for its fold.
+        `row` is one of `unseen.table` and its number `place`; `planes` (classes, height, width) and
+        `presence` (classes,) are of its probability file, `shapes` those of lib.nested.fold_shapes
+        for its fold.
         """
         part = int(self.part[row["place"]])
-        planes, presence = file[row["image"]], file.presence[row["image"]]
         rules = [found.nested_rules[part] for found in self.decided]
         parts = zip(planes, presence.tolist(), rules, shapes, strict=True)
         return [decide(plane, there, rule, shape) for plane, there, rule, shape in parts]

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from benchmarks import same_folds
-from benchmarks.ablations import SCRIPTS
 from lib.config import DEFAULT_FILE, load_config
 from lib.speed import speed_path
 from tests.conftest import step
@@ -20,8 +19,8 @@ from tests.conftest import step
 SIZE, FOLDS = (96, 128), [0, 1]
 
 
-def in_this_process(script: str, settings: list[str]) -> None:
-    step(SCRIPTS.index(script) + 1).main(load_config(DEFAULT_FILE, settings))
+def in_this_process(number: int, settings: list[str]) -> None:
+    step(number).main(load_config(DEFAULT_FILE, settings))
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -51,21 +50,21 @@ def test_a_peer_is_scored_as_ours_is(
     runs = str(tmp_path / "runs")
     given = argparse.Namespace(data=data, names=["blind"], folds=FOLDS, seed=7, seeds=[7])
     vars(given).update(epochs=3, runs=runs, peers="python")
-    monkeypatch.setattr(same_folds, "call", in_this_process)
+    monkeypatch.setattr(same_folds, "script", in_this_process)
     monkeypatch.setattr(same_folds, "answer_of", knows_all)
     monkeypatch.setattr(same_folds, "PACKAGES", {"blind": "numpy"})
 
     def ours(_: str, seed: int, given: argparse.Namespace) -> None:
         """In place of a training: a run of the peer that knows all."""
         settings = same_folds.settings_of("base", given)
-        in_this_process(SCRIPTS[0], settings)
+        in_this_process(1, settings)
         for fold in FOLDS:
             same_folds.train(same_folds.Job("base", fold), given)
             columns = {"training_seconds": [60], "validation_seconds": [6], "peak_memory_gib": [2]}
             path = speed_path(load_config(DEFAULT_FILE, settings), fold)
             table = pd.DataFrame({"epoch": [1], "device": "x", "torch": "y", **columns})
             table.to_csv(path, index=False)
-        in_this_process(SCRIPTS[3], settings)
+        in_this_process(4, settings)
 
     monkeypatch.setattr(same_folds, "run_variant", ours)
     monkeypatch.setattr(same_folds, "missing", lambda *_: "")
