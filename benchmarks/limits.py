@@ -3,8 +3,9 @@
     python -m benchmarks.limits RUN [--picture FILE]
 
 Of the images of RUN (runs/nerve, after 04) that show a nerve, each as it is scored, out of fold:
-IoU as it is; were each mask moved until its centre is the true one; were it also scaled to the true
-area: what is lost then is outline. A mask that is shown to the network at its size and stretched
+IoU as it is; with the best threshold for that image, which is all that choosing thresholds could
+give; were each mask moved until its centre is the true one; were it also scaled to the true area:
+what is lost then is outline. A mask that is shown to the network at its size and stretched
 again is all that this resolution allows. Where an image has a near-duplicate, the label of the
 nearest stands beside the network's mask: nearly the same picture, marked twice by people.
 
@@ -26,10 +27,11 @@ from lib.artifacts import run_folder, true_mask
 from lib.config import Config, load_config
 from lib.decision import Mask
 from lib.images import read_image
-from lib.metric import iou, overlap
+from lib.metric import Floats, iou, overlap, score_arrays
 from lib.nested import fold_shapes
 from lib.results import Results, results_of
 from lib.sources import with_files
+from lib.tuning import Evidence, above_level
 from lib.unseen import open_all
 
 WORST, FRAMES = 5, 4  # people, and frames of each in the picture
@@ -64,13 +66,14 @@ def measured(results: Results, config: Config) -> pd.DataFrame:
     """A row an image: its IoU as it is and with parts of the error taken away."""
     column, size = results.folds.masks[0], (config.image_height, config.image_width)
     labels = dict(zip(results.folds.table["image"], results.folds.table[column], strict=True))
-    twins = nearest_twins(config)
+    twins, best = nearest_twins(config), best_thresholds(results.unseen.evidence[0])
     rows = []
     for row, mask in masks_out_of_fold(results, config):
         truth = true_mask(row, column)
         moved, scaled = placed(mask, truth, 1.0), placed(mask, truth, same_area(mask, truth))
         found = {
             "iou": between(truth, mask),
+            "best": best[row["place"]],
             "moved": between(truth, moved),
             "scaled": between(truth, scaled),
             "shown": between(truth, through(truth, size)),
@@ -82,6 +85,12 @@ def measured(results: Results, config: Config) -> pd.DataFrame:
             found["twin"] = between(truth, label)
         rows.append({"image": row["image"], "subject": row["subject"], **found})
     return pd.DataFrame(rows)
+
+
+def best_thresholds(evidence: Evidence) -> Floats:
+    """(images,): the largest IoU of an image's mask, whole, over all thresholds."""
+    area, both = above_level(evidence.pixels), above_level(evidence.true)
+    return np.asarray(score_arrays("IoU", evidence.truth[:, None], area, both).max(axis=1))
 
 
 def between(truth: Mask, mask: Mask) -> float:
@@ -131,6 +140,7 @@ def limits(table: pd.DataFrame, config: Config) -> list[str]:
         "| masks | images | IoU |",
         "|---|---|---|",
         f"| as they are scored | {len(table)} | {table['iou'].mean():.3f} |",
+        f"| with the best threshold for each | {len(table)} | {table['best'].mean():.3f} |",
         f"| moved to the true centre | {len(table)} | {table['moved'].mean():.3f} |",
         f"| scaled to the true area, too | {len(table)} | {table['scaled'].mean():.3f} |",
         f"| the true ones, seen at {size} | {len(table)} | {table['shown'].mean():.3f} |",

@@ -20,7 +20,7 @@ from benchmarks.timing import HEADER, Line, alternating, answer_of, machine, now
 from lib.config import Config
 from lib.loss import loss_per_image
 from lib.memory import keep_freed_memory
-from lib.model import build_model, device_of, placed, precision, set_up, to_input
+from lib.model import build_model, device_of, placed_to_train, precision, set_up, to_input
 
 STEPS, WARM_UP, ROUNDS = 6, 2, 3
 
@@ -100,7 +100,7 @@ def measure(config: Config, variant: str, steps: int = STEPS) -> Step:
         set_up(device, config)
     model: nn.Module = build_model(config).to(device)
     if choices.float32_depthwise:
-        model = placed(model, device)
+        model = placed_to_train(model, device)
     elif choices.channels_last:
         model = model.to(memory_format=torch.channels_last)
     if choices.compiled:

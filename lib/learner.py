@@ -21,7 +21,7 @@ from lib.model import (
     build_model,
     load_pretrained,
     outputs_of,
-    placed,
+    placed_to_train,
     precision,
     to_input,
 )
@@ -50,7 +50,7 @@ class Learner:
         torch.manual_seed(stable_hash(config.seed, fold))
         model = build_model(config, classes, presence_head)
         self.origin = load_pretrained(model, config) if config.pretrained else "random weights"
-        self.model = placed(model, device)
+        self.model = placed_to_train(model, device)
         if number_of_processes() > 1 and device.type == "cuda":
             self.model = convert_sync_batchnorm(self.model)
         self.network = self._shared_out()

@@ -13,6 +13,7 @@ from benchmarks import limits
 from lib import rle
 from lib.artifacts import run_folder
 from lib.config import Config
+from lib.tuning import Evidence
 
 SIZE = (96, 128)
 
@@ -48,11 +49,21 @@ def test_each_error_is_taken_away_in_turn(monkeypatch: pytest.MonkeyPatch) -> No
     masks = {"a_1": truth, "a_2": disc(40, 30, 12), "b_1": disc(40, 60, 6), "b_2": truth * 0}
     folds = pd.DataFrame({"image": [*masks], "rle_mask": rle.encode(truth)})
     folds.loc[1, "rle_mask"] = rle.encode(disc(40, 62, 12))  # the twin of a_1
-    results: Any = SimpleNamespace(folds=SimpleNamespace(masks=["rle_mask"], table=folds))
+    # Probabilities that are right but for their level: 51 on the nerve, 0 elsewhere.
+    on_nerve = np.zeros((4, 256), np.int64)
+    on_nerve[:, 51] = truth.sum()
+    pixels = on_nerve.copy()
+    pixels[:, 0] = truth.size - truth.sum()
+    evidence = Evidence(pixels, on_nerve, np.zeros(4), head=False)
+    results: Any = SimpleNamespace(
+        folds=SimpleNamespace(masks=["rle_mask"], table=folds),
+        unseen=SimpleNamespace(evidence=[evidence]),
+    )
 
     def rows(*_: object) -> list[tuple[dict[str, Any], np.ndarray]]:
         about = {"rle_mask": rle.encode(truth), "height": SIZE[0], "width": SIZE[1]}
-        return [({"image": i, "subject": i[0], **about}, mask) for i, mask in masks.items()]
+        places = enumerate(masks)
+        return [({"image": i, "subject": i[0], "place": k, **about}, masks[i]) for k, i in places]
 
     monkeypatch.setattr(limits, "masks_out_of_fold", rows)
     monkeypatch.setattr(limits, "nearest_twins", lambda _: {"a_1": "a_2"})
@@ -63,7 +74,7 @@ def test_each_error_is_taken_away_in_turn(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.loc["a_2", "moved"] == 1
     assert found.loc["b_1", "moved"] == found.loc["b_1", "iou"] < found.loc["b_1", "scaled"]
     assert found.loc["b_2", ["iou", "moved", "scaled"]].tolist() == [0, 0, 0]
-    assert found["shown"].tolist() == [1] * 4
+    assert found["shown"].tolist() == found["best"].tolist() == [1] * 4
     twin = limits.between(truth, disc(40, 62, 12))
     assert found["twin"].dropna().to_dict() == {"a_1": pytest.approx(twin)}
     text = "\n".join(limits.limits(found.reset_index(), config))
