@@ -92,7 +92,7 @@ def main() -> None:
     trained = [name for name in names if not VARIANTS[name].needs]
     for group in (trained, [name for name in names if VARIANTS[name].needs]):
         work = [(name, seed) for name in group for seed in given.seeds]
-        for name, seed in in_order(lambda job: run_variant(*job, given), work, JOBS - 1, JOBS):
+        for name, seed in in_order(lambda job: run_variant(*job, given), work, len(work), JOBS):
             print(f"done: {name}, seed {seed}", file=sys.stderr, flush=True)
     lines = list(table(names, given))
     print("\n".join(lines))

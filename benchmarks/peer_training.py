@@ -1,14 +1,16 @@
 """A peer's network, trained on the images of a task and asked about others. By same_folds.py.
 
-    python -m benchmarks.peer_training fastai|nnunet TASK
+    python -m benchmarks.peer_training fastai|monai|nnunet TASK
 
 Nothing of lib is imported: a Python of its own may run it. TASK is a folder: images.csv (image,
 unseen: 0 or 1), images/NAME.png (grey), masks/NAME.png (0 or 1), task.json (epochs, batch_size).
 Leaves probabilities.npz: of each unseen image by name, uint8 (height, width), 0..255 = probability
 0..1. Prints JSON: minutes of training and of predicting, and the most memory in GiB.
 
-Either as its makers set it up, but for the batch and the length, which are the task's.
+Each as its makers set it up, but for the batch and the length, which are the task's.
 `fastai`: unet_learner with the lite0 encoder and its ImageNet weights, aug_transforms, one cycle.
+`monai`: its tutorial of segmentation in 2D: residual U-Net, random weights, Dice, Adam, crops of
+96x96 turned by right angles; predicts by windows of that size.
 `nnunet`: nnU-Net v2, 2D, planned by itself, random weights, mirrored when it predicts.
 """
 
@@ -60,6 +62,49 @@ def fastai(task: Path, epochs: int, batch_size: int) -> Predict:
         with learner.no_bar():
             found, _ = learner.get_preds(ds_idx=1)
         yield from zip(table.loc[table["unseen"] == 1, "image"], found[:, 1].numpy(), strict=True)
+
+    return predict
+
+
+def monai(task: Path, epochs: int, batch_size: int) -> Predict:
+    from monai import transforms
+    from monai.data import CacheDataset, DataLoader
+    from monai.inferers import sliding_window_inference
+    from monai.losses import DiceLoss
+    from monai.networks.nets import UNet
+
+    window, keys = (96, 96), ("images", "masks")
+    table = pd.read_csv(task / "images.csv", dtype={"image": str})
+    files = [{key: str(task / key / f"{name}.png") for key in keys} for name in table["image"]]
+    read = transforms.Compose(
+        [
+            transforms.LoadImaged(keys, image_only=True, ensure_channel_first=True),
+            transforms.ScaleIntensityd("images"),
+        ]
+    )
+    changes = [
+        transforms.RandSpatialCropd(keys, window, random_size=False),
+        transforms.RandRotate90d(keys, prob=0.5),
+    ]
+    learned = [file for file, unseen in zip(files, table["unseen"], strict=True) if not unseen]
+    data = CacheDataset(learned, transforms.Compose([read, *changes]), progress=False)
+    loader = DataLoader(data, batch_size=batch_size, shuffle=True)
+    network: Any = UNet(2, 1, 1, (16, 32, 64, 128, 256), (2, 2, 2, 2), num_res_units=2)
+    loss, optimizer = DiceLoss(sigmoid=True), torch.optim.Adam(network.parameters(), 1e-3)
+    for _ in range(epochs):
+        for batch in loader:
+            optimizer.zero_grad()
+            loss(network(batch["images"]), batch["masks"]).backward()
+            optimizer.step()
+    network.eval()
+
+    def predict() -> Iterator[tuple[str, Any]]:
+        for name, file in zip(table["image"], files, strict=True):
+            if file not in learned:
+                image = read(file)["images"][None]
+                with torch.inference_mode():
+                    logits = sliding_window_inference(image, window, 4, network)
+                yield name, logits[0, 0].sigmoid().numpy().T  # it reads pictures by columns
 
     return predict
 
@@ -138,7 +183,7 @@ def main(kind: str, folder: str) -> None:
     task = Path(folder)
     settings = json.loads((task / "task.json").read_text())
     torch.manual_seed(settings["seed"])
-    trainer = {"fastai": fastai, "nnunet": nnunet}[kind]
+    trainer = {"fastai": fastai, "monai": monai, "nnunet": nnunet}[kind]
     start = time.perf_counter()
     predict = trainer(task, settings["epochs"], settings["batch_size"])
     trained = time.perf_counter()

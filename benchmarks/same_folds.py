@@ -1,8 +1,9 @@
 """Peers on the same people: trained on the same folds, scored by the same rules and code.
 
-    python -m benchmarks.same_folds DATA [nnunet] [fastai] [--folds 0 2] [--seed 42] [--epochs 5]
+    python -m benchmarks.same_folds DATA [PEER ...] [--folds 0 2] [--seed 42] [--epochs 5]
                                     [--runs runs/ablations] [--peers PYTHON]
 
+PEER is fastai, monai or nnunet; without one, all.
 Ours is the base of benchmarks/ablations.py (the same --runs are read where they are done). Each
 peer sees the same images, resized as for ours, as many a batch, as often, on one core, as many at
 once as there are cores; what it says of the images of the fold becomes a run of its own: `python -m
@@ -37,7 +38,7 @@ from lib.sources import read_test_table, with_files
 from lib.speed import load_speed, speed_path
 from lib.threads import in_order
 
-PACKAGES = {"fastai": "fastai", "nnunet": "nnunetv2"}
+PACKAGES = {"fastai": "fastai", "monai": "monai", "nnunet": "nnunetv2"}
 
 
 class Job(NamedTuple):
@@ -57,7 +58,7 @@ def main(given: argparse.Namespace) -> None:
     left = [job for job in jobs if not answer_path(job, given).is_file()]
     for peer in given.names:
         script(1, settings_of(peer, given))
-    for job in in_order(partial(train, given=given), left, JOBS - 1, JOBS):
+    for job in in_order(partial(train, given=given), left, len(left), JOBS):
         print(f"done: {job.peer}, fold {job.fold}", file=sys.stderr, flush=True)
     for peer in given.names:
         script(4, settings_of(peer, given))
