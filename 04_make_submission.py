@@ -14,7 +14,7 @@ import pandas as pd
 
 from lib import rle
 from lib.artifacts import Folds, run_folder, save_decision, save_shapes
-from lib.audit import caveats, left_out_of_test, marks
+from lib.audit import left_out_of_test, marks
 from lib.config import Config, InputError, run
 from lib.decision import Rule, decide
 from lib.files import save_table
@@ -47,7 +47,7 @@ def main(config: Config) -> None:
     for name, found in zip(folds.classes, decided, strict=True):
         print(rule_text(name, found.rule, config))
     print(headline(decision))
-    for caveat in caveats(audit, config) + results.unseen.caveats:
+    for caveat in decision["caveats"]:
         print(caveat)
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):

@@ -365,7 +365,7 @@ class Config:
         "pipeline",
         "keep",
         "training images whose near-duplicate is labelled otherwise: keep them; drop_empty_twin: "
-        "leave out the one without a mask; downweight: both count half",
+        "leave out the one without any mask; downweight: both count half",
         choices=("keep", "drop_empty_twin", "downweight"),
     )
     mask_folder: str = setting(
@@ -471,7 +471,8 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
         data = source.pop("data", None)
         layout = _layout(Path(data), unpack_into, errors) if data else {}
         # A file that holds every setting says None where it says nothing.
-        values |= source | {k: v for k, v in layout.items() if source.get(k, "None") == "None"}
+        said = {name for name, value in source.items() if source is given or value != "None"}
+        values |= source | {name: layout[name] for name in layout.keys() - said}
     if not errors:
         errors += _conflicts(Config(**values))
     if errors:

@@ -105,7 +105,7 @@ def weights(table: pd.DataFrame, found: pd.DataFrame, policy: str) -> npt.NDArra
     if policy == "drop_empty_twin":
         one = found[found["image_empty"] != found["twin_empty"]]
         empty = one["image"].where(one["image_empty"], one["twin"])
-        return np.where(image.isin(empty), 0.0, 1.0)
+        return np.where(image.isin(empty) & _empty(table), 0.0, 1.0)
     if policy == "downweight":
         return np.where(image.isin([*found["image"], *found["twin"]]), 0.5, 1.0)
     return np.ones(len(table))

@@ -83,6 +83,8 @@ def export(config: Config) -> Path:
     """
     require(config)
     folds, decision = load_folds(config), load_decision(config)
+    way = decision["way"]  # of the images it was chosen on, maybe not that of the present settings
+    _require_plain({name: way.get(name) for name in PLAIN} | {"ensemble": way["weights"]})
     ensemble = load_ensemble(config, folds)
     folder = run_folder(config) / "scoring"
     part = folder.with_name(".scoring.part")
@@ -101,17 +103,21 @@ def export(config: Config) -> Path:
 
 def require(config: Config) -> None:
     """InputError where the settings or the packages that are installed allow no export."""
-    for name, plain in PLAIN.items():
-        if getattr(config, name) != plain:
-            raise InputError(
-                f"{name}: {getattr(config, name)}: the scoring pipeline has no such step: run "
-                f"03_infer.py and 04_make_submission.py with {name}={plain or repr('')}"
-            )
+    _require_plain({name: getattr(config, name) for name in PLAIN})
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise InputError(
             f"the scoring pipeline needs {' and '.join(missing)} to write the networks: run\n  "
             f"{sys.executable} -m pip install {' '.join(PACKAGES)}"
         )
+
+
+def _require_plain(settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        if value:
+            raise InputError(
+                f"{name}: {value}: the scoring pipeline has no such step: run 03_infer.py and "
+                f"04_make_submission.py with {name}={PLAIN[name] or repr('')}"
+            )
 
 
 def load_ensemble(config: Config, folds: Folds) -> Ensemble:

@@ -81,6 +81,12 @@ def assign_folds(table: pd.DataFrame, config: Config) -> npt.NDArray[np.int64]:
 
 def _balanced(table: pd.DataFrame, shares: list[float], name: str) -> npt.NDArray[np.int64]:
     group, names = pd.factorize(table["group"], sort=True)
+    if len(names) == 1:
+        raise InputError(
+            f"all {len(table)} images are of one group, {names[0]!r}, which stays whole: name a "
+            "column that tells people apart (group_fold_column), or split its frames with "
+            "validation_strategy=kfold, whose scores flatter"
+        )
     if len(names) < len(shares):
         joined = [group for group in names if "+" in group]
         raise InputError(

@@ -27,6 +27,7 @@ MODES = COLOURS | {"1", "L", "I", "I;16", "I;16L", "I;16B"}
 # TIFF's tags, the first of them in EXIF too: of a picture that is to be shown rotated or mirrored,
 # and of one whose lowest value is white.
 ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
+BITS = 258  # the tag of how many a channel has
 # What Pillow's decoders raise for files whose content is not as their format has it.
 DAMAGED = (
     OSError,
@@ -92,7 +93,9 @@ def composed(name: str) -> str:
 
 def stem_of(file: ImageFile) -> str:
     """The image's name without suffix."""
-    return composed(file.path.stem) + ("" if file.frame is None else f"_{file.frame + 1}")
+    path = file.path
+    stem = path.name if path.suffix[1:].isdigit() else path.stem  # a UID is a name as a whole
+    return composed(stem) + ("" if file.frame is None else f"_{file.frame + 1}")
 
 
 def read_image(file: ImageFile) -> Grey:
@@ -155,11 +158,18 @@ def _require_plain(image: Image.Image) -> None:
     if image.mode not in MODES:
         raise UnusableImage(f"mode {image.mode}: save it as grey of 8 or 16 bits")
     if image.mode in COLOURS:
-        tile: Any = getattr(image, "tile", None)
-        if image.format == "PNG" and tile and "16" in str(tile[0][3]):
+        if _bits_of_colour(image) > 8:
             raise UnusableImage("has 16 bits a colour: save it as grey, or with 8")
         if image.has_transparency_data and (np.asarray(image.convert("RGBA"))[..., 3] < 255).any():
             raise UnusableImage("has transparent pixels: save it without")
+
+
+def _bits_of_colour(image: Image.Image) -> int:
+    """As a PNG or TIFF tells them; Pillow reads the upper 8."""
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(BITS, (8,)))
+    tile: Any = getattr(image, "tile", None)
+    return 16 if image.format == "PNG" and tile and "16" in str(tile[0][3]) else 8
 
 
 def _raw_values(image: Image.Image) -> npt.NDArray[Any]:

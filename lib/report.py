@@ -284,8 +284,8 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def main(words: list[str]) -> Path:
-    overrides = [word for word in words if "=" in word]
-    runs = [Path(word) for word in words if "=" not in word]
+    runs = [Path(word) for word in words if "=" not in word or Path(word).is_dir()]
+    overrides = [word for word in words if Path(word) not in runs]
     if not runs:
         raise InputError("which run? Give a folder, such as runs/nerve")
     return write_report(read_run(runs[0], overrides), runs[1:])

@@ -337,7 +337,8 @@ def _tooltips(table: pd.DataFrame) -> list[alt.Tooltip]:
 
 def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """Without a width, in Vega-Lite's own words; what Altair's types let through is right."""
-    found: dict[str, Any] = chart.to_dict(validate=False)
+    with alt.data_transformers.enable("default", max_rows=None):  # its limit is of notebooks
+        found: dict[str, Any] = chart.to_dict(validate=False)
     return found | {"config": STYLE}
 
 

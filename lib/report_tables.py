@@ -166,7 +166,8 @@ def twins_table(config: Config) -> pd.DataFrame:
     path = run_folder(config) / "contradictions.csv"
     if not path.is_file():
         return pd.DataFrame(columns=["image", "twin"])
-    return pd.read_csv(path, dtype={"image": str, "twin": str, "subject": str, "twin_subject": str})
+    words = dict.fromkeys(("image", "twin", "subject", "twin_subject"), str)
+    return pd.read_csv(path, dtype=words, keep_default_na=False)
 
 
 def presence_reliability(results: Results) -> pd.DataFrame:

@@ -65,7 +65,11 @@ def comparison(decision: dict[str, Any], config: Config) -> str:
         lines.append(words.ljust(wide) + "  ".join(_cell(way[part], metric) for part in parts))
     empty = [_number(scores[part]["all_empty"]).ljust(19) for part in parts]
     lines += ["all masks empty".ljust(wide) + "  ".join(empty)]
-    return "\n".join(line.rstrip() for line in [*lines, *_ceiling(decision, wide, metric)])
+    lines += _ceiling(decision, wide, metric)
+    if config.test_positive_share and "expected" not in scores:
+        kind = "no image shows a nerve" if scores["all"]["all_empty"] else "all images show a nerve"
+        lines.append(f"{kind}, so none can be told for test_positive_share")
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _cell(part: dict[str, Any], metric: str) -> str:
@@ -90,7 +94,9 @@ def presence_text(name: str, found: dict[str, Any], metric: str) -> str:
     """One class: what tells that it is there, how often masks do, and whether the gate pays."""
     hits, misses = found["true_positives"], found["false_negatives"]
     alarms, rest = found["false_positives"], found["true_negatives"]
-    auc = {key: f"{found[key]:.3f}" for key in ("auc", "auc_map", "auc_head") if found[key]}
+    auc = {
+        key: f"{found[key]:.3f}" for key in ("auc", "auc_map", "auc_head") if found[key] is not None
+    }
     told = f"AUC {auc['auc']}" if "auc" in auc else "AUC -"
     if "auc_head" in auc:
         told += f" (head {auc['auc_head']}, map {auc['auc_map']})"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lib.artifacts import Folds
+from lib.audit import caveats
 from lib.config import Config
 from lib.constant import constant_masks
 from lib.metric import Floats, area_under_curve, bootstrap_interval, score_arrays
@@ -66,7 +67,8 @@ def summarise(rows: pd.DataFrame, positive_share: float = 0.0) -> dict[str, Any]
     """Mean, 95 % interval over subjects and all-empty score, of all images and of those with one.
 
     Where no subject is known, every image counts as one, which makes the interval too narrow.
-    `expected` is of a set of which `positive_share` of the images show a nerve, where it is given.
+    `expected` is of a set of which `positive_share` of the images show a nerve, where it is given
+    and these are of both kinds.
     """
     known = bool((rows["subject"] != "").all())
     summary: dict[str, Any] = {"subjects_known": known}
@@ -78,7 +80,7 @@ def summarise(rows: pd.DataFrame, positive_share: float = 0.0) -> dict[str, Any]
     summary["all"] = _means(rows, known, None)
     there = (rows["true_area"] > 0).to_numpy()
     summary["with_nerve"] = _means(rows[there], known, None)
-    if positive_share:
+    if positive_share and there.any() and not there.all():
         expected = _means(rows, known, weights_of(there, positive_share))
         summary["expected"] = {"positive_share": positive_share} | expected
     return summary
@@ -208,5 +210,6 @@ def content(
         "by_subject": grouped(rows, "subject"),
         "label_noise_ceiling": audit["label_noise_ceiling"],
         "leaks": audit["leaks"],
-        "caveats": [*audit["leaks"], *unseen.caveats],
+        "caveats": [*caveats(audit, config), *unseen.caveats],
+        "way": unseen.way,
     }

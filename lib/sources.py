@@ -65,6 +65,9 @@ def read_training_images(config: Config) -> Images:
     folder = folder_of(config.data_folder, "data_folder")
     files = image_files(folder, config.image_bits)
     labels = read_labels(config, files)
+    if not labels.by_image:
+        _say_no_images(folder, files)
+        raise InputError(f"{labels.origin} tells of no image (no folder in a folder is read)")
     unusable = _name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
 

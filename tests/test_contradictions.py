@@ -58,8 +58,8 @@ def test_a_contradiction_is_of_the_class_that_agrees_least_a_score_of_all() -> N
     found = agreement(images, pairs("ab"))
     assert (found["worst"].tolist(), found["dice"].tolist()) == ([0], [0.5])
     assert contradictions(images, found)["twin_empty"].tolist() == [True]
-    dropped = weights(images, contradictions(images, found), "drop_empty_twin")
-    assert dropped.tolist() == [1, 0, 1, 1, 1, 1]
+    # It has a nerve, if no vessel: it is not left out.
+    assert weights(images, contradictions(images, found), "drop_empty_twin").all()
     assert label_noise_ceiling(images, found)["all"]["iou"] == 0.5
 
 

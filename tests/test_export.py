@@ -129,6 +129,17 @@ def test_a_step_that_the_pipeline_has_not_is_refused(config: Config, name: str) 
         require(config)
 
 
+def test_a_rule_that_was_chosen_on_views_is_not_exported_without_them(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    views = configured(settings, "test_time_augmentations=['Horizontal flip']")
+    for number, config in ((1, configured(settings)), (2, configured(settings)), (3, views)):
+        step(number).main(config)
+    step(4).main(views)
+    with pytest.raises(InputError, match=r"test_time_augmentations: .* no such step"):
+        export(configured(settings))
+
+
 def test_a_missing_package_is_named_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -73,6 +73,11 @@ def test_the_order_of_rows_and_the_seed_change_no_fold() -> None:
     assert first == second
 
 
+def test_a_single_group_is_named_with_what_to_do() -> None:
+    with pytest.raises(InputError, match=r"all \d+ images are of one group, .*group_fold_column"):
+        assign_folds(table(3).assign(group="ANON"), FIVE)
+
+
 def test_too_few_groups_are_named() -> None:
     with pytest.raises(InputError, match="3 groups cannot make 5 parts"):
         assign_folds(table(3), FIVE)

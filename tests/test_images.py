@@ -92,11 +92,12 @@ def test_a_tif_whose_zero_is_white_is_turned_round(tmp_path: Path) -> None:
     assert np.array_equal(read_image(ImageFile(path)), expected)
 
 
-def test_sixteen_bits_a_colour_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["image.png", "image.tif"])
+def test_sixteen_bits_a_colour_are_refused(tmp_path: Path, name: str) -> None:
     pixels = np.full((4, 5, 3), 3000, dtype=np.uint16)
-    cv2.imwrite(str(tmp_path / "image.png"), pixels)
+    cv2.imwrite(str(tmp_path / name), pixels)
     with pytest.raises(UnusableImage, match="has 16 bits a colour"):
-        read_image(ImageFile(tmp_path / "image.png"))
+        read_image(ImageFile(tmp_path / name))
 
 
 def truncated(path: Path) -> None:
@@ -247,6 +248,12 @@ def test_a_dicom_file_needs_no_suffix(tmp_path: Path) -> None:
     save_dicom(tmp_path / "IM0001", PIXELS)
     (tmp_path / "README").write_text("not an image")
     assert {file.path.name for file in image_files(tmp_path).values()} == {"1.2.840.7", "IM0001"}
+
+
+def test_files_named_by_uids_are_images_of_that_name(tmp_path: Path) -> None:
+    for name in ("1.2.840.7", "1.2.840.8"):
+        save_dicom(tmp_path / name, PIXELS)
+    assert list(image_files(tmp_path)) == ["1.2.840.7", "1.2.840.8"]
 
 
 @pytest.mark.parametrize(

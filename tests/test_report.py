@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import report, report_tables, rle
+from lib import report, report_charts, report_tables, rle
 from lib.artifacts import load_folds, run_folder, save_audit, save_config
 from lib.audit import training_caveats
 from lib.config import Config, InputError
@@ -259,6 +259,27 @@ def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:
         report.main([str(tmp_path / "nothing")])
     with pytest.raises(InputError, match="which run"):
         report.main(["epochs=3"])
+
+
+def test_a_folder_with_an_equals_sign_is_a_run(tmp_path: Path) -> None:
+    config = made_run(tmp_path, "experiment_name=rate=0.002")
+    save_config(config)
+    folder = run_folder(config)
+    assert report.main([str(folder)]) == folder / "report.html"
+
+
+def test_a_long_training_has_a_curve() -> None:
+    log = pd.DataFrame({"fold": "0", "epoch": np.arange(6000), "iou": 0.5})
+    plot = report_charts.curves_plot(log, "iou", "IoU", pd.DataFrame())
+    assert len(str(report_charts.specification(plot.chart))) > 6000
+
+
+def test_twins_of_unknown_people_are_of_nobody(tmp_path: Path) -> None:
+    config = made_run(tmp_path)
+    table = pd.DataFrame({"image": ["NA"], "twin": ["b"], "subject": "", "twin_subject": ""})
+    table.to_csv(run_folder(config) / "contradictions.csv", index=False)
+    found = report_tables.twins_table(config)
+    assert found.loc[0].tolist() == ["NA", "b", "", ""]
 
 
 def test_folds_without_probabilities_are_left_out_and_named(

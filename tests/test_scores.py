@@ -108,6 +108,13 @@ def test_the_score_expected_of_another_share_weighs_images_with_and_without_a_ne
     assert summarise(rows, 0.6)["expected"]["iou"] == pytest.approx(np.mean(IOU))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_of_images_of_one_kind_nothing_is_expected_at_another_share(there: bool) -> None:
+    unseen, decided, folds = case()
+    rows = image_rows(unseen, [decided], folds)
+    assert "expected" not in summarise(rows[(rows["true_area"] > 0) == there], 0.2)
+
+
 def test_scores_of_no_image_are_none() -> None:
     unseen, decided, folds = case()
     rows = image_rows(unseen, [decided], folds)
@@ -133,6 +140,7 @@ def test_hits_and_alarms_are_those_of_nested_masks() -> None:
     assert found["auc"] == found["auc_head"] == pytest.approx(5 / 6)
     assert found["auc_map"] == pytest.approx(3.5 / 6)  # of the largest pixel: d as a, c as e
     assert "on 2 of 3 images with it, on 1 of 2 without" in presence_text("", found, "IoU")
+    assert "map 0.000" in presence_text("", found | {"auc_map": 0.0}, "IoU")
 
 
 def test_the_gate_that_pays_follows_from_the_masks_of_nerves_that_get_one() -> None:

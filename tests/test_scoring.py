@@ -165,6 +165,9 @@ def test_it_goes_on_and_makes_anew_what_another_image_or_model_made(
     assert (tmp_path / "masks.csv").read_bytes() == table
     cv2.imwrite(str(images / "c.png"), tiny_image(7, nerve=True)[0])
     assert "masks of 1 images, and 2 that were there" in run(pipeline, *words).stdout
+    twice = [images / "a.png", *words]
+    assert "masks of 0 images, and 3 that were there" in run(pipeline, *twice).stdout
+    assert pd.read_csv(tmp_path / "masks.csv", dtype=str)["img"].tolist() == list("abc")
     with_rule(pipeline, gate=NEVER)
     assert "masks of 3 images, and 0 that were there" in run(pipeline, *words).stdout
     assert not any(read_mask(tmp_path / "masks" / f"{name}.png").any() for name in "abc")

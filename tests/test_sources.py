@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,6 +237,29 @@ def test_all_bad_images_are_listed_at_once_the_first_twenty_and_the_count(
     assert lines[0].startswith("24 images of")
     assert len(lines) == 22
     assert lines[-1].strip() == "... and 4 more"
+
+
+def test_a_folder_of_folders_holds_no_image_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_hydrogen_torch(tmp_path / "ht")
+    (folder / "train.csv").unlink(missing_ok=True)
+    for kind in ("images", "masks"):
+        shutil.rmtree(folder / kind, ignore_errors=True)
+        (folder / kind / "p1").mkdir(parents=True)
+    words = [f"data_folder={folder / 'images'}", f"mask_folder={folder / 'masks'}"]
+    with pytest.raises(InputError, match="tells of no image"):
+        read_training_table(load_config(REPOSITORY / "config.yaml", words))
+    assert "are no images: p1" in capsys.readouterr().out
+
+
+def test_none_on_the_command_line_wins_over_what_a_folder_holds(
+    data: Path, settings: list[str]
+) -> None:
+    assert configured(settings).train_dataframe.endswith("train_masks.csv")
+    config = configured(settings, "train_dataframe=None", "test_dataframe=None")
+    assert (config.train_dataframe, config.test_dataframe) == ("None", "None")
+    assert len(read_training_table(config)) == 24
 
 
 def test_errors_of_different_kinds_are_listed_together(data: Path, settings: list[str]) -> None:

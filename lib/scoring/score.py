@@ -139,7 +139,7 @@ class Work:
     def __init__(self, scorer: Scorer, output: writing.Output, bits: int) -> None:
         self._scorer, self._output, self._bits = scorer, output, bits
         self._origins: dict[str, str] = {}
-        self.names: list[str] = []  # of the images that have masks now
+        self.names: dict[str, None] = {}  # of the images that have masks now, in their order
         self.made, self._start = 0, time.monotonic()
         self.faults: dict[str, str] = {}
 
@@ -166,7 +166,7 @@ class Work:
             grey = image.grey()
             self._output.write(image.name, sha, grey, [*self._scorer.masks(grey).values()])
             self.made += 1
-        self.names.append(image.name)
+        self.names[image.name] = None
         if sys.stderr.isatty():
             speed = self.made / max(time.monotonic() - self._start, 1e-9)
             words = f"\r{len(self.names)} images, {speed:.1f} a second "

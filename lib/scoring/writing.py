@@ -3,7 +3,7 @@
 import csv
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Output:
         for path, picture in zip(self._files(name), pictures, strict=True):
             write_whole(path, png(picture, sha))
 
-    def table(self, names: Sequence[str]) -> bytes:
+    def table(self, names: Iterable[str]) -> bytes:
         """CSV in UTF-8: a row for each class of each of the images, read from their masks."""
         several, text = len(self._classes) > 1, io.StringIO()
         rows = [["img", "class_id", "pixels"] if several else ["img", "pixels"]]
