@@ -24,7 +24,7 @@ from lib.config import Config, run
 from lib.ensemble import Samples, averaged, fitted_weights, opened_members, sampled
 from lib.folds import unseen_part
 from lib.memory import keep_freed_memory
-from lib.model import describe, device_of
+from lib.model import describe, device_of, set_up
 from lib.pieces import Make, Member, is_whole, remove_pieces, write_in_pieces
 from lib.predict import Unfinished, predict, trained_network
 from lib.probabilities import oof_path, origins_of, packed_image, provenance_of, test_path
@@ -70,6 +70,7 @@ def parts_to_predict(folds: Folds, config: Config) -> list[Part]:
 def infer(parts: list[Part], folds: Folds, config: Config) -> None:
     """By the networks of this run."""
     device, views = device_of(config), len(views_of(config))
+    set_up(device, config)
     print(f"on {describe(device, config.mixed_precision_inference)}")
     if views > 1:
         print(f"{views} views of each image, so {views} times the work of one")

@@ -271,7 +271,10 @@ def save_state(config: Config, fold: int, state: dict[str, Any]) -> None:
     """Keeps the one before, which is deleted when the next is whole."""
     path = state_path(config, fold)
     with written_whole(path.with_name("state.new.pt")) as file:
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # so torch's writer calls a full disk
+            raise InputError(f"{path}: cannot be written; is the disk full? ({error})") from error
     if path.is_file():
         path.replace(path.with_name("state.before.pt"))
     path.with_name("state.new.pt").replace(path)

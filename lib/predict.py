@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.artifacts import load_model
-from lib.config import Config
+from lib.config import Config, InputError
 from lib.dataset import Batch, plain_loader
 from lib.model import Outputs, build_model, outputs_of, placed, precision, to_input
 from lib.probabilities import Probability
@@ -131,10 +131,27 @@ def outputs_of_batch(
 
 
 def outputs_to(model: nn.Module, images: Tensor, config: Config, device: torch.device) -> Outputs:
-    """To what to_input made of images, or a view of it; float32."""
-    with torch.inference_mode(), precision(device, config.mixed_precision_inference):
-        logits, presence = outputs_of(model, images)
-    return Outputs(logits.float(), None if presence is None else presence.float())
+    """To what to_input made of images, or a view of it; float32.
+
+    Where the memory of a GPU does not suffice, to one half of them and then to the other.
+    """
+    try:
+        with torch.inference_mode(), precision(device, config.mixed_precision_inference):
+            logits, presence = outputs_of(model, images)
+        return Outputs(logits.float(), None if presence is None else presence.float())
+    except torch.OutOfMemoryError as error:
+        if len(images) == 1:
+            raise InputError(
+                "the memory of the GPU is too small for one image: lower image_height and "
+                "image_width, or set mixed_precision_inference=true"
+            ) from error
+    # Not while the error is handled: it holds on to what the network had made so far.
+    torch.cuda.empty_cache()
+    halves = [outputs_to(model, half, config, device) for half in images.tensor_split(2)]
+    presences = [half.presence for half in halves if half.presence is not None]
+    return Outputs(
+        torch.cat([half.logits for half in halves]), torch.cat(presences) if presences else None
+    )
 
 
 def answer_of(outputs: Outputs) -> Answer:

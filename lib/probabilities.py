@@ -138,7 +138,8 @@ class Probabilities:
         try:
             self._arrays = np.load(path)
             names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
-            presence = self._arrays[PRESENCE].reshape(len(names), -1)
+            presence = self._arrays[PRESENCE]
+            presence = presence.reshape(len(names), -1) if names else presence
             self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
             self.presence = dict(zip(names, presence, strict=True))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -53,13 +53,11 @@ def joined(config: Config) -> Iterator[None]:
     # The first process may be long about what the others wait for, such as reading every image.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=timedelta(hours=4))
-    try:
-        with Path(os.devnull).open("w") as nowhere:
-            with redirect_stdout(sys.stdout if rank() == 0 else nowhere):
-                yield
-            dist.barrier()
-    finally:
-        dist.destroy_process_group()
+    with Path(os.devnull).open("w") as nowhere:
+        with redirect_stdout(sys.stdout if rank() == 0 else nowhere):
+            yield
+        dist.barrier()
+    dist.destroy_process_group()  # not after an error: it might wait for what others never send
 
 
 def _start_one_for_each(gpus: list[str]) -> None:

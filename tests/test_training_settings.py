@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from lib import predict
 from lib.artifacts import load_folds, log_path, model_path, read_model, state_path
 from lib.average import WeightAverage
 from lib.config import Config, InputError
 from lib.dataset import Batch
 from lib.learner import Learner, Part
-from lib.model import build_model, load_pretrained
+from lib.model import Outputs, build_model, load_pretrained, outputs_of, to_input
 from lib.predict import outputs_of_batch
 from lib.sources import with_files
 from lib.trainer import Trainer
@@ -294,6 +295,39 @@ def test_short_memory_halves_the_batch_and_accumulates(
     assert sizes[:7] == [4, 2, 1, 1, 1, 1, 1]
     assert training.done == 3  # updates, as of batches of four
     assert "memory is short: 1 images at once" in capsys.readouterr().out
+
+
+def test_memory_too_short_for_the_last_image_alone_shares_the_batch_out_evenly(
+    settings: list[str],
+) -> None:
+    more = ["automatically_adjust_batch_size=true", "batch_size=10", "epochs=1"]
+    training = trainer(configured(settings, *more))
+    sizes = short_of_memory(training, 3)
+    training.fit()
+    assert sizes[:6] == [10, 5, 3, 3, 2, 2]
+
+
+def test_short_memory_halves_what_is_predicted_at_once(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, cpu = build_model(config).eval(), torch.device("cpu")
+    images = to_input(torch.randint(0, 256, (5, 1, 32, 64), dtype=torch.uint8), config)
+    expected, sizes = predict.outputs_to(model, images, config, cpu), []
+
+    def cramped(model: torch.nn.Module, images: torch.Tensor) -> Outputs:
+        sizes.append(len(images))
+        if len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return outputs_of(model, images)
+
+    monkeypatch.setattr(predict, "outputs_of", cramped)
+    most = 2
+    found = predict.outputs_to(model, images, config, cpu)
+    assert sizes == [5, 3, 2, 1, 2]
+    torch.testing.assert_close(found.logits, expected.logits)
+    most = 0
+    with pytest.raises(InputError, match="too small for one image"):
+        predict.outputs_to(model, images, config, cpu)
 
 
 def test_of_several_processes_none_adjusts_its_batch_alone(
