@@ -93,14 +93,12 @@ class Learner:
             except ValueError as error:
                 if "more than 1 value per channel" not in str(error):
                     raise
-                short = self.at_once == 1 < self.config.batch_size
+                way_out = "set drop_last_batch=true, or another batch_size"
+                if self.at_once == 1 < self.config.batch_size:
+                    way_out = "the memory of the GPU has room for no more: lower the image's size"
                 raise InputError(
                     f"{self.config.architecture} cannot train on one image alone in a batch: "
-                    + (
-                        "the memory of the GPU is too small, choose a smaller image or backbone"
-                        if short
-                        else "set drop_last_batch=true, or another batch_size"
-                    )
+                    f"{way_out}"
                 ) from error
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
@@ -124,18 +122,16 @@ class Learner:
     def _add_gradients(self, parts: Sequence[Part], at: int, number: int) -> Tensor:
         """Those of part number `at`."""
         torch.manual_seed(stable_hash("dropout", self.config.seed, number, at, rank()))
-        images, masks, weights = self.prepared(parts[at].batch, (number, at))
-        scores = []
-        count = math.ceil(len(images) / self.at_once)
-        for some in zip(
-            *(part.tensor_split(count) for part in (images, masks, weights)), strict=True
-        ):
+        prepared, scores = self.prepared(parts[at].batch, (number, at)), []
+        chunks = math.ceil(len(prepared[0]) / self.at_once)
+        split = (tensor.tensor_split(chunks) for tensor in prepared)
+        for images, masks, weights in zip(*split, strict=True):
             with self._in_step(last=at == len(parts) - 1):
                 with precision(self.device, self.config.mixed_precision_training):
-                    outputs = outputs_of(self.network, to_input(some[0], self.config))
-                losses = training_loss(outputs, some[1], self.config)
-                ((losses * some[2]).sum() * parts[at].share).backward()
-            scores.append(self._scores_of(losses.detach(), outputs, some[1]))
+                    outputs = outputs_of(self.network, to_input(images, self.config))
+                losses = training_loss(outputs, masks, self.config)
+                ((losses * weights).sum() * parts[at].share).backward()
+            scores.append(self._scores_of(losses.detach(), outputs, masks))
         return torch.cat(scores)
 
     def _in_step(self, last: bool) -> AbstractContextManager[None]:
