@@ -71,7 +71,7 @@ VARIANTS = {
     "MAnet": Variant(("architecture=MAnet",)),
     "lite1": Variant(("backbone=tu-tf_efficientnet_lite1",)),
     "lite2": Variant(("backbone=tu-tf_efficientnet_lite2",)),
-    "one contradictory twin out": Variant(("label_policy=drop_empty_twin",)),
+    "contradictory twins count half": Variant(("label_policy=downweight",)),
     "no ImageNet": Variant(("pretrained=false",)),
     "flip at test time": Variant(("test_time_augmentations=['Horizontal flip']",), of="base"),
     "flip, scales": Variant(("test_time_augmentations=['Horizontal flip', Scale]",), of="base"),
