@@ -73,11 +73,12 @@ WORDS = {
 def write_report(results: Results, others: list[Path] | None = None) -> Path:
     """Writes report.html and plots/*.png into the run's folder; `others` are folders of runs."""
     folder = run_folder(results.config)
-    plots = plots_of(results)
+    subjects = report_tables.subjects_table(results)
+    plots = plots_of(results, subjects)
     drawn = {name: specification(plot.chart) for name, plot in plots.items()}
     for name in MAIN_PLOTS & plots.keys():
         save_png(drawn[name], plots[name], folder / "plots")
-    content = page(results, plots, drawn, comparisons(folder, others or []))
+    content = page(results, subjects, plots, drawn, comparisons(folder, others or []))
     with written_whole(folder / "report.html") as file:
         file.write(content.encode())
     return folder / "report.html"
@@ -85,6 +86,7 @@ def write_report(results: Results, others: list[Path] | None = None) -> Path:
 
 def page(
     results: Results,
+    subjects: list[dict[str, Any]],
     plots: dict[str, Plot],
     drawn: dict[str, dict[str, Any]],
     compared: list[dict[str, Any]],
@@ -100,17 +102,18 @@ def page(
         "several": len(results.folds.classes) > 1,
         "charts": {name: for_page(found) for name, found in (drawn | live_plots()).items()},
     }
-    return template().render(
+    return template(Path(results.config.runs_folder) / ".cache").render(
         live=live,
         plots=plots,
         compared=compared,
         **top(results),
+        subjects=subjects,
         **parts(results, twins, missing),
     )
 
 
-def template() -> Template:
-    """lib/pages/report.html, with all that it holds whatever the run."""
+def template(cache: Path) -> Template:
+    """lib/pages/report.html, with all that it holds whatever the run; `cache` is of its script."""
     environment = Environment(
         loader=FileSystemLoader(PAGES),
         autoescape=True,
@@ -120,7 +123,7 @@ def template() -> Template:
     )
     environment.globals |= {
         "words": WORDS,
-        "script": script().replace("</script", "<\\/script"),
+        "script": script(cache).replace("</script", "<\\/script"),
         "css": (PAGES / "report.css").read_text(encoding="utf-8"),
         "js": (PAGES / "report.js").read_text(encoding="utf-8"),
     }
@@ -162,7 +165,6 @@ def parts(results: Results, twins: pd.DataFrame, missing: str) -> dict[str, Any]
     found = results.audit.get("inventory")
     return {
         "folds": report_tables.folds_table(results),
-        "subjects": report_tables.subjects_table(results),
         "missing_pictures": missing,
         "logs": set(report_tables.training_log(config)["fold"]),
         "fold_numbers": config.fold_numbers,
@@ -184,10 +186,9 @@ def parts(results: Results, twins: pd.DataFrame, missing: str) -> dict[str, Any]
     }
 
 
-def plots_of(results: Results) -> dict[str, Plot]:
+def plots_of(results: Results, subjects: list[dict[str, Any]]) -> dict[str, Plot]:
     """By name; those without anything to show are left out."""
     config, table = results.config, results.folds.table
-    subjects = report_tables.subjects_table(results)
     areas, expected = report_tables.areas(table), report_tables.expected_scores(results)
     share = float((results.rows["true_area"] > 0).mean())
     found = [report_charts.scores_plot(results.decision, config.probability_threshold)]

@@ -7,7 +7,7 @@ a browser. Colours are told apart by people who see no red or green (Okabe and I
 colour tells is told by shape or dashes too.
 """
 
-from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -356,10 +356,17 @@ def save_png(found: dict[str, Any], plot: Plot, folder: Path) -> None:
         file.write(content)
 
 
-@lru_cache(maxsize=1)
-def script() -> str:
-    """Vega, Vega-Lite and vega-embed as one JavaScript; takes seconds to bundle, once a process."""
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _grammar()))
+def script(folder: Path) -> str:
+    """Vega, Vega-Lite and vega-embed as one JavaScript.
+
+    It takes a second to bundle, so it is kept in the folder.
+    """
+    path = folder / f"vega-{_grammar()}-{version('vl-convert-python')}.js"
+    if not path.is_file():
+        bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _grammar())
+        with written_whole(path) as file:
+            file.write(bundle.encode())
+    return path.read_text(encoding="utf-8")
 
 
 def _grammar() -> str:
