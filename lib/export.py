@@ -116,7 +116,7 @@ def _require_plain(settings: dict[str, Any]) -> None:
         if value:
             raise InputError(
                 f"{name}: {value}: the scoring pipeline has no such step: run 03_infer.py and "
-                f"04_make_submission.py with {name}={PLAIN[name] or repr('')}"
+                f"04_make_submission.py with {name}={PLAIN[name]!r}"
             )
 
 
