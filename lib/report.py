@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lib import report_charts, report_tables
 from lib.artifacts import run_folder
-from lib.audit import caveats, marks
+from lib.audit import marks
 from lib.compare import Comparison, compared_runs
 from lib.config import Config, InputError, load_config
 from lib.files import written_whole
@@ -138,7 +138,7 @@ def live_plots() -> dict[str, dict[str, Any]]:
 def top(results: Results) -> dict[str, Any]:
     """What the page begins with."""
     config, decision = results.config, results.decision
-    doubts = caveats(results.audit, config) + results.unseen.caveats
+    doubts = decision["caveats"]
     rules = [
         rule_text(name, found.rule, config)
         for name, found in zip(results.folds.classes, results.decided, strict=True)

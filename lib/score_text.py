@@ -68,7 +68,7 @@ def comparison(decision: dict[str, Any], config: Config) -> str:
     lines += _ceiling(decision, wide, metric)
     if config.test_positive_share and "expected" not in scores:
         kind = "no image shows a nerve" if scores["all"]["all_empty"] else "all images show a nerve"
-        lines.append(f"{kind}, so none can be told for test_positive_share")
+        lines.append(f"{kind}, so no score can be told for test_positive_share")
     return "\n".join(line.rstrip() for line in lines)
 
 

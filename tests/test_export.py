@@ -109,6 +109,9 @@ def test_what_is_missing_or_belongs_to_other_models_is_said(config: Config) -> N
     ):
         export(config)
     save_decision(config, {"rules": {}})
+    with pytest.raises(InputError, match=r"of an older version: run 04_make_submission.py"):
+        export(config)
+    save_decision(config, {"rules": {}, "way": {}})
     assert set(load_decision(config)["models"]) == {"0", "1"}
     path = model_path(config, 1)
     path.write_bytes(path.read_bytes() + b"trained again")
