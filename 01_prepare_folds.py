@@ -9,22 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.artifacts import (
-    folds_path,
-    run_folder,
-    save_audit,
-    save_config,
-    save_folds,
-    save_quarantine,
-    with_drawn_seed,
-)
-from lib.audit import audited, folds_text, inventory_text
-from lib.config import Config, run
-from lib.contradictions import agreement, contradictions, sheet, weights
-from lib.duplicates import near_duplicates
-from lib.files import save_table, written_whole
-from lib.folds import assign_folds, assign_groups
-from lib.sources import Images, read_test_images, read_training_images
+from lib.artifacts.audit import save_audit, save_quarantine
+from lib.artifacts.folds import folds_path, save_folds
+from lib.artifacts.run import run_folder, save_config, with_drawn_seed
+from lib.config.command_line import run
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
+from lib.data.table import Images, read_test_images, read_training_images
+from lib.folds.assign import assign_folds, assign_groups
+from lib.folds.audit import audited, folds_text, inventory_text
+from lib.folds.contradictions import agreement, contradictions, sheet, weights
+from lib.folds.duplicates import near_duplicates
+from lib.runtime.files import save_table, written_whole
 
 
 def main(config: Config) -> None:
@@ -117,4 +113,4 @@ def report(audit: dict[str, Any], config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    run(main, __doc__, load_settings)

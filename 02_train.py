@@ -7,14 +7,22 @@ A fold that is trained already, with the same settings on the same folds.csv, is
 
 from functools import partial
 
-from lib.artifacts import load_audit, load_folds, model_path, read_model, save_log, with_drawn_seed
-from lib.audit import caveats, marks, training_caveats
-from lib.config import Config, differences, run, training_settings
+from lib.artifacts.audit import load_audit
+from lib.artifacts.caveats import caveats, marks, training_caveats
+from lib.artifacts.folds import load_folds
+from lib.artifacts.log import save_log
+from lib.artifacts.model import model_path, read_model
+from lib.artifacts.run import with_drawn_seed
+from lib.config.command_line import run
+from lib.config.fields import Config, differences, training_settings
+from lib.data.layouts import load_settings
+from lib.data.table import with_files
 from lib.dataset import with_cache
-from lib.memory import keep_freed_memory
-from lib.processes import joined, of_first
-from lib.sources import with_files
-from lib.trainer import Trainer, code_version
+from lib.runtime.memory import keep_freed_memory
+from lib.runtime.processes import joined, of_first
+from lib.runtime.versions import code_version
+from lib.training.loop import Trainer
+from tools.watch.watch import watched
 
 
 def main(config: Config) -> None:
@@ -22,7 +30,7 @@ def main(config: Config) -> None:
         print("an ensemble trains nothing: 03_infer.py averages its runs")
         return
     keep_freed_memory()
-    with joined(config):
+    with joined(config.gpus):
         train(of_first(lambda: with_drawn_seed(config)))
 
 
@@ -43,7 +51,7 @@ def train(config: Config) -> None:
         of_first(partial(with_cache, table, config))  # makes it, for all processes to read
         table = with_cache(table, config)
     for fold in untrained:
-        Trainer(folds, table, fold, config, flags).fit()
+        Trainer(folds, table, fold, config, flags, watched).fit()
 
 
 def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
@@ -60,10 +68,10 @@ def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
         return False
     save_log(config, fold, model.log)  # a training that was cut off may have left its own
     print(f"{path} is trained already")
-    if model.code != code_version():
+    if model.code != code_version("lib.training.loop"):
         print(f"{path}: the code that trains has changed since; delete the file to train anew")
     return True
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    run(main, __doc__, load_settings)

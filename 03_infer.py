@@ -18,20 +18,23 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lib.artifacts import Folds, load_audit, load_folds
-from lib.audit import left_out_of_test, training_caveats
-from lib.config import Config, run
-from lib.ensemble import Samples, averaged, fitted_weights, opened_members, sampled
-from lib.folds import unseen_part
-from lib.memory import keep_freed_memory
-from lib.model import describe, device_of, set_up
-from lib.pieces import Make, Member, is_whole, remove_pieces, write_in_pieces
-from lib.predict import Unfinished, predict, trained_network
-from lib.probabilities import oof_path, origins_of, packed_image, provenance_of, test_path
-from lib.processes import joined, of_first
-from lib.sources import read_test_table, with_files, with_sha
-from lib.threads import in_order
-from lib.views import views_of
+from lib.artifacts.audit import load_audit
+from lib.artifacts.caveats import training_caveats
+from lib.artifacts.folds import Folds, load_folds, unseen_part
+from lib.artifacts.probabilities import oof_path, origins_of, packed_image, provenance_of, test_path
+from lib.config.command_line import run
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
+from lib.data.table import read_test_table, with_files, with_sha
+from lib.data.test_set import left_out_of_test
+from lib.inference.ensemble import Samples, averaged, fitted_weights, opened_members, sampled
+from lib.inference.pieces import Make, Member, is_whole, remove_pieces, write_in_pieces
+from lib.inference.predict import Unfinished, predict, trained_network
+from lib.inference.tta import views_of
+from lib.runtime.device import describe, device_of, set_up
+from lib.runtime.memory import keep_freed_memory
+from lib.runtime.processes import joined, of_first
+from lib.runtime.threads import in_order
 
 
 class Part(NamedTuple):
@@ -44,7 +47,7 @@ class Part(NamedTuple):
 
 def main(config: Config) -> None:
     keep_freed_memory()
-    with joined(config):
+    with joined(config.gpus):
         folds = load_folds(config)
         parts = of_first(partial(parts_to_predict, folds, config))
         (average if config.ensemble else infer)(parts, folds, config)
@@ -69,8 +72,8 @@ def parts_to_predict(folds: Folds, config: Config) -> list[Part]:
 
 def infer(parts: list[Part], folds: Folds, config: Config) -> None:
     """By the networks of this run."""
-    device, views = device_of(config), len(views_of(config))
-    set_up(device, config)
+    device, views = device_of(config.gpus), len(views_of(config))
+    set_up(device, config.deterministic)
     print(f"on {describe(device, config.mixed_precision_inference)}")
     if views > 1:
         print(f"{views} views of each image, so {views} times the work of one")
@@ -162,4 +165,4 @@ def write(part: Part, provenance: dict[str, Any], by: str, config: Config, make:
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    run(main, __doc__, load_settings)

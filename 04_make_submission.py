@@ -13,16 +13,23 @@ from typing import Any
 import pandas as pd
 
 from lib import rle
-from lib.artifacts import Folds, run_folder, save_decision, save_shapes
-from lib.audit import left_out_of_test, marks
-from lib.config import Config, InputError, run
-from lib.decision import Rule, decide
-from lib.files import save_table
-from lib.folds import TRAINING_ONLY
-from lib.probabilities import Probabilities, open_current, test_path
-from lib.report import write_report
-from lib.results import results_of
-from lib.score_text import (
+from lib.artifacts.caveats import marks
+from lib.artifacts.decision import save_decision
+from lib.artifacts.folds import TRAINING_ONLY, Folds
+from lib.artifacts.probabilities import Probabilities, open_current, test_path
+from lib.artifacts.run import run_folder
+from lib.artifacts.shapes import save_shapes
+from lib.artifacts.submission import save
+from lib.config.command_line import run
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
+from lib.data.table import read_test_table, with_sha
+from lib.data.test_set import left_out_of_test
+from lib.decision.evidence import way_of
+from lib.decision.results import results_of
+from lib.decision.rule import Rule, decide
+from lib.decision.shapes import Shapes, fit_shapes
+from lib.decision.text import (
     comparison,
     headline,
     presence_text,
@@ -30,11 +37,10 @@ from lib.score_text import (
     score_table,
     subjects_text,
 )
-from lib.shapes import Shapes, fit_shapes
-from lib.sources import read_test_table, with_sha
-from lib.submission import save
-from lib.threads import with_bar
-from lib.unseen import way_of
+from lib.runtime.errors import InputError
+from lib.runtime.files import save_table
+from lib.runtime.threads import with_bar
+from tools.report.page import write_report
 
 
 def main(config: Config) -> None:
@@ -58,7 +64,7 @@ def main(config: Config) -> None:
     make_submission(folds, rules, shapes, left_out, results.unseen.way, config)
     print(f"the page to inspect it all: {write_report(results)}")
     if config.build_scoring_pipelines:
-        from lib.export import export  # slow to load
+        from tools.scoring.export import export  # slow to load
 
         print(f"the scoring pipeline: {export(config)}")
 
@@ -155,4 +161,4 @@ def require_same_way(probabilities: Probabilities, way: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    run(main, __doc__, load_settings)

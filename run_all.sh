@@ -8,7 +8,7 @@
 # again goes on where it was stopped. All settings: python 01_prepare_folds.py --help
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$here/lib/environment.sh"
+. "$here/tools/environment.sh"
 
 case " $* " in *" --help "* | *" -h "*)
     sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
@@ -22,7 +22,7 @@ case " $*" in
 *" data="* | *" data_folder="* | *" --config"*) settings=("$@") ;;
 *)
     echo "== No data= was given: a phantom data set takes its place"
-    PYTHONPATH=$here "$python" -P -m lib.phantom data/phantom
+    PYTHONPATH=$here "$python" -P -m tools.phantom data/phantom
     settings=(--config "$here/configs/demo.yaml" data=data/phantom "$@")
     ;;
 esac

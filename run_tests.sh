@@ -3,7 +3,7 @@
 # Those of report.html need a browser: apt-get install chromium, or CHROMIUM=/path/to/chrome.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$here/lib/environment.sh"
+. "$here/tools/environment.sh"
 use_environment requirements-dev.txt
 
 cd "$here"

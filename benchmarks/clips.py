@@ -24,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from lib.export import config_of, export
 from lib.metric import iou, overlap
-from lib.phantom import Picture, clip
-from lib.scoring.engines import ENGINES
-from lib.scoring.score import Scorer
+from tools.phantom.dataset import Picture, clip
+from tools.scoring.export import config_of, export
+from tools.scoring.pipeline.engines import ENGINES
+from tools.scoring.pipeline.score import Scorer
 
 SHARES = (0.0, 0.3, 0.5, 0.7)
 

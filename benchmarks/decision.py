@@ -27,20 +27,22 @@ from tqdm import tqdm
 
 from benchmarks.timing import REPOSITORY, Usage, used_by
 from lib import rle
-from lib.artifacts import (
-    FOLD_COLUMNS,
-    Folds,
-    load_folds,
-    model_path,
-    save_audit,
-    save_folds,
-    save_quarantine,
+from lib.artifacts.audit import save_audit, save_quarantine
+from lib.artifacts.folds import FOLD_COLUMNS, Folds, load_folds, save_folds, unseen_part
+from lib.artifacts.model import model_path
+from lib.artifacts.probabilities import (
+    Probability,
+    ProbabilityWriter,
+    oof_path,
+    provenance_of,
+    test_path,
 )
-from lib.config import DEFAULT_FILE, Config, load_config
-from lib.files import sha_of, written_whole
-from lib.folds import assign_folds, unseen_part
-from lib.probabilities import Probability, ProbabilityWriter, oof_path, provenance_of, test_path
-from lib.sources import read_test_table, with_sha
+from lib.config.fields import Config
+from lib.config.read import DEFAULT_FILE
+from lib.data.layouts import load_settings
+from lib.data.table import read_test_table, with_sha
+from lib.folds.assign import assign_folds
+from lib.runtime.files import sha_of, written_whole
 
 SHAPE, SUBJECTS = (420, 580), 47
 SHARE, SPREAD, TEST_SHARE = 0.41, 0.23, 0.47  # of the frames with a nerve
@@ -95,7 +97,7 @@ def scored(folder: Path, frames: int, settings: list[str]) -> Usage:
 
 def prepare(folder: Path, frames: int, settings: list[str]) -> None:
     if not (folder / "whole").exists():
-        make_run(folder, frames, load_config(DEFAULT_FILE, [*settings, *settings_of(folder)]))
+        make_run(folder, frames, load_settings(DEFAULT_FILE, [*settings, *settings_of(folder)]))
 
 
 def settings_of(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Finding planted near-duplicates: lib.duplicates beside the hashes, SSIM and faiss.
+"""Finding planted near-duplicates: lib.folds.duplicates beside the hashes, SSIM and faiss.
 
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.duplicates FOLDER_OF_IMAGES
@@ -35,8 +35,9 @@ from scipy.spatial.distance import cdist
 from skimage.metrics import structural_similarity
 from tqdm import tqdm
 
-from lib import duplicates
-from lib.images import ImageFile, image_files, read_image
+from lib.data.pictures import ImageFile, image_files, read_image
+from lib.data.thumbnails import thumbnail
+from lib.folds import duplicates
 
 SOURCES, SEED, THREADS, FULL = 100, 0, 4, 5635
 LEAST = 0.3  # similarity down to which pairs are scored, so that a threshold can be chosen
@@ -151,7 +152,7 @@ def ours(images: list[Grey], copies: list[Grey]) -> tuple[Scores, float]:
 
 
 def ssim(images: list[Grey], copies: list[Grey]) -> tuple[Scores, float]:
-    """scikit-image's SSIM of the thumbnails, for the pairs that lib.duplicates offers."""
+    """scikit-image's SSIM of the thumbnails, for the pairs that lib.folds.duplicates offers."""
     scores = ours(images, copies)[0]
     small, both = thumbnails(images), thumbnails(copies + images)
     start = time.perf_counter()
@@ -188,7 +189,7 @@ def bits_of_imagededup(method: Any, image: Grey) -> npt.NDArray[np.bool_]:
 
 Method = Callable[[list[Grey], list[Grey]], tuple[Scores, float]]
 METHODS: dict[str, tuple[float, Method]] = {
-    "lib.duplicates": (duplicates.SIMILAR, ours),
+    "lib.folds.duplicates": (duplicates.SIMILAR, ours),
     "its candidates, scikit-image SSIM": (USUAL_SSIM, ssim),
 }
 for bits, hash_size in ((64, 8), (256, 16)):
@@ -202,7 +203,7 @@ for kind in (imagededup.PHash, imagededup.DHash, imagededup.WHash):
 
 
 def thumbnails(images: list[Grey]) -> Grey:
-    return np.stack([duplicates.thumbnail(image) for image in images])
+    return np.stack([thumbnail(image) for image in images])
 
 
 def best_threshold(scores: Scores, truth: Truth) -> float:
@@ -252,7 +253,7 @@ def whole_run(files: list[ImageFile]) -> str:
     chosen = [files[k % len(files)] for k in range(FULL)]
     start = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
-        read = pool.map(lambda file: duplicates.thumbnail(read_image(file)), chosen)
+        read = pool.map(lambda file: thumbnail(read_image(file)), chosen)
         small = np.stack(list(read))
     between = time.perf_counter()
     pairs = len(duplicates.near_duplicates(small))

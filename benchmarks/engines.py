@@ -26,18 +26,19 @@ import pandas as pd
 import torch
 
 from benchmarks.timing import NETWORKS
-from lib.artifacts import Folds, load_folds, masks_in, true_mask
-from lib.config import Config, load_config
+from lib.artifacts.folds import Folds, load_folds, masks_in, true_mask, unseen_part
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
+from lib.data.pictures import Grey
+from lib.data.table import with_files
 from lib.dataset import read, resize
-from lib.decision import above
-from lib.export import Ensemble, load_ensemble, write_graph
-from lib.folds import unseen_part
-from lib.images import Grey
+from lib.decision.rule import above
 from lib.metric import iou, overlap
-from lib.model import build_model, placed, precision
-from lib.phantom import pictures
-from lib.scoring.engines import ENGINES, Run
-from lib.sources import with_files
+from lib.runtime.device import precision
+from lib.unet import build_model, placed
+from tools.phantom.dataset import pictures
+from tools.scoring.export import Ensemble, load_ensemble, write_graph
+from tools.scoring.pipeline.engines import ENGINES, Run
 
 WARM_UP, IMAGES, CALIBRATION, SCORED = 3, 30, 24, 200
 PAUSE = 0.02  # seconds in which the threads of the engine before stop waiting for more work
@@ -168,7 +169,7 @@ def write_graphs(folder: Path, networks: Ensemble, config: Config) -> None:
 def accuracy(run: str, settings: list[str]) -> None:
     whole = Path(run).resolve()
     names = [f"runs_folder={whole.parent}", f"experiment_name={whole.name}"]
-    config = load_config(whole / "config.yaml", [*names, *settings])
+    config = load_settings(whole / "config.yaml", [*names, *settings])
     folds = load_folds(config)
     table = with_files(folds.table, config)
     found = [

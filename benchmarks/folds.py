@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator, GroupKFold, KFold, StratifiedGroupKFold
 
-from lib.config import Config
-from lib.folds import assign_folds, mask_areas
-from lib.labels import read_label_table
+from lib.artifacts.folds import mask_areas
+from lib.config.fields import Config
+from lib.data.labels import read_label_table
+from lib.folds.assign import assign_folds
 
 Fold = npt.NDArray[np.int64]
 FOLDS = (5, 10)

@@ -35,11 +35,11 @@ import numpy as np
 import pandas as pd
 
 from lib import rle
-from lib.artifacts import load_decision
-from lib.config import load_config
+from lib.artifacts.decision import load_decision
+from lib.data.layouts import load_settings
 from lib.metric import score_arrays
-from lib.phantom import generate
-from lib.threads import in_order
+from lib.runtime.threads import in_order
+from tools.phantom.dataset import generate
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = ("01_prepare_folds.py", "02_train.py", "03_infer.py", "04_make_submission.py")
@@ -83,7 +83,7 @@ def scored(folder: Path, seed: int, settings: list[str]) -> Seed:
     generate(data, subjects=24, frames=12, test_subjects=36, test_frames=12, seed=seed, workers=1)
     given = [*SETTINGS, f"data={data}", f"runs_folder={folder / 'runs'}"]
     given += [f"experiment_name=seed{seed}", f"seed={seed}", *settings]
-    config = load_config(REPOSITORY / "config.yaml", given)
+    config = load_settings(REPOSITORY / "config.yaml", given)
     run = folder / "runs" / f"seed{seed}"
     if not (run / "report.html").is_file():
         for script in SCRIPTS:

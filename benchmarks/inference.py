@@ -23,14 +23,16 @@ import pandas as pd
 import torch
 
 from benchmarks.timing import now
-from lib.config import Config, load_config
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
 from lib.dataset import read, resize
-from lib.export import Ensemble, write_graph
-from lib.memory import keep_freed_memory
-from lib.model import build_model, device_of, placed, set_up
-from lib.predict import predict
-from lib.scoring.engines import ENGINES
-from lib.threads import in_order
+from lib.inference.predict import predict
+from lib.runtime.device import device_of, set_up
+from lib.runtime.memory import keep_freed_memory
+from lib.runtime.threads import in_order
+from lib.unet import build_model, placed
+from tools.scoring.export import Ensemble, write_graph
+from tools.scoring.pipeline.engines import ENGINES
 
 WARM_UP = 8  # images
 AHEAD = 8
@@ -41,7 +43,7 @@ def main(folder: Path, config: Config, engine: str, images: int) -> None:
     table = pd.read_pickle(folder / "table.pkl")[["image", "file"]]
     repeated = pd.concat([table] * (images // len(table) + 1), ignore_index=True).head(images)
     torch.manual_seed(0)
-    model, device = build_model(config).eval(), device_of(config)
+    model, device = build_model(config).eval(), device_of(config.gpus)
     if engine == "ours":
         work = ours(model, config, device)
     elif engine == "plain":
@@ -56,7 +58,7 @@ def main(folder: Path, config: Config, engine: str, images: int) -> None:
 
 def ours(model: torch.nn.Module, config: Config, device: torch.device) -> Work:
     keep_freed_memory()
-    set_up(device, config)
+    set_up(device, config.deterministic)
     networks = [placed(model, device)]
     settings = replace(
         config,
@@ -125,4 +127,4 @@ def graph(folder: Path, config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), load_config(Path(sys.argv[2])), sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), load_settings(Path(sys.argv[2])), sys.argv[3], int(sys.argv[4]))

@@ -23,16 +23,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lib.artifacts import run_folder, true_mask
-from lib.config import Config, load_config
-from lib.decision import Mask
-from lib.images import read_image
+from lib.artifacts.folds import true_mask
+from lib.artifacts.run import run_folder
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
+from lib.data.pictures import read_image
+from lib.data.table import with_files
+from lib.decision.evidence import open_all
+from lib.decision.nested import fold_shapes
+from lib.decision.results import Results, results_of
+from lib.decision.rule import Mask
+from lib.decision.search import Evidence, above_level
 from lib.metric import Floats, iou, overlap, score_arrays
-from lib.nested import fold_shapes
-from lib.results import Results, results_of
-from lib.sources import with_files
-from lib.tuning import Evidence, above_level
-from lib.unseen import open_all
 
 WORST, FRAMES = 5, 4  # people, and frames of each in the picture
 MISSED = 0.1  # an IoU below is no outline of the nerve
@@ -41,7 +43,7 @@ MISSED = 0.1  # an IoU below is no outline of the nerve
 def main(run: Path, picture: Path | None) -> None:
     whole = run.resolve()
     names = [f"runs_folder={whole.parent}", f"experiment_name={whole.name}", "quiet=true"]
-    config = load_config(whole / "config.yaml", names)
+    config = load_settings(whole / "config.yaml", names)
     results = results_of(config)
     table = measured(results, config)
     people = by_person(table)

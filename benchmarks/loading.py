@@ -26,12 +26,15 @@ import torch
 
 from benchmarks.timing import NETWORKS
 from benchmarks.training_step import measure as measure_step
-from lib.config import DEFAULT_FILE, Config, load_config
-from lib.dataset import training_loader, with_cache
-from lib.memory import keep_freed_memory
-from lib.model import describe, device_of
-from lib.phantom import generate
-from lib.sources import read_training_images
+from lib.config.fields import Config
+from lib.config.read import DEFAULT_FILE
+from lib.data.layouts import load_settings
+from lib.data.table import read_training_images
+from lib.dataset import with_cache
+from lib.runtime.device import describe, device_of
+from lib.runtime.memory import keep_freed_memory
+from lib.training.batches import training_loader
+from tools.phantom.dataset import generate
 
 WAYS = tuple(itertools.product(("Soft", "Medium", "Hard"), (0, 1, 2)))  # and worker processes
 ROUNDS = 3
@@ -49,7 +52,7 @@ def main(data: Path, folder: Path) -> None:
     keep_freed_memory()
     print("| network | augmentation | workers | off | cold | warm | warm / step |")
     print("|---|---|---|---|---|---|---|")
-    given = load_config(DEFAULT_FILE, [f"data={data}", f"runs_folder={folder}"])
+    given = load_settings(DEFAULT_FILE, [f"data={data}", f"runs_folder={folder}"])
     for network in NETWORKS.values():
         config = replace(
             given,
@@ -70,7 +73,7 @@ def measure(table: pd.DataFrame, config: Config) -> None:
             way = replace(config, augmentations_strategy=strategy, number_of_workers=workers)
             found[strategy, workers].append(loading(table, way))
     rate = statistics.median(steps)
-    where = describe(device_of(config), config.mixed_precision_training)
+    where = describe(device_of(config.gpus), config.mixed_precision_training)
     name = f"{config.backbone} {config.image_height}x{config.image_width}"
     print(f"| {name} | the step: {rate:.1f} on {where}, {torch.get_num_threads()} thread(s) |||||")
     for (strategy, workers), rounds in found.items():

@@ -20,21 +20,22 @@ import torch
 
 from benchmarks.peers import LEAST, seconds_a_step
 from benchmarks.timing import now
-from lib.artifacts import masks_in
-from lib.config import Config, load_config
-from lib.dataset import Batch, training_loader, with_cache
-from lib.learner import Learner, Part
-from lib.memory import keep_freed_memory
-from lib.model import device_of, set_up
-from lib.order import EpochOrder
-from lib.processes import joined, number_of_processes, of_first
+from lib.artifacts.folds import masks_in
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
+from lib.dataset import Batch, with_cache
+from lib.runtime.device import device_of, set_up
+from lib.runtime.memory import keep_freed_memory
+from lib.runtime.processes import joined, number_of_processes, of_first
+from lib.training.batches import EpochOrder, training_loader
+from lib.training.learner import Learner, Part
 
 READY = 4  # batches in memory
 
 
 def main(kind: str, folder: Path, config: Config, amount: float) -> None:
     keep_freed_memory()
-    with joined(config):
+    with joined(config.gpus):
         table = pd.read_pickle(folder / "table.pkl")
         of_first(lambda: with_cache(table, config) is None)  # makes it, for all to read
         table = with_cache(table, config)
@@ -73,15 +74,15 @@ def epoch(table: pd.DataFrame, config: Config, seconds: float) -> dict[str, floa
 
 
 def new_learner(table: pd.DataFrame, config: Config) -> Learner:
-    device = device_of(config)
-    set_up(device, config)
+    device = device_of(config.gpus)
+    set_up(device, config.deterministic)
     return Learner(0, len(masks_in(table)), False, config, device)
 
 
 def trained(
     learner: Learner, batches: Iterable[Batch], order: EpochOrder, steps: int
 ) -> Iterator[None]:
-    """An update a batch, its scores read while the next one is under way, as lib/trainer.py does.
+    """An update a batch, its scores read while the next one is under way, as lib.training.loop.
 
     An epoch has so many steps.
     """
@@ -96,4 +97,4 @@ def trained(
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), load_config(Path(sys.argv[3])), float(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), load_settings(Path(sys.argv[3])), float(sys.argv[4]))

@@ -16,13 +16,15 @@ from pathlib import Path
 
 import torch
 
-from lib.artifacts import load_folds
-from lib.config import DEFAULT_FILE, FIELDS, Config, load_config
-from lib.memory import keep_freed_memory
-from lib.phantom import generate
-from lib.sources import with_files
-from lib.trainer import Trainer
-from lib.validation import Row
+from lib.artifacts.folds import load_folds
+from lib.config.fields import FIELDS, Config
+from lib.config.read import DEFAULT_FILE
+from lib.data.layouts import load_settings
+from lib.data.table import with_files
+from lib.runtime.memory import keep_freed_memory
+from lib.training.loop import Trainer
+from lib.training.validation import Row
+from tools.phantom.dataset import generate
 
 SETTINGS = [
     "backbone=tu-tf_efficientnet_lite0",
@@ -47,9 +49,9 @@ def main(rows: list[str]) -> None:
         given = [f"data={data}", f"runs_folder={folder}/runs", *SETTINGS]
         with contextlib.redirect_stdout(io.StringIO()):
             generate(data, subjects=20, test_subjects=1)
-            importlib.import_module("01_prepare_folds").main(load_config(DEFAULT_FILE, given))
+            importlib.import_module("01_prepare_folds").main(load_settings(DEFAULT_FILE, given))
         for choice in rows or choices():
-            scores, seconds = trained(load_config(DEFAULT_FILE, [*given, *choice.split()]))
+            scores, seconds = trained(load_settings(DEFAULT_FILE, [*given, *choice.split()]))
             print(row(choice, scores, seconds), flush=True)
 
 

@@ -15,8 +15,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import now
-from lib.config import Config
-from lib.model import build_model, device_of
+from lib.config.fields import Config
+from lib.runtime.device import device_of
+from lib.unet import build_model
 
 PRODUCTS = 7
 BACKWARD = 2  # the gradients of the inputs and those of the weights: a product each
@@ -53,7 +54,7 @@ def _of_size(size: int, dtype: torch.dtype, device: torch.device) -> float:
 
 
 def main(sizes: Sequence[int]) -> None:
-    device = device_of(Config())
+    device = device_of(Config().gpus)
     usual = (4096, 8192) if device.type == "cuda" else (1024, 2048, 4096)
     types = {"bfloat16": torch.bfloat16, "float32": torch.float32}
     print(json.dumps({name: peak(kind, sizes or usual, device) for name, kind in types.items()}))

@@ -24,7 +24,8 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
-from lib import phantom, rle
+from lib import rle
+from tools.phantom import dataset as phantom
 
 SHAPE = (420, 580)
 WINDOW, TEXTURE = 15, 20

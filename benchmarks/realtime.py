@@ -30,12 +30,12 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.engines import random_ensemble
-from lib.config import Config
-from lib.decision import Rule, has_pieces_or_holes
-from lib.export import write_graph
+from lib.config.fields import Config
+from lib.decision.rule import Rule, has_pieces_or_holes
 from lib.metric import iou, overlap
-from lib.phantom import Picture, clip
-from lib.scoring.score import Array, Scorer
+from tools.phantom.dataset import Picture, clip
+from tools.scoring.export import write_graph
+from tools.scoring.pipeline.score import Array, Scorer
 
 GOAL = 120  # frames a second
 WARM_UP, PAUSE = 2, 0.02  # frames; seconds in which the threads of the network before stop waiting

@@ -7,7 +7,7 @@ PEER is fastai, monai or nnunet; without one, all.
 Ours is the base of benchmarks/ablations.py (the same --runs are read where they are done). Each
 peer sees the same images, resized as for ours, as many a batch, as often, on one core, as many at
 once as there are cores; what it says of the images of the fold becomes a run of its own: `python -m
-lib.compare runs/ablations/base_42 runs/ablations/nnunet_42` tells more.
+tools.compare runs/ablations/base_42 runs/ablations/nnunet_42` tells more.
 """
 
 import argparse
@@ -26,17 +26,19 @@ import pandas as pd
 from benchmarks.ablations import BASE, JOBS, ONE_THREAD, minutes, run_variant
 from benchmarks.scripts import script
 from benchmarks.timing import answer_of, missing
-from lib.artifacts import load_folds, model_path
-from lib.compare import compared_runs
-from lib.config import DEFAULT_FILE, Config, load_config
+from lib.artifacts.folds import load_folds, training_part, unseen_part
+from lib.artifacts.model import model_path
+from lib.artifacts.probabilities import ProbabilityWriter, oof_path, provenance_of
+from lib.config.fields import Config
+from lib.config.read import DEFAULT_FILE
+from lib.data.layouts import load_settings
+from lib.data.table import read_test_table, with_files
 from lib.dataset import NerveImages
-from lib.files import save_json, sha_of_file, written_whole
-from lib.folds import training_part, unseen_part
-from lib.predict import presence_of
-from lib.probabilities import ProbabilityWriter, oof_path, provenance_of
-from lib.sources import read_test_table, with_files
-from lib.speed import load_speed, speed_path
-from lib.threads import in_order
+from lib.inference.predict import presence_of
+from lib.runtime.files import save_json, sha_of_file, written_whole
+from lib.runtime.threads import in_order
+from tools.compare import compared_runs
+from tools.watch.speed import load_speed, speed_path
 
 PACKAGES = {"fastai": "fastai", "monai": "monai", "nnunet": "nnunetv2"}
 
@@ -50,7 +52,7 @@ def main(given: argparse.Namespace) -> None:
     for peer in given.names:
         if why := missing(PACKAGES[peer], given.peers):
             sys.exit(f"{peer} {why}")
-    config = load_config(DEFAULT_FILE, settings_of("base", given))
+    config = load_settings(DEFAULT_FILE, settings_of("base", given))
     if read_test_table(config) is not None:
         sys.exit(f"{given.data} has a test set, which peers do not predict: take it out")
     run_variant("base", given.seed, given)
@@ -78,7 +80,7 @@ def answer_path(job: Job, given: argparse.Namespace) -> Path:
 
 def train(job: Job, given: argparse.Namespace) -> Job:
     """Leaves the peer's probabilities where 03 leaves ours, and a stand-in of its model."""
-    config = load_config(DEFAULT_FILE, settings_of(job.peer, given))
+    config = load_settings(DEFAULT_FILE, settings_of(job.peer, given))
     folds = load_folds(config)
     images = with_files(folds.table, config)
     learned, unseen = (part(images, job.fold, config) for part in (training_part, unseen_part))
@@ -154,7 +156,7 @@ def difference(theirs: Path, ours: Path) -> str:
 def took(name: str, given: argparse.Namespace) -> str:
     """Minutes of a training and the most memory; ours validates after each epoch too."""
     if name == "ours":
-        config = load_config(DEFAULT_FILE, settings_of("base", given))
+        config = load_settings(DEFAULT_FILE, settings_of("base", given))
         speeds = [load_speed(speed_path(config, fold)) for fold in given.folds]
         most = max(table["peak_memory_gib"].max() for table in speeds)
         return f"{minutes('base', given):.1f} | {most:.1f}"

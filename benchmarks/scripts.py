@@ -29,11 +29,15 @@ from benchmarks.timing import (
     missing,
     used_by,
 )
-from lib.artifacts import load_folds, model_path, run_folder, save_model
-from lib.config import DEFAULT_FILE, Config, load_config
-from lib.images import image_files
-from lib.model import build_model
-from lib.phantom import generate
+from lib.artifacts.folds import load_folds
+from lib.artifacts.model import model_path, save_model
+from lib.artifacts.run import run_folder
+from lib.config.fields import Config
+from lib.config.read import DEFAULT_FILE
+from lib.data.layouts import load_settings
+from lib.data.pictures import image_files
+from lib.unet import build_model
+from tools.phantom.dataset import generate
 
 SUBJECTS, FRAMES = 47, 120
 PARTS = (1, 2, 4)  # all frames, half, a quarter
@@ -142,7 +146,7 @@ def predicting(folder: Path, quick: bool, rounds: int) -> list[Line]:
 
     def ours(part: int) -> Usage:
         settings = [*settings_of(part_of(data, part), folder), *more]
-        for path in run_folder(load_config(DEFAULT_FILE, settings)).glob("*.npz"):
+        for path in run_folder(load_settings(DEFAULT_FILE, settings)).glob("*.npz"):
             path.unlink()
         return script(3, settings)
 
@@ -153,7 +157,7 @@ def predicting(folder: Path, quick: bool, rounds: int) -> list[Line]:
 def with_random_networks(settings: list[str]) -> None:
     """What 01 and 02 leave."""
     script(1, settings)
-    config = load_config(DEFAULT_FILE, settings)
+    config = load_settings(DEFAULT_FILE, settings)
     folds = load_folds(config)
     for fold in config.fold_numbers:
         torch.manual_seed(fold)
@@ -186,7 +190,7 @@ def whole(folder: Path, data: Path | None, rounds: int) -> list[Line]:
     settings = [f"data={data}", f"runs_folder={folder / 'whole'}", "pretrained=false"]
     settings += ["mixed_precision_inference=true"]
     script(1, settings)
-    config = load_config(DEFAULT_FILE, settings)
+    config = load_settings(DEFAULT_FILE, settings)
     names = SCRIPTS[1:]
     times: dict[str, list[float]] = {name: [] for name in (*names, "all three")}
     notes: dict[str, str] = {}

@@ -62,12 +62,14 @@ from benchmarks.timing import (
     missing,
     table,
 )
-from lib.artifacts import masks_in, true_mask
-from lib.config import DEFAULT_FILE, Config, load_config, to_yaml
+from lib.artifacts.folds import masks_in, true_mask
+from lib.config.fields import Config
+from lib.config.read import DEFAULT_FILE, to_yaml
+from lib.data.layouts import load_settings
+from lib.data.table import read_training_images
 from lib.dataset import with_cache
-from lib.model import device_of
-from lib.phantom import generate
-from lib.sources import read_training_images
+from lib.runtime.device import device_of
+from tools.phantom.dataset import generate
 
 SECONDS = 8  # of steps in a round
 FRAMES = 640  # at most, of those in a data set
@@ -119,7 +121,7 @@ def frames(bench: Bench) -> Path:
     if bench.data is None:
         generate(data, *((4, 6, 1, 1) if bench.quick else ()))
     (folder / "masks").mkdir(parents=True, exist_ok=True)
-    found = read_training_images(load_config(DEFAULT_FILE, [f"data={data}"])).table
+    found = read_training_images(load_settings(DEFAULT_FILE, [f"data={data}"])).table
     chosen = found.head(FRAMES).assign(weight=1.0)
     pairs = []
     for row in chosen.to_dict("records"):
@@ -308,7 +310,7 @@ ROWS: dict[str, Callable[[Bench], Found]] = {
 
 
 def main(rows: list[str], bench: Bench) -> None:
-    print(f"{machine(device_of(Config()))}\n\n{HEADER}", flush=True)
+    print(f"{machine(device_of(Config().gpus))}\n\n{HEADER}", flush=True)
     for row in rows:
         others = Cores()
         with contextlib.redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""How long `python -m lib.submission check` takes, the start of Python included.
+"""How long `python -m tools.submission check` takes, the start of Python included.
 
     python -m benchmarks.submission
 
@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from lib import rle
-from lib.submission import SHAPE, Table, save
+from lib.artifacts.submission import Table, save
+from tools.submission import SHAPE
 
 IMAGES, WITH_NERVE, ROUNDS = 5508, 3500, 7
 
@@ -33,7 +34,7 @@ def main() -> None:
         save(sample, dict.fromkeys(table, "1 1"))
         print(f"{path.stat().st_size / 1e6:.1f} MB")
         report("an empty program", ["-c", ""])
-        report("check", ["-m", "lib.submission", "check", str(path), "--sample", str(sample)])
+        report("check", ["-m", "tools.submission", "check", str(path), "--sample", str(sample)])
 
 
 def generated(random: np.random.Generator) -> Table:

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from lib.config import Config
-from lib.speed import GIB, device_name, proportional_set_size
+from lib.config.fields import Config
+from tools.watch.speed import GIB, device_name, proportional_set_size
 
 REPOSITORY = Path(__file__).parent.parent
 NETWORKS = {

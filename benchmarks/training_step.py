@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from benchmarks.timing import HEADER, Line, alternating, answer_of, machine, now, table
-from lib.config import Config
-from lib.loss import loss_per_image
-from lib.memory import keep_freed_memory
-from lib.model import build_model, device_of, placed_to_train, precision, set_up, to_input
+from lib.config.fields import Config
+from lib.losses import loss_per_image
+from lib.runtime.device import device_of, precision, set_up
+from lib.runtime.memory import keep_freed_memory
+from lib.unet import build_model, placed_to_train, to_input
 
 STEPS, WARM_UP, ROUNDS = 6, 2, 3
 
@@ -71,7 +72,7 @@ def compared(config: Config, rounds: int = ROUNDS, steps: int = STEPS) -> list[L
         found.setdefault(name, []).append(step)
         return step.ms
 
-    names = VARIANTS[device_of(config).type]
+    names = VARIANTS[device_of(config.gpus).type]
     measures: dict[str, Callable[[], float]] = {name: partial(measured, name) for name in names}
     times = alternating(measures, rounds)
     return [Line(name, times[name], "ms an image", pays(found, name, config)) for name in names]
@@ -92,12 +93,12 @@ def pays(found: dict[str, list[Step]], name: str, config: Config) -> str:
 
 def measure(config: Config, variant: str, steps: int = STEPS) -> Step:
     """Forward, backward and update."""
-    device = device_of(config)
+    device = device_of(config.gpus)
     choices = VARIANTS[device.type][variant]
     if choices.keep_memory:
         keep_freed_memory()
     if choices.set_up:
-        set_up(device, config)
+        set_up(device, config.deterministic)
     model: nn.Module = build_model(config).to(device)
     if choices.float32_depthwise:
         model = placed_to_train(model, device)
@@ -127,7 +128,7 @@ def measure(config: Config, variant: str, steps: int = STEPS) -> Step:
 
 def main(backbone: str, height: str, width: str) -> None:
     config = Config(backbone=backbone, image_height=int(height), image_width=int(width))
-    print(f"{machine(device_of(config))}\n\n{HEADER}")
+    print(f"{machine(device_of(config.gpus))}\n\n{HEADER}")
     print(table(f"{backbone} {height}x{width}, batch {config.batch_size}", compared(config)))
 
 

@@ -3,7 +3,7 @@
 import inspect
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,16 +17,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lib import cache
-from lib.artifacts import masks_in, true_mask
+from lib.artifacts.folds import masks_in, true_mask
 from lib.augment import augment, inference_transform, training_transform
-from lib.config import Config, InputError
-from lib.files import sha_of
-from lib.images import ImageFile, UnusableImage, read_image, sha_of_image
-from lib.interrupt import leave_signals_to_the_parent
-from lib.memory import release_freed_memory
-from lib.order import EpochOrder
-from lib.processes import processes_here
+from lib.config.fields import Config
+from lib.data import cache
+from lib.data.pictures import ImageFile, UnusableImage, read_image, sha_of_image
+from lib.runtime.errors import InputError
+from lib.runtime.files import sha_of
+from lib.runtime.interrupt import leave_signals_to_the_parent
+from lib.runtime.memory import release_freed_memory
+from lib.runtime.processes import processes_here
+from lib.runtime.versions import code_version
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -93,25 +94,17 @@ class NerveImages(Dataset[Batch]):
         return resized.astype(np.uint8, copy=False)
 
 
-def training_loader(table: pd.DataFrame, config: Config) -> tuple[DataLoader[Batch], EpochOrder]:
-    """Batches of augmented images, and the order to set the epoch in before each pass."""
-    order = EpochOrder(table, config)
-    if not len(order):
-        raise InputError(
-            f"batch_size {config.batch_size} with drop_last_batch leaves no batch of the "
-            f"{len(table)} training images: lower batch_size, or set drop_last_batch=false"
-        )
-    return _loader(table, config, order), order
-
-
 def plain_loader(table: pd.DataFrame, config: Config) -> DataLoader[Batch]:
     """All images in their order, not augmented."""
     keys = [(index, -1) for index in range(len(table))]
     size = config.batch_size
-    return _loader(table, config, [keys[at : at + size] for at in range(0, len(keys), size)])
+    return loader(table, config, [keys[at : at + size] for at in range(0, len(keys), size)])
 
 
-def _loader(table: pd.DataFrame, config: Config, batches: Any) -> DataLoader[Batch]:
+def loader(
+    table: pd.DataFrame, config: Config, batches: Iterable[list[tuple[int, int]]]
+) -> DataLoader[Batch]:
+    """The batches whose keys (row, draw) are given, read by number_of_workers processes."""
     workers = _workers(config)
     return DataLoader(
         NerveImages(table, config),
@@ -174,8 +167,7 @@ def with_cache(table: pd.DataFrame, config: Config) -> pd.DataFrame:
 
 def _key(shas: Sequence[str], config: Config) -> str:
     """Of all that the resized images depend on, the code that reads and resizes them included."""
-    reading = Path(__file__).with_name("images.py").read_text(encoding="utf-8")
-    code = reading, inspect.getsource(resize)
+    code = code_version("lib.data.pictures"), inspect.getsource(resize)
     versions = cv2.__version__, PIL.__version__, pydicom.__version__, platform.machine()
     settings = config.image_height, config.image_width, config.image_bits
     return sha_of("\0".join(map(str, (*code, *versions, *settings, *shas))).encode())

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from lib import rle
-from lib.config import Config, load_config
+from lib.config.fields import Config
+from lib.data.layouts import load_settings
 
 REPOSITORY = Path(__file__).parent.parent
 STEPS = ["01_prepare_folds", "02_train", "03_infer", "04_make_submission"]
@@ -89,4 +90,4 @@ def config(settings: list[str]) -> Config:
 
 
 def configured(settings: list[str], *more: str) -> Config:
-    return load_config(REPOSITORY / "config.yaml", [*settings, *more])
+    return load_settings(REPOSITORY / "config.yaml", [*settings, *more])

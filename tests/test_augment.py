@@ -19,9 +19,13 @@ from lib.augment import (
     soft,
     training_transform,
 )
-from lib.config import DEFAULT_FILE, Config, InputError, load_config
-from lib.dataset import plain_loader, training_loader
-from lib.sources import read_training_images, with_files
+from lib.config.fields import Config
+from lib.config.read import DEFAULT_FILE
+from lib.data.layouts import load_settings
+from lib.data.table import read_training_images, with_files
+from lib.dataset import plain_loader
+from lib.runtime.errors import InputError
+from lib.training.batches import training_loader
 from tests.conftest import configured
 
 SHAPE = (96, 128)
@@ -248,7 +252,7 @@ def test_the_pipelines_of_a_hydrogen_torch_experiment_change_nothing(tmp_path: P
     """They resize only, and their images come resized already."""
     path = tmp_path / "experiment.yaml"
     path.write_text(HYDROGEN_TORCH)
-    config = load_config(path)
+    config = load_settings(path)
     image = picture()
     for transform in (training_transform(config), inference_transform(config)):
         assert transform is not None
@@ -369,5 +373,5 @@ def test_the_number_of_workers_changes_nothing_of_hard(settings: list[str]) -> N
 
 def test_the_strategies_are_those_of_the_setting() -> None:
     for strategy in STRATEGIES:
-        chosen = load_config(DEFAULT_FILE, [f"augmentations_strategy={strategy}"])
+        chosen = load_settings(DEFAULT_FILE, [f"augmentations_strategy={strategy}"])
         assert len(training_transform(chosen)) == len(STRATEGIES[strategy]())

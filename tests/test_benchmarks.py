@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmarks import speed
 from benchmarks.peak import flops_of
 from benchmarks.timing import NETWORKS, Line, alternating, answer_of, missing, table, used_by
-from lib.model import build_model
+from lib.unet import build_model
 
 
 def cells(text: str) -> list[list[str]]:

@@ -10,11 +10,15 @@ import pytest
 import torch
 
 from lib import rle
-from lib.artifacts import log_path, model_path, run_folder
+from lib.artifacts.log import log_path
+from lib.artifacts.model import model_path
+from lib.artifacts.run import run_folder
 from lib.augment import augment, soft
-from lib.config import Config, InputError
-from lib.dataset import plain_loader, resize, training_loader, with_cache
-from lib.sources import read_training_images, with_files
+from lib.config.fields import Config
+from lib.data.table import read_training_images, with_files
+from lib.dataset import plain_loader, resize, with_cache
+from lib.runtime.errors import InputError
+from lib.training.batches import training_loader
 from tests.conftest import configured, step, tiny_image
 
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
-from lib.learner import batch_scores
 from lib.metric import (
     Overlap,
     area_under_curve,
@@ -18,6 +17,7 @@ from lib.metric import (
     overlap,
     score_arrays,
 )
+from lib.training.learner import batch_scores
 
 HAND_WORKED = [
     ([0, 0, 0, 0], [0, 0, 0, 0], 1.0, 1.0),  # both empty

@@ -1,0 +1,203 @@
+"""oof_fold{k}.npz, test.npz: a probability array an image.
+
+Keyed by image name, at the image's own size, axes (height, width); with what they were made from.
+"""
+
+import io
+import json
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lib.artifacts.folds import Folds
+from lib.artifacts.model import model_path
+from lib.artifacts.run import run_folder
+from lib.config.fields import Config
+from lib.runtime.errors import InputError
+from lib.runtime.files import existing, sha_of_file
+
+Probability = npt.NDArray[np.uint8]
+
+# Members of a probability file that are not images.
+PRESENCE, PROVENANCE = "_presence", "_provenance"
+# Bytes before a member's name in a zip (APPNOTE.TXT of the zip format, 4.3.7).
+LOCAL_HEADER = 30
+RUN_03 = "03_infer.py, with the settings of that run,"  # the step, where another run lacks it
+
+
+def oof_path(config: Config, fold: int) -> Path:
+    return run_folder(config) / f"oof_fold{fold}.npz"
+
+
+def test_path(config: Config) -> Path:
+    return run_folder(config) / "test.npz"
+
+
+class Packed(NamedTuple):
+    """A compressed member of a probability file."""
+
+    name: str  # of the file in the zip
+    size: int  # in bytes, before
+    checksum: int  # CRC-32, before
+    deflated: bytes
+
+
+def packed(name: str, array: npt.NDArray[Any]) -> Packed:
+    """An array as a member. Any thread may do it: zlib holds up no other."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    content = buffer.getbuffer()
+    deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)  # without zlib's own header
+    deflated = deflate.compress(content) + deflate.flush()
+    return Packed(f"{name}.npy", len(content), zlib.crc32(content), deflated)
+
+
+def packed_image(image: str, probability: Probability) -> Packed:
+    """Probability (classes, height, width)."""
+    return packed(image, probability[0] if len(probability) == 1 else probability)
+
+
+class ProbabilityWriter:
+    """Writes a probability file an image at a time, so that memory does not grow with their number.
+
+    The file is a NumPy .npz: one member an image, named as the image, uint8 (height, width), or
+    (classes, height, width) where there are several, 0..255 = probability 0..1; `_presence` float32
+    in the order of the images, (images,) or (images, classes); `_provenance` a JSON text of what
+    the file was made from. The same content gives the same bytes. A context manager.
+    """
+
+    def __init__(self, file: IO[bytes], provenance: dict[str, Any]) -> None:
+        self._file, self._archive = file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED)
+        self._provenance = provenance
+        self._presence: list[npt.NDArray[np.float32]] = []
+
+    def add(self, image: str, probability: Probability, presence: npt.NDArray[np.float32]) -> None:
+        """Probability (classes, height, width), presence (classes,)."""
+        self.add_packed(packed_image(image, probability), presence)
+
+    def add_packed(self, member: Packed, presence: npt.NDArray[np.float32]) -> None:
+        """What packed_image made of an image, and its presence (classes,)."""
+        self._write(member)
+        self._presence.append(presence[0] if len(presence) == 1 else presence)
+
+    def add_all_of(self, path: Path) -> None:
+        """The images of another probability file, as they are compressed there."""
+        with np.load(path) as arrays:
+            presence = arrays[PRESENCE]
+        self._presence += list(presence)
+        for member in islice(_members_of(path), len(presence)):  # the others stand behind them
+            self._write(member)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write(packed(PRESENCE, np.array(self._presence, dtype=np.float32)))
+        self._write(packed(PROVENANCE, np.array(json.dumps(self._provenance, sort_keys=True))))
+        self._archive.close()
+
+    def _write(self, member: Packed) -> None:
+        """Does what ZipFile.writestr does, which would compress, one member at a time."""
+        info = zipfile.ZipInfo(member.name)  # dated 1980, whenever it is written
+        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+        info.CRC, info.file_size = member.checksum, member.size
+        info.compress_size, info.header_offset = len(member.deflated), self._file.tell()
+        self._file.write(info.FileHeader())
+        self._file.write(member.deflated)
+        self._archive.filelist.append(info)
+        self._archive.start_dir = self._file.tell()  # where the next one begins, or the end
+
+
+def _members_of(path: Path) -> Iterator[Packed]:
+    """The members of a zip that ProbabilityWriter wrote, in its order."""
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        for info in archive.infolist():
+            file.seek(info.header_offset + LOCAL_HEADER - 4)
+            name, extra = struct.unpack("<HH", file.read(4))  # lengths of what follows the header
+            file.seek(name + extra, os.SEEK_CUR)
+            deflated = file.read(info.compress_size)
+            yield Packed(info.filename, info.file_size, info.CRC, deflated)
+
+
+class Probabilities:
+    """A probability file, read an image at a time, by any number of threads; a context manager.
+
+    `presence` is (classes,) for each image by name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        existing(path, "03_infer.py")
+        self._opening = Lock()  # zipfile counts its open members without one
+        try:
+            self._arrays = np.load(path)
+            names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
+            presence = self._arrays[PRESENCE]
+            presence = presence.reshape(len(names), -1) if names else presence
+            self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
+            self.presence = dict(zip(names, presence, strict=True))
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path} is not a probability file ({error}): delete it and run 03_infer.py"
+            ) from error
+
+    def __getitem__(self, image: str) -> Probability:
+        """uint8 (classes, height, width)."""
+        with self._opening:
+            file = self._arrays.zip.open(f"{image}.npy")  # NumPy's own look-up tries two names
+        array = np.lib.format.read_array(file)
+        with self._opening:
+            file.close()
+        return array[None] if array.ndim == 2 else array
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._arrays.close()
+
+
+def provenance_of(origins: Mapping[str, str], images: pd.DataFrame, folds: Folds) -> dict[str, Any]:
+    """What a probability file depends on: sha of its origins, of each image, and of folds.csv.
+
+    `images` has columns image and sha.
+    """
+    return {
+        "models": dict(origins),
+        "images": dict(zip(images["image"], images["sha"], strict=True)),
+        "folds": folds.sha,
+    }
+
+
+def origins_of(path: Path, config: Config, fold_numbers: list[int]) -> dict[str, str]:
+    """sha of each fold's model.pt; for an ensemble of each run's file of the same name."""
+    if config.ensemble:
+        files = {run: existing(Path(run) / path.name, RUN_03) for run in config.members}
+    else:
+        files = {str(k): existing(model_path(config, k), "02_train.py") for k in fold_numbers}
+    return {name: sha_of_file(file) for name, file in files.items()}
+
+
+def open_current(
+    path: Path, config: Config, fold_numbers: list[int], images: pd.DataFrame, folds: Folds
+) -> Probabilities:
+    """The probabilities of these images by the present models; InputError where they are others."""
+    probabilities = Probabilities(path)
+    origins = origins_of(path, config, fold_numbers)
+    for name, expected in provenance_of(origins, images, folds).items():
+        if probabilities.provenance.get(name) != expected:
+            models = "probability files of the ensemble" if config.ensemble else "model.pt"
+            what = {"models": models, "images": "images", "folds": "folds.csv"}[name]
+            raise InputError(
+                f"{path} was made from other {what} than the present: run 03_infer.py again"
+            )
+    return probabilities

@@ -1,0 +1,85 @@
+"""A video -> a folder with its frames as pictures, made once."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lib.data.archives import LOCK
+from lib.data.pictures import composed
+from lib.runtime.errors import InputError
+from lib.runtime.files import sha_of_file
+from lib.runtime.progress import progress
+
+SUFFIXES = {".mp4", ".avi", ".mov"}
+QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
+
+def frames_of(video: Path, into: Path, incomplete: bool = False) -> Path:
+    """The folder below `into` with frame k of NAME.mp4 as NAME_k.png, counted from 1.
+
+    Its name ends in a hash of the video. Frames are upright, as a player shows them. InputError for
+    a file that is no video, that has no frame, and, unless `incomplete` ones are taken as far as
+    they go, one with fewer than it tells.
+    """
+    folder = into / f"{video.stem}-{sha_of_file(video)}"
+    told = _told(video)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with (into / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits, and finds the folder
+            if not folder.is_dir():
+                _write_frames(video, folder, told)
+    except OSError as error:
+        raise InputError(f"{into}: cannot be written ({error.strerror})") from error
+    found = sum(1 for _ in folder.iterdir())
+    if found < told:
+        words = f"{video}: only {found} of its {told} frames can be read"
+        if not incomplete:
+            raise InputError(f"{words}: convert it again, or take those with quarantine=true")
+        print(f"QUARANTINE: {words}")
+    return folder
+
+
+def _told(video: Path) -> int:
+    """How many frames the file tells of; 0 where it does not say."""
+    capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
+    try:
+        if not capture.isOpened():
+            raise InputError(f"{video}: not a video that can be read: convert it to another .mp4")
+        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    finally:
+        capture.release()
+
+
+def _write_frames(video: Path, folder: Path, told: int) -> None:
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # what a killed run left
+    part.mkdir()
+    bar = progress(_frames(video), video.name, told or None, "frames")
+    number = 0
+    for number, frame in enumerate(bar, 1):
+        png = cv2.imencode(".png", frame, QUICK)[1]
+        (part / f"{composed(video.stem)}_{number}.png").write_bytes(png.tobytes())
+    if not number:
+        part.rmdir()
+        raise InputError(f"{video}: no frame of it can be read: convert it to another .mp4")
+    os.sync()  # else, after a power cut, the folder could be there without all of its content
+    part.rename(folder)
+
+
+def _frames(video: Path) -> Iterator[np.ndarray]:
+    """(height, width, 3) uint8."""
+    capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
+    try:
+        while True:
+            there, frame = capture.read()
+            if not there:
+                return
+            yield frame
+    finally:
+        capture.release()

@@ -1,0 +1,305 @@
+"""Image and mask files -> arrays, and the refusal of files that would give wrong ones."""
+
+import io
+import struct
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+from pydicom.pixels import apply_color_lut, pixel_array
+
+from lib.runtime.errors import InputError
+from lib.runtime.files import sha_of
+
+PICTURE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
+DICOM_SUFFIXES = {".dcm", ".dicom"}
+MASK_SUFFIX = "_mask"
+COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
+MODES = COLOURS | {"1", "L", "I", "I;16", "I;16L", "I;16B"}
+# TIFF's tags, the first of them in EXIF too: of a picture that is to be shown rotated or mirrored,
+# and of one whose lowest value is white.
+ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
+BITS = 258  # the tag of how many a channel has
+# What Pillow's decoders raise for files whose content is not as their format has it.
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+Grey = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
+
+
+class UnusableImage(Exception):
+    """An image file that cannot be used; the message says why, without the image's name."""
+
+
+class ImageFile(NamedTuple):
+    """Where an image is: a file, or one frame of a file."""
+
+    path: Path
+    frame: int | None = None  # of a DICOM cine loop, from 0; None for a file of one image
+    subject: str = ""  # a number for the person that the file names, never the name itself
+    bits: int = 16  # of a file of more than 8 that does not tell how many it uses
+
+
+class Picture(NamedTuple):
+    pixels: Grey  # (height, width)
+    kind: str  # what the file held, such as "16-bit grey"
+
+
+def image_files(folder: Path, bits: int = 16) -> dict[str, ImageFile]:
+    """The images of a folder, or of one file, by their name, and by their name without its suffix.
+
+    Frame k of the cine loop NAME.dcm is the image NAME_k, counted from 1. `bits` are those that
+    files of 16 bits use. Raises InputError where two files would be the same image, for a file
+    system that knows no capital letters too.
+    """
+    files: dict[str, ImageFile] = {}
+    taken: dict[str, Path] = {}
+    for found in _images_in(folder):
+        file = found._replace(bits=bits)
+        names = {stem_of(file)} | ({composed(file.path.name)} if file.frame is None else set())
+        for name in names:
+            if other := taken.get(name.casefold()):
+                raise InputError(
+                    f"{other} and {file.path.name}: which one is image {name}? Keep one"
+                )
+            files[name] = file
+        taken |= {name.casefold(): file.path for name in names}
+    return files
+
+
+def composed(name: str) -> str:
+    """One way to write letters with accents, of which file systems and tables use two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def stem_of(file: ImageFile) -> str:
+    """The image's name without suffix."""
+    path = file.path
+    stem = path.name if path.suffix[1:].isdigit() else path.stem  # a UID is a name as a whole
+    return composed(stem) + ("" if file.frame is None else f"_{file.frame + 1}")
+
+
+def read_image(file: ImageFile) -> Grey:
+    """Grey image uint8 (height, width); raises UnusableImage for a file that holds none."""
+    return read_picture(file).pixels
+
+
+def read_picture(file: ImageFile) -> Picture:
+    """Any file as 8-bit grey, and what it was.
+
+    Colours become luminance (ITU-R 601). More than 8 bits are scaled to 8, from the depth that a
+    DICOM file states, else from `file.bits`.
+    """
+    if _is_dicom(file.path):
+        return _read_dicom(file)
+    return _opened(file.path, lambda image: _read_pillow(image, file.bits))
+
+
+def read_mask(path: Path) -> Grey:
+    """Mask uint8 0/1 (height, width) of a file that holds 0 (black) and one other value or colour.
+
+    JPEG, which blurs edges, is cut at half of the range, and must reach it.
+    """
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        grey = read_image(ImageFile(path))
+        if 0 < grey.max() <= 127:
+            raise UnusableImage(f"a JPEG of 0 and 255 was expected, its brightest is {grey.max()}")
+        return (grey > 127).astype(np.uint8)
+    mask = _opened(path, _raw_values)
+    values = _values_in(mask)
+    if not np.isin(values, [0, values[-1]]).all():
+        shown = ", ".join(map(str, values[:5]))
+        raise UnusableImage(
+            f"a mask of 0 and one other value was expected, it holds {shown} ... (several classes: "
+            "a folder of masks for each)"
+        )
+    return (mask != 0).astype(np.uint8)
+
+
+def _opened(path: Path, read: Callable[[Image.Image], Result]) -> Result:
+    """What `read` makes of the picture; UnusableImage for a file that is none."""
+    try:
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            _require_plain(image)
+            return read(image)
+    except FileNotFoundError:
+        raise UnusableImage("the file is missing") from None
+    except UnidentifiedImageError:
+        raise UnusableImage("not an image of a known format, or its end is missing") from None
+    except DAMAGED as error:
+        raise UnusableImage(f"damaged or truncated ({error})") from None
+
+
+def _require_plain(image: Image.Image) -> None:
+    """Refuses what has several pictures, or one that is to be shown turned or through others."""
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise UnusableImage(f"{frames} pictures in one file: save each as its own")
+    if image.format == "JPEG" and (turned := image.getexif().get(ORIENTATION, 1)) != 1:
+        raise UnusableImage(f"is stored rotated (EXIF orientation {turned}): save it upright")
+    if image.mode not in MODES:
+        raise UnusableImage(f"mode {image.mode}: save it as grey of 8 or 16 bits")
+    if image.mode in COLOURS:
+        if _bits_of_colour(image) > 8:
+            raise UnusableImage("has 16 bits a colour: save it as grey, or with 8")
+        if image.has_transparency_data and (np.asarray(image.convert("RGBA"))[..., 3] < 255).any():
+            raise UnusableImage("has transparent pixels: save it without")
+
+
+def _bits_of_colour(image: Image.Image) -> int:
+    """As a PNG or TIFF tells them; Pillow reads the upper 8."""
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(BITS, (8,)))
+    tile: Any = getattr(image, "tile", None)
+    return 16 if image.format == "PNG" and tile and "16" in str(tile[0][3]) else 8
+
+
+def _raw_values(image: Image.Image) -> npt.NDArray[Any]:
+    """(height, width): grey values as they are stored, colours as one number each."""
+    if image.mode in COLOURS:
+        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int32), -1, 0)
+        grey = (red == green) & (green == blue)
+        return np.where(grey, red, (red << 16) + (green << 8) + blue)
+    pixels = np.asarray(image)
+    return pixels.astype(np.uint8 if pixels.dtype.itemsize == 1 else np.int64)
+
+
+def _values_in(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Each once, ascending; of bytes they are counted, for sorting takes as long as reading."""
+    if pixels.dtype == np.uint8:
+        return np.flatnonzero(np.bincount(pixels.ravel()))
+    return np.unique(pixels)
+
+
+def sha_of_image(file: ImageFile) -> str:
+    """Depends on the file's bytes and on the frame."""
+    about = file.path.stat()
+    sha = _sha_of_file(file.path, about.st_mtime_ns, about.st_size)
+    return sha if file.frame is None else sha_of(f"{sha}/{file.frame}".encode())
+
+
+@lru_cache(maxsize=16)
+def _sha_of_file(path: Path, _modified: int, _size: int) -> str:
+    """Kept for the frames of one loop, which follow each other."""
+    return sha_of(path.read_bytes())
+
+
+def _images_in(folder: Path) -> Iterator[ImageFile]:
+    people: dict[str, str] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        if not path.name.isprintable():
+            raise InputError(f"{str(path)!a}: a name in UTF-8 was expected: rename the file")
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            yield ImageFile(path)
+        elif _is_dicom(path):
+            yield from _frames_in(path, people)
+
+
+def _is_dicom(path: Path) -> bool:
+    """By its suffix; scanners often give none, and the letters at byte 128 tell then."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return True
+    if path.suffix and not path.suffix[1:].isdigit():  # a UID for a name ends in .digits
+        return False
+    if not path.is_file():  # but a link to nowhere
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _frames_in(path: Path, people: dict[str, str]) -> list[ImageFile]:
+    """One image a frame. `people` gives each PatientID a number; where it is empty nobody knows."""
+    try:
+        tags = ["NumberOfFrames", "PatientID"]
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+        count = int(header.get("NumberOfFrames") or 1)
+        person = str(header.get("PatientID") or "").strip()
+    except Exception:  # what it raises has no common base; reading the pixels tells what is wrong
+        return [ImageFile(path)]
+    subject = people.setdefault(person, f"p{len(people) + 1}") if person else ""
+    if count <= 1:
+        return [ImageFile(path, None, subject)]
+    return [ImageFile(path, frame, subject) for frame in range(count)]
+
+
+def _read_dicom(file: ImageFile) -> Picture:
+    try:
+        header = pydicom.Dataset()
+        pixels = pixel_array(str(file.path), index=file.frame or 0, ds_out=header)
+        return _dicom_picture(pixels, header)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # what it and its decoders raise has no common base
+        reason = str(error).partition("\n")[0]
+        raise UnusableImage(f"not a DICOM image that can be read ({reason})") from None
+
+
+def _dicom_picture(pixels: npt.NDArray[Any], header: pydicom.Dataset) -> Picture:
+    if header.PhotometricInterpretation == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, header)
+        if pixels.max() > 255:  # old scanners state 16 bits and use 8
+            pixels = pixels >> 8
+        pixels = pixels.astype(np.uint8)
+    if pixels.ndim == 3:
+        return _from_colour(Image.fromarray(pixels), "DICOM")
+    bits = int(header.BitsStored)
+    values = pixels.astype(np.int64) + (2 ** (bits - 1) if header.PixelRepresentation else 0)
+    grey = _to_8_bits(values, bits)
+    inverted = header.PhotometricInterpretation == "MONOCHROME1"
+    return Picture(255 - grey if inverted else grey, f"{bits}-bit grey DICOM")
+
+
+def _read_pillow(image: Image.Image, bits: int) -> Picture:
+    if image.mode == "1":
+        return Picture(np.asarray(image, dtype=np.uint8) * 255, "1-bit grey")
+    if image.mode == "L":
+        return Picture(np.asarray(image), "8-bit grey")
+    if image.mode in COLOURS:
+        return _from_colour(image, image.mode)
+    picture = _from_integers(np.asarray(image).astype(np.int64), bits)
+    inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    return Picture(255 - picture.pixels, picture.kind) if inverted else picture
+
+
+def _from_integers(values: npt.NDArray[np.int64], bits: int) -> Picture:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high >= 2**16:
+        raise UnusableImage(f"holds values of {low} to {high}: save it as grey of 8 or 16 bits")
+    if high >= 2**bits:
+        used = high.bit_length()
+        raise UnusableImage(f"holds values up to {high}: image_bits={bits} is less than its {used}")
+    return Picture(_to_8_bits(values, bits), f"16-bit grey, {high.bit_length()} used")
+
+
+def _to_8_bits(values: npt.NDArray[np.int64], bits: int) -> Grey:
+    if bits == 8:
+        return values.astype(np.uint8)
+    return np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+
+
+def _from_colour(image: Image.Image, mode: str) -> Picture:
+    colours = image.convert("RGB")
+    pixels = np.asarray(colours)
+    grey = (pixels[..., :1] == pixels[..., 1:3]).all()
+    kind = f"8-bit {'grey' if grey else 'colour'} as {mode}"
+    return Picture(np.asarray(colours.convert("L")), kind)

@@ -1,0 +1,133 @@
+"""What the networks say of images that they never saw, counted image by image."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib.artifacts.folds import Folds, true_mask, unseen_part
+from lib.artifacts.probabilities import Probabilities, Probability, oof_path, open_current
+from lib.config.fields import Config
+from lib.decision.rule import Levels, Mask, levels_of
+from lib.decision.search import Evidence
+from lib.losses import loss_per_image
+from lib.metric import Floats
+from lib.runtime.errors import InputError
+from lib.runtime.threads import with_bar
+
+WAY = ("custom_inference_augmentations", "mixed_precision_inference", "test_time_augmentations")
+LOSS_PIXELS = 100_000  # of a larger image the loss is that of every second row and column
+
+
+class Counted(NamedTuple):
+    """Of one class of an image."""
+
+    pixels: Levels
+    true: Levels
+    presence: float
+    loss: float
+
+
+class Unseen(NamedTuple):
+    """The images of the folds asked for."""
+
+    table: pd.DataFrame  # rows of folds.csv
+    evidence: list[Evidence]  # one a class
+    losses: list[Floats]  # one a class, (images,)
+    caveats: list[str]  # what in the networks' training flatters their scores
+    way: dict[str, Any]  # how they were predicted: see `way_of`
+
+
+def read_unseen(folds: Folds, config: Config) -> Unseen:
+    """Counts every image of the folds asked for."""
+    table = unseen_table(folds, config)
+    with open_all(table, folds, config) as files:
+
+        def count(row: dict[str, Any]) -> list[Counted]:
+            file = files[row["fold"]]
+            planes, presence = file[row["image"]], file.presence[row["image"]]
+            parts = zip(folds.masks, planes, presence.tolist(), strict=True)
+            return [
+                counted(true_mask(row, column), plane, there, config)
+                for column, plane, there in parts
+            ]
+
+        rows = list(with_bar(count, table.to_dict("records"), "counting"))
+        way = _same_way(files.values())
+        caveats = [words for file in files.values() for words in file.provenance["caveats"]]
+    by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
+    losses = [np.array([cell.loss for cell in cells]) for cells in by_class]
+    evidence = [_evidence(cells, way["presence_head"]) for cells in by_class]
+    return Unseen(table, evidence, losses, list(dict.fromkeys(caveats)), way)
+
+
+def _same_way(files: Iterable[Probabilities]) -> dict[str, Any]:
+    """How the files were predicted; InputError where they differ."""
+    first, *others = [way_of(file) for file in files]
+    for other in others:
+        if changed := [name for name in first if first[name] != other[name]]:
+            raise InputError(
+                f"the out-of-fold probabilities of the folds differ in {', '.join(changed)}: run "
+                "02_train.py and 03_infer.py for all folds with the same settings"
+            )
+    return first
+
+
+def way_of(file: Probabilities) -> dict[str, Any]:
+    """What a rule takes for granted: the presence, and how the probabilities came about."""
+    found = file.provenance
+    way = {name: found.get(name) for name in WAY}
+    way["presence_head"] = bool(found.get("presence_head"))
+    # Fitted weights are those of the other folds, thus not the same.
+    way["weights"] = "fitted" if "fitted_on" in found else found.get("weights")
+    return way
+
+
+def _evidence(cells: list[Counted], head: bool) -> Evidence:
+    return Evidence(
+        np.stack([cell.pixels for cell in cells]),
+        np.stack([cell.true for cell in cells]),
+        np.array([cell.presence for cell in cells]),
+        head,
+    )
+
+
+def unseen_table(folds: Folds, config: Config) -> pd.DataFrame:
+    """The rows of folds.csv that are scored."""
+    parts = [unseen_part(folds.table, fold, config) for fold in config.fold_numbers]
+    return pd.concat(parts, ignore_index=True)
+
+
+@contextmanager
+def open_all(
+    table: pd.DataFrame, folds: Folds, config: Config
+) -> Iterator[dict[int, Probabilities]]:
+    """The probability file of each fold; InputError where one is of other models or images."""
+    with ExitStack() as stack:
+        yield {
+            int(fold): stack.enter_context(
+                open_current(oof_path(config, fold), config, [fold], rows, folds)
+            )
+            for fold, rows in table.groupby("fold", sort=False)
+        }
+
+
+def counted(truth: Mask, probability: Probability, presence: float, config: Config) -> Counted:
+    return Counted(
+        levels_of(probability),
+        levels_of(probability, truth),
+        presence,
+        loss_of(probability, truth, config),
+    )
+
+
+def loss_of(probability: Probability, truth: Mask, config: Config) -> float:
+    """The loss of a stored probability, its 0 and 255 read as the middle of their steps."""
+    step = 2 if probability.size > LOSS_PIXELS else 1
+    probability, truth = (np.ascontiguousarray(a[::step, ::step]) for a in (probability, truth))
+    steps = torch.from_numpy(probability).float().clamp(0.25, 254.75) / 255
+    logits, masks = steps.logit()[None, None], torch.from_numpy(truth)[None, None]
+    return float(loss_per_image(config.loss_function, logits, masks, config.dice_weight))

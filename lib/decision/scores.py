@@ -1,0 +1,215 @@
+"""Scores of the out-of-fold images: a row an image, and their means with intervals.
+
+Rules are told apart by what chose them. `nested`: without the part of the images that is scored;
+`tuned`: on these very images, which flatters; `fixed`: probability_threshold alone, nothing chosen.
+"""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.artifacts.caveats import caveats
+from lib.artifacts.folds import Folds
+from lib.config.fields import Config
+from lib.decision.constant import constant_masks
+from lib.decision.evidence import Unseen
+from lib.decision.nested import Areas, Decided
+from lib.decision.search import Evidence, presence_of, weights_of
+from lib.metric import Floats, area_under_curve, bootstrap_interval, score_arrays
+
+METRICS = ("IoU", "Dice")
+ABOUT = {
+    "rules": "By class; for new images. presence = head_weight x the network's presence + (1 - "
+    "head_weight) x the mean probability of the top_share most probable pixels. Below the gate: an "
+    "empty mask. Else the pixels above threshold; with never_empty, where there are none, those "
+    "above half the largest probability (0..255, rounded down). Fewer than least_area of the "
+    "image's pixels: an empty mask. Then so many of the largest pieces (8-connected; 0: all), "
+    "holes filled, and the projection on mask_pca.npz, where mask_pca is not 0.",
+    "scores": "Nested, as oof_iou.csv: each image by a rule of nested_rules, chosen without its "
+    "part. These are the figures to quote.",
+    "tuned": "By the rules above, on the images that chose them: flatters.",
+    "fixed": "The pixels above probability_threshold; nothing was chosen.",
+    "constant": "One mask for every image, of the places most frequent in the other folds' masks.",
+    "constant_where_shown": "The same, where the nested rule shows any mask.",
+    "label_noise_ceiling": "Each image given the label of its nearest near-duplicate.",
+}
+NEAR_GATE = 0.05  # share of the images, those of presence next to the gate
+
+
+def image_rows(
+    unseen: Unseen, decided: list[Decided], folds: Folds, areas: list[Areas] | None = None
+) -> pd.DataFrame:
+    """A row an image, and class where there are several: oof_iou.csv.
+
+    IoU, Dice, area (pixels) and presence are those of the nested rule, chosen without the image's
+    part: nothing in the table flatters. Other masks are given by their `areas`, one a class.
+    """
+    tables = []
+    for k, name in enumerate(folds.classes):
+        truth, of_class = unseen.evidence[k].truth, (areas[k] if areas else decided[k].nested)
+        scores = {m.lower(): score_arrays(m, truth, of_class.area, of_class.both) for m in METRICS}
+        table = unseen.table[["image", "fold", "subject"]].assign(
+            **scores,
+            loss=unseen.losses[k],
+            area=of_class.area,
+            true_area=truth,
+            presence=decided[k].presence,
+        )
+        if len(folds.classes) > 1:
+            table.insert(0, "class_id", name)
+        tables.append(table)
+    return pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
+
+
+def summarise(rows: pd.DataFrame, positive_share: float = 0.0) -> dict[str, Any]:
+    """Mean, 95 % interval over subjects and all-empty score, of all images and of those with one.
+
+    Where no subject is known, every image counts as one, which makes the interval too narrow.
+    `expected` is of a set of which `positive_share` of the images show a nerve, where it is given
+    and these are of both kinds.
+    """
+    known = bool((rows["subject"] != "").all())
+    summary: dict[str, Any] = {"subjects_known": known}
+    if "class_id" in rows:
+        by_class = rows.drop(columns="class_id").groupby(rows["class_id"])
+        summary["by_class"] = {
+            str(name): summarise(part, positive_share) for name, part in by_class
+        }
+    summary["all"] = _means(rows, known, None)
+    there = (rows["true_area"] > 0).to_numpy()
+    summary["with_nerve"] = _means(rows[there], known, None)
+    if positive_share and there.any() and not there.all():
+        expected = _means(rows, known, weights_of(there, positive_share))
+        summary["expected"] = {"positive_share": positive_share} | expected
+    return summary
+
+
+def _means(rows: pd.DataFrame, known: bool, weights: Floats | None) -> dict[str, Any]:
+    subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
+    found: dict[str, Any] = {
+        "images": rows["image"].nunique(),
+        "subjects": len(set(subjects)),
+        "all_empty": _mean((rows["true_area"] == 0).to_numpy(dtype=float), weights),
+    }
+    for metric in ("iou", "dice"):
+        values = rows[metric].to_numpy(dtype=float)
+        found[metric] = _mean(values, weights)
+        found[f"{metric}_interval"] = bootstrap_interval(values, subjects, weights=weights)
+    return found
+
+
+def _mean(values: Floats, weights: Floats | None) -> float | None:
+    return float(np.average(values, weights=weights)) if len(values) else None
+
+
+def other_scores(
+    unseen: Unseen, decided: list[Decided], folds: Folds, config: Config
+) -> dict[str, Any]:
+    """What the nested score is to be held against, each as `summarise` has it."""
+    constant = constant_masks(unseen.table, folds)
+    shown = [
+        areas.where(rules.nested.area > 0) for areas, rules in zip(constant, decided, strict=True)
+    ]
+    masks = {
+        "tuned": [rules.tuned for rules in decided],
+        "fixed": [rules.fixed for rules in decided],
+        "constant_where_shown": shown,
+        "constant": constant,
+    }
+    return {
+        name: summarise(image_rows(unseen, decided, folds, areas), config.test_positive_share)
+        for name, areas in masks.items()
+    }
+
+
+def grouped(rows: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Of each value of the column: images, those with a nerve, IoU and Dice."""
+    return {
+        str(name): {
+            "images": part["image"].nunique(),
+            "with_nerve": part["image"][part["true_area"] > 0].nunique(),
+            "iou": float(part["iou"].mean()),
+            "dice": float(part["dice"].mean()),
+        }
+        for name, part in rows.groupby(column)
+    }
+
+
+def presence_scores(evidence: Evidence, decided: Decided, config: Config) -> dict[str, Any]:
+    """How well one class is told to be there: by presence alone, and by masks that are not empty.
+
+    `auc` is that of the nested rules, folds together; `auc_map` and `auc_head` those of its parts.
+    """
+    there, shown = evidence.truth > 0, decided.nested.area > 0
+    map_alone = presence_of(evidence, replace(decided.rule, head_weight=0.0))
+    return {
+        "auc": area_under_curve(there, decided.presence),
+        "auc_map": area_under_curve(there, map_alone),
+        "auc_head": area_under_curve(there, evidence.presence) if evidence.head else None,
+        "true_positives": int((there & shown).sum()),
+        "false_positives": int((~there & shown).sum()),
+        "false_negatives": int((there & ~shown).sum()),
+        "true_negatives": int((~there & ~shown).sum()),
+        **_gate_check(evidence, decided, config),
+    }
+
+
+def _gate_check(evidence: Evidence, decided: Decided, config: Config) -> dict[str, Any]:
+    """Whether a mask pays at the gate: p D > 1 - p, thus p > 1 / (1 + D).
+
+    D is the mean score, by `metric`, of the masks that images with a nerve get; p is, as presence
+    is no calibrated probability, the share with a nerve of the images of presence next to the gate.
+    """
+    there, tuned = evidence.truth > 0, decided.tuned
+    scores = score_arrays(config.metric, evidence.truth, tuned.area, tuned.both)
+    hits = scores[there & (tuned.area > 0)]
+    gate, presence = decided.rule.gate, presence_of(evidence, decided.rule)
+    near = np.argsort(np.abs(presence - gate), kind="stable")
+    near = near[: max(1, round(NEAR_GATE * len(near)))]
+    weights = weights_of(there, config.test_positive_share)[near]
+    closed_or_open = not 0 < gate <= 1
+    return {
+        "gate": gate,
+        "break_even": float(1 / (1 + hits.mean())) if len(hits) else None,
+        "nerves_near_gate": None
+        if closed_or_open or not weights.any()
+        else float(np.average(there[near], weights=weights)),
+    }
+
+
+def content(
+    rows: pd.DataFrame,
+    unseen: Unseen,
+    decided: list[Decided],
+    folds: Folds,
+    audit: dict[str, Any],
+    config: Config,
+) -> dict[str, Any]:
+    """Of decision.json; `rows` are `image_rows`, `audit` the content of folds_audit.json."""
+    chosen = len(decided[0].nested_rules) > 1
+    classes = list(zip(folds.class_names, unseen.evidence, decided, strict=True))
+    return {
+        "about": ABOUT,
+        "chosen_on_these_images": chosen,
+        "rules": {name: asdict(rules.rule) for name, _, rules in classes},
+        "nested_rules": {
+            name: [asdict(rule) for rule in rules.nested_rules] if chosen else []
+            for name, _, rules in classes
+        },
+        "presence_head": unseen.evidence[0].head,
+        "metric": config.metric,
+        "test_positive_share": config.test_positive_share,
+        "scores": summarise(rows, config.test_positive_share),
+        "other_scores": other_scores(unseen, decided, folds, config),
+        "presence": {
+            name: presence_scores(evidence, rules, config) for name, evidence, rules in classes
+        },
+        "by_fold": grouped(rows, "fold"),
+        "by_subject": grouped(rows, "subject"),
+        "label_noise_ceiling": audit["label_noise_ceiling"],
+        "leaks": audit["leaks"],
+        "caveats": [*caveats(audit, config), *unseen.caveats],
+        "way": unseen.way,
+    }

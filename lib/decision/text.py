@@ -1,0 +1,169 @@
+"""Scores in words and tables that a person reads."""
+
+from typing import Any
+
+import pandas as pd
+
+from lib.artifacts.caveats import marks
+from lib.config.fields import Config
+from lib.decision.rule import NEVER, Rule
+
+NAMES = {
+    "nested": "rule chosen without the images scored",
+    "tuned": "rule chosen on these images: flatters",
+    "fixed": "pixels above {threshold:g}, nothing chosen",
+    "constant_where_shown": "one constant mask, where the first shows any",
+    "constant": "one constant mask, always",
+}
+
+
+def score_table(scores: pd.DataFrame) -> str:
+    """Per fold, class and over all: IoU and Dice, each beside the score of all-empty masks."""
+    groups = [(str(fold), rows) for fold, rows in scores.groupby("fold")]
+    if "class_id" in scores:
+        groups += [(str(name), rows) for name, rows in scores.groupby("class_id")]
+    groups.append(("all", scores))
+    wide = max(len("fold"), *(len(name) for name, _ in groups))
+    unit = " masks" if "class_id" in scores else "images"
+    there = f"with a {'mask' if 'class_id' in scores else 'nerve'}"
+    lines = [
+        f"{'':{wide}}                  all images         |             {there}",
+        f"{'fold':{wide}}   {unit}     IoU    Dice  all-empty | {unit}     IoU    Dice  all-empty",
+    ]
+    for name, rows in groups:
+        nerve = rows[rows["true_area"] > 0]
+        lines.append(f"{name:{wide}}   {_cells(rows)} | {_cells(nerve)}")
+    return "\n".join(lines)
+
+
+def _cells(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return f"{0:6}       -       -          -"
+    empty = (rows["true_area"] == 0).mean()  # an empty mask scores 1 there and 0 elsewhere
+    return f"{len(rows):6}  {rows['iou'].mean():.4f}  {rows['dice'].mean():.4f}     {empty:.4f}"
+
+
+def comparison(decision: dict[str, Any], config: Config) -> str:
+    """The headline metric of every way to decide, with intervals over subjects."""
+    scores, metric = decision["scores"], decision["metric"].lower()
+    parts = [name for name in ("all", "with_nerve", "expected") if name in scores]
+    heads = {
+        "all": "all images",
+        "with_nerve": "with a nerve",
+        "expected": f"at {100 * config.test_positive_share:.0f} % with one",
+    }
+    ways = {"nested": scores} | decision["other_scores"]
+    if not decision["chosen_on_these_images"]:
+        ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
+    wide = max(len(name) for name in NAMES.values()) + 2
+    lines = [
+        f"{decision['metric']}, and 95 % over subjects".ljust(wide)
+        + "  ".join(f"{heads[part]:<19}" for part in parts)
+    ]
+    for name, way in ways.items():
+        words = NAMES[name].format(threshold=config.probability_threshold)
+        lines.append(words.ljust(wide) + "  ".join(_cell(way[part], metric) for part in parts))
+    empty = [_number(scores[part]["all_empty"]).ljust(19) for part in parts]
+    lines += ["all masks empty".ljust(wide) + "  ".join(empty)]
+    lines += _ceiling(decision, wide, metric)
+    if config.test_positive_share and "expected" not in scores:
+        kind = "no image shows a nerve" if scores["all"]["all_empty"] else "all images show a nerve"
+        lines.append(f"{kind}, so no score can be told for test_positive_share")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(part: dict[str, Any], metric: str) -> str:
+    interval = part[f"{metric}_interval"]
+    between = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+    return f"{_number(part[metric])}  {between:<12}".ljust(19)
+
+
+def _number(value: float | None) -> str:
+    return "    -" if value is None else f"{value:.3f}"
+
+
+def _ceiling(decision: dict[str, Any], wide: int, metric: str) -> list[str]:
+    parts = [decision["label_noise_ceiling"][name] for name in ("all", "with_mask")]
+    if not parts[0]["images"]:
+        return []
+    cells = [f"{_number(part[metric])}  of {part['images']}".ljust(19) for part in parts]
+    return ["copying the label of the nearest twin".ljust(wide) + "  ".join(cells)]
+
+
+def presence_text(name: str, found: dict[str, Any], metric: str) -> str:
+    """One class: what tells that it is there, how often masks do, and whether the gate pays."""
+    hits, misses = found["true_positives"], found["false_negatives"]
+    alarms, rest = found["false_positives"], found["true_negatives"]
+    auc = {
+        key: f"{found[key]:.3f}" for key in ("auc", "auc_map", "auc_head") if found[key] is not None
+    }
+    told = f"AUC {auc['auc']}" if "auc" in auc else "AUC -"
+    if "auc_head" in auc:
+        told += f" (head {auc['auc_head']}, map {auc['auc_map']})"
+    lines = [
+        f"presence{f' of {name}' if name else ''}: {told}; masks on {hits} of {hits + misses} "
+        f"images with it, on {alarms} of {alarms + rest} without"
+    ]
+    if found["nerves_near_gate"] is not None and found["break_even"] is not None:
+        lines.append(
+            f"gate {found['gate']:.2f}: of the images next to it {found['nerves_near_gate']:.2f} "
+            f"show one; a mask pays above 1/(1+{metric}) = {found['break_even']:.2f}"
+        )
+    return "\n".join(lines)
+
+
+def subjects_text(decision: dict[str, Any]) -> str:
+    """The worst, the middle and the best subject; "" where they are not known."""
+    metric, found = decision["metric"], decision["by_subject"]
+    if not decision["scores"]["subjects_known"] or len(found) < 2:
+        return ""
+    ranked = sorted((row[metric.lower()], name) for name, row in found.items())
+    (low, worst), (high, best) = ranked[0], ranked[-1]
+    middle = pd.Series([score for score, _ in ranked]).median()
+    return (
+        f"by subject: {metric} from {low:.3f} ({worst}) to {high:.3f} ({best}), median {middle:.3f}"
+    )
+
+
+def rule_text(name: str, rule: Rule, config: Config) -> str:
+    """What is done to test images."""
+    words = f"the rule{f' for {name}' if name else ''}: "
+    if rule.gate >= NEVER:
+        return words + "no masks at all, as none scored better"
+    steps = [f"pixels above {rule.threshold:g}"]
+    if rule.gate:
+        steps.insert(0, f"where presence reaches {rule.gate:g}")
+    if rule.never_empty:
+        steps.append("never none")
+    if rule.least_area:
+        steps.append(f"at least {100 * rule.least_area:.2g} % of the image")
+    if rule.components:
+        steps.append(f"the {rule.components} largest piece{'s'[: rule.components - 1]}")
+    if rule.fill_holes:
+        steps.append("holes filled")
+    if rule.mask_pca:
+        steps.append(f"projected on {rule.mask_pca} components of masks")
+    elif config.mask_pca:
+        steps.append(f"not projected on {config.mask_pca} components, which scored no better")
+    return words + ", ".join(steps)
+
+
+def headline(decision: dict[str, Any]) -> str:
+    """The nested scores with their intervals: the figures to quote."""
+    scores, metric = decision["scores"], decision["metric"]
+    unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
+    words, lines = marks(decision["caveats"]), []
+    several = "by_class" in scores
+    everything = "all images and classes" if several else "all images"
+    there = "those with a mask" if several else "images with a nerve"
+    for name, title in (("all", everything), ("with_nerve", there)):
+        part = scores[name]
+        if part[metric.lower()] is None:
+            continue
+        interval = part[f"{metric.lower()}_interval"]
+        between = f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+        lines.append(
+            f"out-of-fold {metric} over {title}: {part[metric.lower()]:.3f}{between} by bootstrap "
+            f"over {part['subjects']} {unit}; all-empty {part['all_empty']:.3f}{words}"
+        )
+    return "\n".join(lines)

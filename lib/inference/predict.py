@@ -1,0 +1,184 @@
+"""Networks and images -> probabilities at each image's own size, an image at a time."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lib.artifacts.model import load_model
+from lib.artifacts.probabilities import Probability
+from lib.config.fields import Config
+from lib.dataset import Batch, plain_loader
+from lib.inference.tta import View, views_of
+from lib.runtime.device import precision
+from lib.runtime.errors import InputError
+from lib.runtime.threads import in_order, side_by_side
+from lib.unet import Outputs, build_model, outputs_of, placed, to_input
+
+PART = 4
+
+
+class Prediction(NamedTuple):
+    row: int  # of the table
+    probability: Probability  # uint8 (classes, height, width) of the image, 0..255 = 0..1
+    presence: npt.NDArray[np.float32]  # (classes,) 0..1: of the head, else the largest pixel's
+
+
+class Answer(NamedTuple):
+    pixels: Tensor  # float32 (n, classes, height, width), 0..1, at the size the network sees
+    presence: Tensor | None  # (n, classes), 0..1: of the presence head, where there is one
+
+
+class Unfinished(NamedTuple):
+    """The answer to one image, at the size the network sees."""
+
+    row: int  # of the table
+    pixels: npt.NDArray[np.float32]  # (classes, height, width), 0..1
+    presence: npt.NDArray[np.float32] | None
+    size: tuple[int, int]  # (height, width) of the image's file
+
+    def finished(self) -> Prediction:
+        """Stretched to the size of the file. Any thread may do it; most of it is OpenCV's work."""
+        width_first = self.size[::-1]
+        planes = [cv2.resize(p, width_first, interpolation=cv2.INTER_LINEAR) for p in self.pixels]
+        probability = to_bytes(np.stack(planes))
+        presence = presence_of(probability) if self.presence is None else self.presence
+        return Prediction(self.row, probability, presence)
+
+
+class Trained(NamedTuple):
+    network: nn.Module
+    sha: str  # of its model.pt
+    presence_head: bool
+    settings: Config  # of its training
+
+
+def trained_network(config: Config, fold: int, folds_sha: str, device: torch.device) -> Trained:
+    """The network of fold{k}/model.pt, ready to predict."""
+    trained = loaded_network(config, fold, folds_sha)
+    return trained._replace(network=placed(trained.network, device))
+
+
+def loaded_network(config: Config, fold: int, folds_sha: str) -> Trained:
+    """That of fold{k}/model.pt, on the processor and as PyTorch has it."""
+    model = load_model(config, fold, folds_sha)
+    head = any(name.startswith("classification_head") for name in model.weights)
+    network = build_model(config, len(model.classes), head)
+    network.load_state_dict(model.weights)
+    return Trained(network.eval(), model.sha, head, model.config)
+
+
+def predict(
+    models: Sequence[nn.Module], table: pd.DataFrame, config: Config, device: torch.device
+) -> Iterator[Unfinished]:
+    """The mean probability over models and views of each image of the table, in its order.
+
+    The table has columns image and file; memory does not grow with its length.
+    """
+    views = views_of(config)
+
+    def answers(batch: Batch) -> list[Unfinished]:
+        return list(unfinished(mean_answer(models, views, batch, config, device), batch))
+
+    batches = plain_loader(table, config)
+    if device.type != "cpu":
+        yield from chain.from_iterable(map(answers, batches))
+        return
+    with side_by_side() as threads:
+        parts = (part for batch in batches for part in parted(batch))
+        yield from chain.from_iterable(in_order(answers, parts, threads, threads))
+
+
+def parted(batch: Batch) -> Iterator[Batch]:
+    """Of PART images at most: what a single core predicts at once."""
+    return (Batch(*tensors) for tensors in zip(*(t.split(PART) for t in batch), strict=True))
+
+
+def mean_answer(
+    models: Sequence[nn.Module],
+    views: Sequence[View],
+    batch: Batch,
+    config: Config,
+    device: torch.device,
+) -> Answer:
+    """Over the models and the views that see a pixel; a presence only where all models have one."""
+    images = to_input(batch.images.to(device, non_blocking=True), config)
+    size = (images.shape[2], images.shape[3])
+    total, times = torch.zeros((), device=device), torch.zeros((), device=device)
+    presences = []
+    for view in views:
+        shown, seen = view.shown(images), view.seen(size, device)
+        for model in models:
+            answer = answer_of(outputs_to(model, shown, config, device))
+            total = total + view.undone(answer.pixels, size) * seen
+            times = times + seen
+            presences.append(answer.presence)
+    heads = [presence for presence in presences if presence is not None]
+    whole = len(heads) == len(presences)
+    return Answer(total / times, torch.stack(heads).mean(0) if whole else None)
+
+
+def outputs_of_batch(
+    model: nn.Module, batch: Batch, config: Config, device: torch.device
+) -> Outputs:
+    """float32, at the size the network sees, on its device."""
+    images = to_input(batch.images.to(device, non_blocking=True), config)
+    return outputs_to(model, images, config, device)
+
+
+def outputs_to(model: nn.Module, images: Tensor, config: Config, device: torch.device) -> Outputs:
+    """To what to_input made of images, or a view of it; float32.
+
+    Where the memory of a GPU does not suffice, to one half of them and then to the other.
+    """
+    try:
+        with torch.inference_mode(), precision(device, config.mixed_precision_inference):
+            logits, presence = outputs_of(model, images)
+        return Outputs(logits.float(), None if presence is None else presence.float())
+    except torch.OutOfMemoryError as error:
+        if len(images) == 1:
+            raise InputError(
+                "the memory of the GPU is too small for one image: lower image_height and "
+                "image_width, or set mixed_precision_inference=true"
+            ) from error
+    # Not while the error is handled: it holds on to what the network had made so far.
+    torch.cuda.empty_cache()
+    halves = [outputs_to(model, half, config, device) for half in images.tensor_split(2)]
+    presences = [half.presence for half in halves if half.presence is not None]
+    return Outputs(
+        torch.cat([half.logits for half in halves]), torch.cat(presences) if presences else None
+    )
+
+
+def answer_of(outputs: Outputs) -> Answer:
+    presence = outputs.presence
+    return Answer(outputs.logits.sigmoid(), None if presence is None else presence.sigmoid())
+
+
+def at_own_size(answer: Answer, batch: Batch) -> Iterator[Prediction]:
+    """One prediction an image, stretched to the size of its file."""
+    return (one.finished() for one in unfinished(answer, batch))
+
+
+def unfinished(answer: Answer, batch: Batch) -> Iterator[Unfinished]:
+    """The answer to a batch, taken from the device and apart."""
+    arrays = answer.pixels.cpu().numpy()
+    presences = [None] * len(arrays) if answer.presence is None else answer.presence.cpu().numpy()
+    sizes = [(height, width) for height, width in batch.sizes.tolist()]
+    yield from map(Unfinished, batch.rows.tolist(), arrays, presences, sizes)
+
+
+def to_bytes(probability: npt.NDArray[np.float32]) -> Probability:
+    """0..1 -> 0..255, rounded."""
+    return np.rint(probability * 255).astype(np.uint8)
+
+
+def presence_of(probability: Probability) -> npt.NDArray[np.float32]:
+    """(classes,) 0..1, where no head tells it: that of the largest pixel."""
+    return (probability.max(axis=(1, 2)) / 255).astype(np.float32)

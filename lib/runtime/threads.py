@@ -1,0 +1,53 @@
+"""Work in threads, of which only the time changes and not the results."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from lib.runtime.progress import progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+READERS = min(4, os.cpu_count() or 1)
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], ahead: int, threads: int = 2
+) -> Iterator[Result]:
+    """function(item) of each in threads, while the next `ahead` items are made; in their order."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def with_bar(
+    function: Callable[[Item], Result], items: Sequence[Item], title: str
+) -> Iterator[Result]:
+    """function(item) of each in threads, in their order: for work that leaves Python's lock."""
+    results = in_order(function, items, 4 * READERS, READERS)
+    yield from progress(results, title, len(items))
+
+
+@contextmanager
+def side_by_side() -> Iterator[int]:
+    """How many threads may predict at once, PyTorch itself having one in each.
+
+    Some of its convolutions round otherwise with each number of threads, so that the bytes of a
+    prediction would depend on the machine's cores and on how many processes share them.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,203 @@
+"""The network of one fold, and the updates that change its weights."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from timm.layers import convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lib.config.fields import Config
+from lib.dataset import Batch
+from lib.losses import training_loss
+from lib.runtime.device import precision
+from lib.runtime.errors import InputError
+from lib.runtime.files import stable_hash
+from lib.runtime.processes import number_of_processes, rank, take_over_from_first
+from lib.training.ema import WeightAverage
+from lib.training.mixup import mixed
+from lib.training.optimizer import build_optimizer, set_learning_rate
+from lib.training.pretrained import load_pretrained
+from lib.unet import Outputs, build_model, outputs_of, placed_to_train, to_input
+
+
+class Part(NamedTuple):
+    """One process's share of a batch."""
+
+    batch: Batch
+    copies: int  # processes that have these same images
+    share: float  # what an image counts in the mean loss of the update
+
+
+class Learner:
+    """A network, its optimizer and, with ema_decay, the moving average of its weights.
+
+    With `presence_head` it has one, for as many classes. Of several processes each has the same.
+    """
+
+    def __init__(
+        self, fold: int, classes: int, presence_head: bool, config: Config, device: torch.device
+    ) -> None:
+        self.config, self.device = config, device
+        torch.manual_seed(stable_hash(config.seed, fold))
+        model = build_model(config, classes, presence_head)
+        self.origin = load_pretrained(model, config) if config.pretrained else "random weights"
+        self.model = placed_to_train(model, device)
+        if number_of_processes() > 1 and device.type == "cuda":
+            self.model = convert_sync_batchnorm(self.model)
+        self.network = self._shared_out()
+        self.optimizer = build_optimizer(self.model, config, device)
+        self.average = WeightAverage(self.model, config.ema_decay) if config.ema_decay else None
+        self.at_once = config.batch_size  # images whose activations are in memory together
+
+    def _shared_out(self) -> nn.Module:
+        """The network as training calls it: compiled, and in step with the other processes."""
+        if self.config.compile:
+            self.model.compile()
+        if number_of_processes() == 1:
+            return self.model
+        return DistributedDataParallel(
+            self.model,
+            device_ids=None if self.device.type == "cpu" else [self.device],
+            find_unused_parameters=has_unused_weights(self.config),
+        )
+
+    @property
+    def scored(self) -> list[str]:
+        """What `update` tells of each image."""
+        more = ["train_iou", "train_dice"] if self.config.calculate_train_metric else []
+        return ["train_loss", *more]
+
+    def update(self, parts: Sequence[Part], number: int, updates: int) -> list[Tensor]:
+        """One step of the optimizer on the mean loss over the images of all parts and processes.
+
+        It is number `number` of the training, from 0; an epoch has `updates`. Returns for each part
+        what `scored` names of its images: (n, 1 or 3), on the device. Where the memory does not
+        suffice it begins again, with fewer images at once.
+        """
+        set_learning_rate(self.optimizer, self.config, number, updates)
+        while True:
+            try:
+                scores = [self._add_gradients(parts, at, number) for at in range(len(parts))]
+                break
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                way_out = "set drop_last_batch=true, or another batch_size"
+                if self.at_once == 1 < self.config.batch_size:
+                    way_out = "the memory of the GPU has room for no more: lower the image's size"
+                raise InputError(
+                    f"{self.config.architecture} cannot train on one image alone in a batch: "
+                    f"{way_out}"
+                ) from error
+        if self.config.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.model, number + 1)
+        return scores
+
+    def prepared(self, batch: Batch, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, masks and weights of a batch on the device, mixed as the key decides.
+
+        The key is the number of the update in the training and of the batch in the update.
+        """
+        images, masks, weights = (
+            part.to(self.device, non_blocking=True)
+            for part in (batch.images, batch.masks, batch.weights)
+        )
+        return mixed(images, masks, weights, (self.config.seed, *key), self.config)
+
+    def _add_gradients(self, parts: Sequence[Part], at: int, number: int) -> Tensor:
+        """Those of part number `at`."""
+        torch.manual_seed(stable_hash("dropout", self.config.seed, number, at, rank()))
+        prepared, scores = self.prepared(parts[at].batch, (number, at)), []
+        chunks = math.ceil(len(prepared[0]) / self.at_once)
+        split = (tensor.tensor_split(chunks) for tensor in prepared)
+        for images, masks, weights in zip(*split, strict=True):
+            with self._in_step(last=at == len(parts) - 1):
+                with precision(self.device, self.config.mixed_precision_training):
+                    outputs = outputs_of(self.network, to_input(images, self.config))
+                losses = training_loss(outputs, masks, self.config)
+                ((losses * weights).sum() * parts[at].share).backward()
+            scores.append(self._scores_of(losses.detach(), outputs, masks))
+        return torch.cat(scores)
+
+    def _in_step(self, last: bool) -> AbstractContextManager[None]:
+        """The last part of an update takes the mean of all gradients over the processes."""
+        if isinstance(self.network, DistributedDataParallel) and not last:
+            return self.network.no_sync()
+        return nullcontext()
+
+    def _scores_of(self, losses: Tensor, outputs: Outputs, masks: Tensor) -> Tensor:
+        """(n, 1 or 3): what `scored` names."""
+        if not self.config.calculate_train_metric:
+            return losses[:, None]
+        scores = batch_scores(outputs.logits.detach(), masks, self.config.probability_threshold)
+        return torch.cat([losses[:, None], scores], dim=1)
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        """Fewer images at once, or the InputError that tells what to do."""
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+        if self.config.automatically_adjust_batch_size and number_of_processes() > 1:
+            raise InputError(
+                "the memory of a GPU is too small, and automatically_adjust_batch_size acts with "
+                "one process only: halve batch_size and double grad_accumulation"
+            ) from error
+        if not self.config.automatically_adjust_batch_size or self.at_once == 1:
+            raise InputError(
+                f"{self.at_once} images at once are too much for the memory of the GPU: halve "
+                "batch_size and double grad_accumulation, which keeps an update's size, or set "
+                "automatically_adjust_batch_size=true"
+            ) from error
+        self.at_once = math.ceil(self.at_once / 2)
+        print(f"memory is short: {self.at_once} images at once from here on, accumulated")
+
+    @contextmanager
+    def to_score(self) -> Iterator[nn.Module]:
+        """The model with the weights to score and to keep: the average, where there is one."""
+        with self.average.in_place_of(self.model) if self.average else nullcontext():
+            take_over_from_first(self.model.buffers())
+            yield self.model
+        self.model.train()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.weights if self.average else {},
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average:
+            self.average.take_up(state["average"])
+
+
+def has_unused_weights(config: Config) -> bool:
+    """Whether no answer depends on some: PSPNet's deeper stages, EfficientNets' last layer.
+
+    That is in their authors' encoders, not in timm's.
+    """
+    authors = "efficientnet" in config.backbone and not config.backbone.startswith("tu-")
+    return config.architecture == "PSPNet" or authors
+
+
+def batch_scores(logits: Tensor, masks: Tensor, threshold: float) -> Tensor:
+    """IoU and Dice of each image, its classes' mean, at the size the network sees: (n, 2).
+
+    Logits and masks (n, classes, height, width); a mask 0..1 is read as nerve from .5 on.
+    """
+    prediction, truth = logits.sigmoid() > threshold, masks >= 0.5
+    both = (prediction & truth).sum((2, 3)).float()
+    areas = prediction.sum((2, 3)) + truth.sum((2, 3))
+    scores = torch.stack([both / (areas - both), 2 * both / areas], dim=2)
+    return torch.where(areas[..., None] > 0, scores, 1.0).mean(1)

@@ -1,0 +1,324 @@
+"""The training loop of one fold."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lib.artifacts.folds import Folds, training_part, unseen_part
+from lib.artifacts.log import log_path, save_log
+from lib.artifacts.model import model_path, save_model
+from lib.artifacts.state import delete_state_before, load_state, save_state, state_path
+from lib.config.fields import Config, training_settings
+from lib.dataset import Batch
+from lib.runtime.device import describe, device_of, set_up
+from lib.runtime.errors import InputError
+from lib.runtime.interrupt import stop_wished
+from lib.runtime.processes import any_says, gathered, number_of_processes, rank
+from lib.runtime.progress import Progress, progress
+from lib.runtime.versions import code_version
+from lib.training.batches import training_loader
+from lib.training.learner import Learner, Part
+from lib.training.validation import Row, Validation, require_finite
+from lib.training.watch import Watch, Watched, unwatched
+from lib.unet import require_repeatable
+
+# Settings that may grow between two starts of a training: it then goes on for longer.
+MAY_GROW = ("epochs", "time_budget_minutes")
+
+
+class Trainer:
+    """Trains the network of one fold on the images of the others, and scores it on its own.
+
+    `table` is that of `folds` with a column file; `flags` are words that every score carries;
+    `watched` opens what a person can look at meanwhile.
+    """
+
+    def __init__(
+        self,
+        folds: Folds,
+        table: pd.DataFrame,
+        fold: int,
+        config: Config,
+        flags: str = "",
+        watched: Watched = unwatched,
+    ) -> None:
+        self.config, self.fold, self.folds, self.flags = config, fold, folds, flags
+        self.watched = watched
+        self.training = training_part(table, fold, config)
+        unseen = unseen_part(table, fold, config)
+        self.device = device_of(config.gpus)
+        set_up(self.device, config.deterministic)
+        require_repeatable(self.device, config)
+        self.learner = Learner(fold, len(folds.classes), self._presence_head(), config, self.device)
+        self.validation = Validation(unseen, folds, fold, config, self.device)
+        self.loader, self.order = training_loader(self.training, config)
+        self.updates = math.ceil(len(self.loader) / config.grad_accumulation)  # an epoch
+        self.done, self.seconds = 0, 0.0  # updates; time spent on them
+        self.pending: list[tuple[Callable[[], Tensor], Part]] = []  # scores on their way here
+        self.sums = [0.0] * (len(self.learner.scored) + 1)  # since the last row; and the images
+        self.rows: list[Row] = []
+        self.best: dict[str, Tensor] = {}  # the weights that scored best, if they are wanted
+        print(
+            f"fold {fold}: {len(self.training)} training images, {len(unseen)} to validate; "
+            f"encoder from {self.learner.origin}; on "
+            f"{describe(self.device, config.mixed_precision_training)}",
+            flush=True,
+        )
+        self._go_on()
+
+    def _presence_head(self) -> bool:
+        there = self.training[self.folds.masks] != ""
+        if self.config.presence_head and there.all(axis=None):
+            print(f"fold {self.fold}: no presence head, as every training image has a nerve")
+        return self.config.presence_head > 0 and not there.all(axis=None)
+
+    def fit(self) -> None:
+        """Trains all epochs; leaves fold{k}/log.csv and, last of all, fold{k}/model.pt."""
+        with stop_wished(patient=number_of_processes() > 1) as wished:
+            if not self.finished:
+                with self.watched(self.config, self.fold, self.device, self.done) as watch:
+                    self._fit(wished, watch)
+        with self.learner.to_score() as model:
+            weights = self.best or model.state_dict()
+            if rank() == 0:
+                self._keep(weights)
+
+    def _fit(self, wished: Callable[[], bool], watch: Watch) -> None:
+        total = self.updates * self.config.epochs
+        began, saved = time.monotonic() - self.seconds, time.monotonic()
+        shown = rank() == 0
+        with progress(total=total, initial=self.done, unit="updates", shown=shown) as bar:
+            for group in self._groups():
+                self._step(group, bar, watch)
+                now = time.monotonic()
+                late = now - saved > 60 * self.config.checkpoint_minutes
+                stop, late, over = any_says(wished(), late, self._over_budget(now - began))
+                self.seconds = now - began
+                evaluated = over or self._evaluation_due()
+                if evaluated:
+                    self._evaluate(bar, watch)
+                    self.seconds = max(gathered(time.monotonic() - began))  # all end together
+                    stop, *_ = any_says(stop or wished())
+                if evaluated or late or stop:
+                    self._save(bar)
+                    saved = time.monotonic()
+                if stop:
+                    raise KeyboardInterrupt
+                if over or self.finished:
+                    break
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done, the time is over, or the score stopped rising."""
+        done = self.done == self.updates * self.config.epochs
+        return done or self._over_budget(self.seconds) or self._stalled()
+
+    def _over_budget(self, seconds: float) -> bool:
+        return 0 < 60 * self.config.time_budget_minutes <= seconds
+
+    def _stalled(self) -> bool:
+        """Whether the best score is early_stopping_epochs old."""
+        if not self.config.early_stopping_epochs or not self.rows:
+            return False
+        best = max(self.rows, key=self._score)  # the first of equals
+        return self.rows[-1]["epoch"] - best["epoch"] >= self.config.early_stopping_epochs
+
+    def _score(self, row: Row) -> float:
+        return row[f"validation_{self.config.metric.lower()}"]
+
+    def _keep(self, weights: dict[str, Tensor]) -> None:
+        """As model.pt."""
+        epochs = self.done / self.updates
+        if epochs < self.config.epochs:
+            why = "the score stopped rising" if self._stalled() else "time_budget_minutes are over"
+            print(f"fold {self.fold}: ends after epoch {epochs:.2f}: {why}")
+        save_model(self.config, self.fold, self.folds, weights, self.rows, code_version(__name__))
+        delete_state_before(self.config, self.fold)
+        print(f"{model_path(self.config, self.fold)}, {log_path(self.config, self.fold).name}")
+
+    def _groups(self) -> Iterator[list[Batch]]:
+        """The batches of each update that is left, epoch by epoch."""
+        for epoch in range(self.done // self.updates, self.config.epochs):
+            self.order.epoch = epoch
+            self.order.done = self._first_batch()
+            yield from _groups(self.loader, self.config.grad_accumulation)
+
+    def _first_batch(self) -> int:
+        """The number, in its epoch, of the first batch of the update that is next."""
+        return self.done % self.updates * self.config.grad_accumulation
+
+    def _step(self, group: list[Batch], bar: Progress, watch: Watch) -> None:
+        if self.done == 0:
+            self._show(group[0], watch)
+        numbers = range(self._first_batch(), self._first_batch() + len(group))
+        images = sum(map(self.order.images_in, numbers))  # of the update, in all processes
+        parts = [
+            Part(batch, copies, number_of_processes() / copies / images)
+            for batch, copies in zip(group, map(self.order.copies_of, numbers), strict=True)
+        ]
+        scores = self.learner.update(parts, self.done, self.updates)
+        self._settle(bar)  # a GPU works on this update while the one before is looked at
+        self.pending = list(zip(map(on_its_way, scores), parts, strict=True))
+        self.done += 1
+        watch.trained(images)
+
+    def _show(self, batch: Batch, watch: Watch) -> None:
+        images, masks, _ = self.learner.prepared(batch, (0, 0))
+        names = self.training["image"].iloc[batch.rows.tolist()].tolist()
+        watch.first_batch(names, images, masks, self.folds.classes)
+
+    def _settle(self, bar: Progress) -> None:
+        """Reads the scores of the last update: into the sums, and into the bar."""
+        for arrived, part in self.pending:
+            scores = arrived()
+            require_finite(scores[:, 0], part.batch, self.training, self.fold)
+            values = [*scores.sum(0).tolist(), len(scores)]
+            self.sums = [a + b / part.copies for a, b in zip(self.sums, values, strict=True)]
+            bar.set_postfix(loss=f"{values[0] / len(scores):.4f}", refresh=False)
+        if self.pending:
+            epoch = (self.done - 1) // self.updates + 1
+            bar.set_description_str(f"fold {self.fold} epoch {epoch}/{self.config.epochs}", False)
+            bar.update()
+        self.pending = []
+
+    def _evaluation_due(self) -> bool:
+        """Every `evaluation_epochs`, be they parts of one or several, and after the last update."""
+        every = self.updates * self.config.evaluation_epochs
+        last = self.done == self.updates * self.config.epochs
+        return last or self.done // every > (self.done - 1) // every
+
+    def _evaluate(self, bar: Progress, watch: Watch) -> None:
+        """A row of the log: means of training since the last one, and the scores of the fold."""
+        self._settle(bar)
+        watch.validating()
+        began = time.monotonic()
+        with self.learner.to_score() as model:
+            row = self._training_means() | self.validation.scores(model)
+            if self.config.save_best_checkpoint and self._is_best(row):
+                self.best = {name: v.cpu().clone() for name, v in model.state_dict().items()}
+        self.sums = [0.0] * len(self.sums)
+        self.rows.append(row)
+        if rank() == 0:
+            save_log(self.config, self.fold, self.rows)
+        watch.evaluated(row, self.done)
+        bar.write(f"{self._line(row)}  {time.monotonic() - began:.0f} s")
+
+    def _training_means(self) -> Row:
+        *sums, images = (sum(parts) for parts in zip(*gathered(self.sums), strict=True))
+        return {
+            "epoch": self.done / self.updates,
+            "learning_rate": self.learner.optimizer.param_groups[-1]["lr"],
+            **{name: total / images for name, total in zip(self.learner.scored, sums, strict=True)},
+        }
+
+    def _is_best(self, row: Row) -> bool:
+        return all(self._score(row) > self._score(other) for other in self.rows)
+
+    def _save(self, bar: Progress) -> None:
+        """fold{k}/state.pt: whoever goes on from it ends with the same bytes."""
+        self._settle(bar)
+        sums = gathered(self.sums)
+        if rank():
+            return
+        state = {
+            **self._identity(),
+            **self.learner.state(),
+            "done": self.done,
+            "finished": self.finished,
+            "seconds": self.seconds,
+            "sums": sums,
+            "rows": self.rows,
+            "best": self.best,
+        }
+        save_state(self.config, self.fold, state)
+
+    def _identity(self) -> dict[str, Any]:
+        """What a training's result depends on."""
+        names = sorted(training_settings(self.config))
+        settings = {name: getattr(self.config, name) for name in names}
+        return {
+            "settings": settings,
+            "folds.csv": self.folds.sha,
+            "code": code_version(__name__),
+            "torch": str(torch.__version__),
+        }
+
+    def _go_on(self) -> None:
+        """Takes up the state that a training of this fold left; InputError for one of another."""
+        state = load_state(self.config, self.fold)
+        if state is None:
+            return
+        if changed := self._changes(state):
+            if state["finished"]:
+                return
+            raise InputError(
+                f"{state_path(self.config, self.fold)} is of a training that was cut off, by other "
+                f"settings, data or code (now, then): {'; '.join(changed)}. Go back to those to go "
+                "on, or delete the file to train anew."
+            )
+        self._take_up(state)
+        print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        self.done, self.seconds, self.rows = state["done"], state["seconds"], state["rows"]
+        self.best = state["best"]
+        self.learner.take_up(state)
+        if len(state["sums"]) == number_of_processes():
+            self.sums = state["sums"][rank()]
+        elif rank() == 0:
+            print(f"fold {self.fold}: was begun by {len(state['sums'])} processes")
+            self.sums = [sum(parts) for parts in zip(*state["sums"], strict=True)]
+
+    def _changes(self, state: dict[str, Any]) -> list[str]:
+        """What is other now than when the state was written, but for settings that MAY_GROW."""
+        now, settings = self._identity(), state["settings"]
+        changed = [
+            f"{name}: {value!r}, {settings.get(name)!r}"
+            for name, value in now["settings"].items()
+            if value != settings.get(name) and not self._grown(name, settings)
+        ]
+        others = ("folds.csv", "code", "torch")
+        return changed + [f"{name} is another" for name in others if now[name] != state[name]]
+
+    def _grown(self, name: str, then: dict[str, Any]) -> bool:
+        now, before = getattr(self.config, name), then.get(name, math.inf)
+        if name == "time_budget_minutes":
+            now, before = now or math.inf, before or math.inf  # 0: no limit
+        return name in MAY_GROW and now > before
+
+    def _line(self, row: Row) -> str:
+        auc = row["validation_auc"]
+        return (
+            f"fold {self.fold}  epoch {row['epoch']:g}/{self.config.epochs}  "
+            f"train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
+            f"IoU {row['validation_iou']:.4f}  with a mask: IoU {row['validation_iou_nerve']:.4f} "
+            f"Dice {row['validation_dice_nerve']:.4f}"
+            f"{'' if math.isnan(auc) else f'  presence AUC {auc:.3f}'}{self.flags}"
+        )
+
+
+def on_its_way(values: Tensor) -> Callable[[], Tensor]:
+    """Copies them from a GPU without a wait; the answer waits for the copy, for no later work."""
+    if values.device.type == "cpu":
+        return lambda: values
+    copy, copied = values.to("cpu", non_blocking=True), torch.cuda.Event()
+    copied.record()
+
+    def arrived() -> Tensor:
+        copied.synchronize()
+        return copy
+
+    return arrived
+
+
+def _groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """`size` batches at a time, and those left over at the end."""
+    iterator = iter(batches)
+    while group := list(islice(iterator, size)):
+        yield group

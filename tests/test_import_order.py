@@ -1,0 +1,71 @@
+"""Imports point one way: from the scripts down to the runtime."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+# A module imports of its own part and of the lines above it.
+ORDER = [
+    {"lib.runtime"},
+    {"lib.rle", "lib.metric"},
+    {"lib.config"},
+    {"lib.artifacts", "lib.unet", "lib.augment", "lib.bce_dice"},
+    {"lib.data", "lib.losses"},
+    {"lib.dataset", "lib.folds"},
+    {"lib.inference"},
+    {"lib.decision"},
+    {"lib.training"},
+    {"tools"},
+    {"scripts"},
+]
+PLACE = {part: place for place, parts in enumerate(ORDER) for part in parts}
+FILES = [
+    *REPOSITORY.glob("lib/**/*.py"),
+    *REPOSITORY.glob("tools/**/*.py"),
+    *REPOSITORY.glob("0*.py"),
+]
+
+
+def part_of(path: Path) -> str:
+    """lib/data/table.py is of lib.data, lib/rle.py of lib.rle, 02_train.py of the scripts."""
+    folder, *rest = path.relative_to(REPOSITORY).with_suffix("").parts
+    if not rest:
+        return "scripts"
+    return f"lib.{rest[0]}" if folder == "lib" else "tools"
+
+
+def imported(path: Path) -> set[str]:
+    """The parts of the project that a file imports, at its top or in a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    parts: set[str] = set()
+    for name in names:
+        first, *rest = name.split(".")
+        if first == "lib" and rest:
+            parts.add(f"lib.{rest[0]}")
+        elif first == "tools":
+            parts.add("tools")
+        elif first[:2].isdigit() or first in ("tests", "benchmarks"):
+            parts.add(first)
+    return parts
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_module_imports_of_its_own_part_and_of_those_below(path: Path) -> None:
+    own = part_of(path)
+    assert own == "lib.__init__" or own in PLACE, f"{own} has no place in the order"
+    wrong = {
+        part for part in imported(path) - {own} if PLACE.get(part, len(ORDER)) >= PLACE.get(own, 0)
+    }
+    assert not wrong
+
+
+def test_the_order_knows_no_part_that_is_not_there() -> None:
+    assert {part_of(path) for path in FILES} - {"lib.__init__"} == set(PLACE)

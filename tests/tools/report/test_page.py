@@ -1,0 +1,358 @@
+"""report.html in a real browser: what it computes, what it does at a key, how it looks."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.artifacts.caveats import training_caveats
+from lib.artifacts.folds import load_folds, true_mask
+from lib.artifacts.log import save_log
+from lib.artifacts.model import model_path
+from lib.artifacts.probabilities import oof_path, provenance_of
+from lib.config.fields import Config
+from lib.decision.results import Results, results_of
+from lib.decision.rule import Rule
+from lib.decision.search import AREAS, GATES, HEAD_WEIGHTS, masks_of
+from lib.metric import score_arrays
+from lib.runtime.files import sha_of
+from tests.conftest import configured, step, write_competition
+from tests.data.test_labels import two_classes_in_lists, write_images
+from tests.decision.test_nested import write_maps
+from tests.steps.test_pipeline import chain
+from tests.steps.test_whole_runs import config_of
+from tests.tools.report.browser import Browser
+from tests.tools.report.test_report import made_run
+from tools.report import page as report
+
+LEAST = [least for least in AREAS if least is not None]
+
+
+class Page(NamedTuple):
+    browser: Browser
+    results: Results
+    path: Path
+
+    def look(self, width: int = 1280, scheme: str = "light") -> Browser:
+        """The page, loaded anew."""
+        self.browser.errors.clear()
+        self.browser.open(self.path, width, 900, scheme)
+        return self.browser
+
+    def text(self, place: str) -> str:
+        return str(self.browser.ask(f"document.getElementById('{place}').textContent"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """Of 24 images, whose predictions are right, missed, or of what is not there."""
+    folder = tmp_path_factory.mktemp("page")
+    data = write_competition(folder / "data")
+    settings = [f"data={data}", f"runs_folder={folder / 'runs'}", "tune_decision=false"]
+    config = configured(settings, "n_folds=2", "folds=[0, 1]")
+    step(1).main(config)
+    predict_by_hand(config)
+    results = results_of(config)
+    return Page(browser, results, report.write_report(results))
+
+
+def predict_by_hand(config: Config) -> None:
+    """Every seventh image seems empty, those without a nerve a disc, others their mask."""
+    folds = load_folds(config)
+    truths = [true_mask(row, "rle_mask") for row in folds.table.to_dict("records")]
+    disc = cv2.circle(np.zeros_like(truths[0]), (50, 30), 9, 1, -1)
+    told = [0 * m if k % 7 == 0 else disc if k % 4 == 2 else m for k, m in enumerate(truths)]
+    maps = [cv2.blur(mask * 220, (7, 7)) for mask in told]
+    names = {image: k for k, image in enumerate(folds.table["image"])}
+    presence = np.random.default_rng(0).random(len(maps))
+    for fold in config.fold_numbers:
+        rows = folds.table[folds.table["fold"] == fold]
+        model = f"model {fold}".encode()
+        save_log(config, fold, [{"epoch": k, "validation_iou": k / 9} for k in (1, 2)])
+        model_path(config, fold).write_bytes(model)
+        provenance = provenance_of({str(fold): sha_of(model)}, rows, folds)
+        provenance |= {"presence_head": True, "caveats": training_caveats(config)}
+        write_maps(oof_path(config, fold), provenance, rows["image"], names, maps, presence)
+
+
+@pytest.fixture(scope="module")
+def scored(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """Of 96 made-up maps that a rule has something to choose on."""
+    config = made_run(tmp_path_factory.mktemp("scored"), images=96)
+    results = results_of(config)
+    return Page(browser, results, report.write_report(results))
+
+
+def at_random(random: np.random.Generator) -> dict[str, Any]:
+    """Where the sliders might stand: places in their lists."""
+    return {
+        "gate": int(random.integers(len(GATES))),
+        "threshold": int(random.integers(99)),
+        "area": int(random.integers(len(LEAST))),
+        "head_weight": float(random.choice(HEAD_WEIGHTS)),
+        "never_empty": bool(random.random() < 0.3),
+    }
+
+
+def rule_of(sliders: dict[str, Any]) -> Rule:
+    return Rule(
+        head_weight=sliders["head_weight"],
+        gate=float(GATES[sliders["gate"]]),
+        threshold=(sliders["threshold"] + 1) / 100,
+        never_empty=sliders["never_empty"],
+        least_area=LEAST[sliders["area"]],
+    )
+
+
+def told_by_python(results: Results, rule: Rule) -> dict[str, float]:
+    evidence = results.unseen.evidence[0]
+    masks, truth = masks_of(evidence, rule), evidence.truth
+    scores = {m: score_arrays(m, truth, masks.area, masks.both) for m in ("IoU", "Dice")}
+    there, shown = truth > 0, masks.area > 0
+    return {
+        "iou": float(scores["IoU"].mean()),
+        "dice": float(scores["Dice"].mean()),
+        "iouNerve": float(scores["IoU"][there].mean()),
+        "diceEmpty": float(scores["Dice"][~there].mean()),
+        "tp": int((there & shown).sum()),
+        "fp": int((~there & shown).sum()),
+        "fn": int((there & ~shown).sum()),
+        "tn": int((~there & ~shown).sum()),
+    }
+
+
+def choose(browser: Browser, name: str, value: str) -> list[str]:
+    """Sets a control; the images that are then shown."""
+    browser.ask(
+        f"(() => {{ const field = document.getElementById('{name}'); field.value = '{value}';"
+        "field.dispatchEvent(new Event('input', { bubbles: true })); })()"
+    )
+    return list(browser.ask("report.rows()"))
+
+
+def test_a_hundred_settings_of_the_sliders_score_as_in_python(scored: Page) -> None:
+    browser, random = scored.look(), np.random.default_rng(0)
+    settings = [at_random(random) for _ in range(100)]
+    found = browser.ask(f"{json.dumps(settings)}.map((rule) => report.score(rule))")
+    several = set()
+    for sliders, told in zip(settings, found, strict=True):
+        expected = told_by_python(scored.results, rule_of(sliders))
+        assert {name: told[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+        assert sum(told["bins"]["nerve"]) == told["nerves"] == expected["tp"] + expected["fn"]
+        assert sum(told["bins"]["none"]) == expected["fp"] + expected["tn"]
+        several.add(round(told["iou"], 6))
+    assert len(several) > 50
+
+
+def test_the_sliders_begin_at_the_chosen_rule_and_show_its_score(scored: Page) -> None:
+    scored.look()
+    rule = scored.results.decided[0].rule
+    bare = Rule(**{name: getattr(rule, name) for name in list(rule.__dict__)[:6]})
+    assert scored.text("live-iou") == f"{told_by_python(scored.results, bare)['iou']:.3f}"
+    assert scored.text("gate-value") == f"{rule.gate:.2f}"
+    assert scored.text("threshold-value") == f"{rule.threshold:.2f}"
+    nested = scored.results.decision["scores"]["all"]["iou"]
+    assert scored.text("headline") == f"{nested:.3f}"
+
+
+def test_moving_a_slider_changes_every_figure_at_once(scored: Page) -> None:
+    browser = scored.look()
+    sliders = {"gate": 70, "threshold": 39, "area": 3, "head_weight": 0.5, "never_empty": False}
+    for name in ("gate", "threshold", "area", "head_weight"):
+        choose(browser, name, str(sliders[name]))
+    expected = told_by_python(scored.results, rule_of(sliders))
+    assert scored.text("live-iou") == f"{expected['iou']:.3f}"
+    assert scored.text("live-dice") == f"{expected['dice']:.3f}"
+    confusion = [int(scored.text(f"live-{name}")) for name in ("tp", "fn", "fp", "tn")]
+    assert confusion == [expected[name] for name in ("tp", "fn", "fp", "tn")]
+    rows = browser.ask(
+        "[...document.querySelectorAll('#live-bins tr')].map((row) =>"
+        "[...row.cells].slice(1).map((cell) => Number(cell.textContent)))"
+    )
+    assert np.array(rows).sum() == 96
+
+
+def test_a_share_of_test_images_with_a_nerve_weighs_the_score(scored: Page) -> None:
+    browser = scored.look()
+    choose(browser, "share", "100")
+    assert scored.text("live-expected") == scored.text("live-iou-nerve")
+
+
+def test_filters_show_the_images_that_they_name(page: Page) -> None:
+    browser, rows = page.look(), page.results.rows
+    there, shown = rows["true_area"] > 0, rows["area"] > 0
+    kinds = {
+        "nerve": there,
+        "hit": there & shown,
+        "false alarm": ~there & shown,
+        "missed": there & ~shown,
+        "none": ~there & ~shown,
+        "all": there | True,
+    }
+    for kind, wanted in kinds.items():
+        assert wanted.any()
+        assert set(choose(browser, "kind", kind)) == set(rows["image"][wanted])
+    assert set(choose(browser, "subject", "3")) == set(rows["image"][rows["subject"] == "3"])
+    assert choose(browser, "search", "3_2") == ["3_2"]
+
+
+def test_images_are_sorted_by_any_score(page: Page) -> None:
+    browser, scores = page.look(), page.results.rows.set_index("image")
+    for order, column, falling in (
+        ("iou", "iou", False),
+        ("-iou", "iou", True),
+        ("-loss", "loss", True),
+        ("presence", "presence", False),
+    ):
+        values = scores[column].round(4).loc[choose(browser, "sort", order)]
+        ranked = values.is_monotonic_decreasing if falling else values.is_monotonic_increasing
+        assert len(values) == 24
+        assert ranked
+
+
+def test_the_table_has_every_image_with_its_figures(page: Page) -> None:
+    browser = page.look()
+    browser.ask("document.querySelector('input[value=table]').click()")
+    cells = browser.ask(
+        "[...document.querySelectorAll('#list-rows tr')].map((row) =>"
+        "[...row.cells].map((cell) => cell.textContent))"
+    )
+    found = pd.DataFrame(cells).set_index(0)
+    for row in page.results.rows.to_dict("records"):
+        told = found.loc[row["image"]].tolist()
+        assert told[:3] == [row["subject"], str(row["fold"]), f"{round(row['iou'], 4):.3f}"]
+        assert told[6:8] == [str(row["true_area"]), str(row["area"])]
+
+
+def test_keys_open_turn_and_close_the_large_picture(page: Page) -> None:
+    browser = page.look()
+    order = list(browser.ask("report.rows()"))
+    title = "document.getElementById('viewer-title').textContent"
+    is_open = "document.getElementById('viewer').open"
+    browser.ask("document.querySelector('.tile').focus()")
+    browser.press("Enter")
+    browser.until(is_open)
+    assert browser.ask(title).startswith(f"{order[0]} ")
+    for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        browser.press(key)
+        assert browser.ask(title).startswith(f"{order[place]} ")
+    browser.press("Escape")
+    browser.until(f"!{is_open}")
+    assert "tile" in browser.ask("document.activeElement.className")
+
+
+def test_the_probability_lies_over_the_picture_as_opaque_as_the_slider_says(page: Page) -> None:
+    browser = page.look()
+    browser.ask("document.querySelector('.tile').click()")
+    opacity = "document.getElementById('overlay').getAttribute('opacity')"
+    assert browser.ask(opacity) == "0.4"
+    choose(browser, "opacity", "75")
+    assert browser.ask(opacity) == "0.75"
+    shown = "getComputedStyle(document.querySelector('#viewer-picture .outline.truth')).display"
+    assert browser.ask(shown) != "none"
+    browser.ask("document.getElementById('show-truth').click()")
+    assert browser.ask(shown) == "none"
+
+
+def test_the_predicted_outline_is_of_the_mask_that_is_scored(page: Page) -> None:
+    """Drawn by the browser, filled: as many pixels as oof_iou.csv has."""
+    browser, rows = page.look(), page.results.rows
+    row = rows[rows["area"] > 0].iloc[0]
+    pixels = browser.ask(
+        "(() => { const picture = JSON.parse(document.getElementById('live').textContent)"
+        f".pictures['{row['image']}'];"
+        "const canvas = new OffscreenCanvas(picture.width, picture.height).getContext('2d');"
+        "const path = new Path2D(picture.mask[0]); canvas.translate(.5, .5);"
+        "canvas.fill(path, 'evenodd'); canvas.lineWidth = 1; canvas.stroke(path);"
+        "const data = canvas.getImageData(0, 0, picture.width, picture.height).data;"
+        "return data.filter((value, k) => k % 4 === 3 && value > 127).length; })()"
+    )
+    assert pixels == pytest.approx(row["area"], rel=0.1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_nothing_goes_wrong_or_sticks_out_in_any_window(
+    page: Page, width: int, scheme: str
+) -> None:
+    browser = page.look(width, scheme)
+    assert browser.ask("document.documentElement.scrollWidth") <= width
+    assert browser.ask("document.querySelectorAll('.plot svg').length") == browser.ask(
+        "document.querySelectorAll('.plot').length"
+    )
+    browser.ask("document.querySelector('.tile').click()")
+    assert browser.ask("document.getElementById('viewer').getBoundingClientRect().width") <= width
+    assert browser.errors == []
+
+
+def luminance(colour: list[float]) -> float:
+    parts = np.array(colour) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_on_its_ground(page: Page, scheme: str) -> None:
+    """Contrast of 4.5 at least: Web Content Accessibility Guidelines 2.2, 1.4.3."""
+    browser = page.look(scheme=scheme)
+
+    def colour(name: str) -> float:
+        text = browser.ask(
+            "(() => { const probe = document.body.appendChild(document.createElement('i'));"
+            f"probe.style.color = 'var(--{name})'; return getComputedStyle(probe).color; }})()"
+        )
+        return luminance([float(part) for part in re.findall(r"[\d.]+", text)[:3]])
+
+    pairs = [(ink, ground) for ink in ("ink", "quiet", "accent") for ground in ("ground", "panel")]
+    for ink, ground in [*pairs, ("good", "good-ground"), ("doubt", "doubt-ground")]:
+        low, high = sorted([colour(ink), colour(ground)])
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)
+
+
+def test_a_screen_reader_has_a_name_for_every_control_and_plot(page: Page) -> None:
+    browser = page.look()
+    browser.call("Accessibility.enable")
+    nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
+    browser.call("Accessibility.disable")
+    roles = ("button", "slider", "combobox", "checkbox", "radio", "searchbox", "image", "link")
+    asked = [node for node in nodes if node.get("role", {}).get("value") in roles]
+    unnamed = [node for node in asked if not node.get("name", {}).get("value")]
+    assert len(asked) > 30
+    assert unnamed == []
+
+
+def test_it_prints_to_a_pdf_of_several_pages(page: Page) -> None:
+    browser = page.look(scheme="dark")
+    found = browser.call("Page.printToPDF", printBackground=True)
+    assert len(found["data"]) > 50_000
+    browser.look(1280, 900, "dark", media="print")
+    ground = browser.ask("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+
+
+def test_several_classes_are_told_apart(browser: Browser, tmp_path: Path) -> None:
+    data = write_images(tmp_path / "two")
+    two_classes_in_lists(as_text=False).to_parquet(data / "train.pq")
+    folder = chain(config_of(data, tmp_path / "runs"))
+    page = Page(browser, results_of(config_of(data, tmp_path / "runs")), folder / "report.html")
+    page.look()
+    assert len(browser.ask("report.rows()")) == 12
+    truth = page.results.unseen.evidence[1].truth
+    choose(browser, "class", "1")
+    browser.until(
+        "report.score({ gate: 0, threshold: 0, area: 0, head_weight: 0 }).nerves === "
+        f"{(truth > 0).sum()}"
+    )
+    assert browser.errors == []

@@ -1,0 +1,154 @@
+"""The scoring pipeline of a run: its graph, its files, and when it is refused."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from lib.artifacts.decision import load_decision, save_decision
+from lib.artifacts.model import model_path
+from lib.artifacts.run import run_folder
+from lib.config.fields import Config
+from lib.inference.predict import answer_of
+from lib.runtime.errors import InputError
+from lib.unet import build_model, outputs_of, to_input
+from tests.conftest import REPOSITORY, configured, step
+from tests.steps.test_pipeline import chain
+from tools.scoring.export import Ensemble, config_of, export, require, write_graph
+from tools.scoring.pipeline.engines import onnxruntime, openvino
+
+TINY = Config(backbone="tu-test_efficientnet", image_height=32, image_width=64)
+GREY = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 64), dtype=np.uint8)
+
+
+def networks(config: Config, heads: tuple[bool, ...], classes: int = 1) -> list[torch.nn.Module]:
+    torch.manual_seed(0)
+    return [build_model(config, classes, head).eval() for head in heads]
+
+
+@pytest.mark.parametrize(
+    "normalization", ["Simple", "ImageNet", "Image", "Channel", "Min_Max", "None"]
+)
+def test_an_ensemble_is_the_mean_of_its_networks_on_normalised_images(normalization: str) -> None:
+    config = replace(TINY, image_normalization=normalization)
+    parts = networks(config, (True, True))
+    images = torch.from_numpy(GREY)
+    with torch.inference_mode():
+        answers = [answer_of(outputs_of(part, to_input(images, config))) for part in parts]
+        pixels, presence = Ensemble(parts, config)(images)
+    assert torch.equal(pixels, (answers[0].pixels + answers[1].pixels) / 2)
+    assert answers[0].presence is not None and answers[1].presence is not None
+    assert torch.equal(presence, (answers[0].presence + answers[1].presence) / 2)
+
+
+def test_a_presence_is_told_only_where_all_networks_tell_it() -> None:
+    config = TINY
+    found = Ensemble(networks(config, (True, False)), config)(torch.from_numpy(GREY))
+    assert len(found) == 1
+
+
+def test_the_graph_gives_what_torch_gives_in_both_engines_and_names_no_file(
+    tmp_path: Path,
+) -> None:
+    config = replace(TINY, image_normalization="Image")
+    ensemble = Ensemble(networks(config, (True, True), classes=2), config).eval()
+    path = tmp_path / "model.onnx"
+    write_graph(path, ensemble, config)
+    with torch.inference_mode():
+        expected = ensemble(torch.from_numpy(GREY))
+    for engine in (openvino, onnxruntime):
+        found = engine(path)(GREY)
+        assert [array.shape for array in found] == [(1, 2, 32, 64), (1, 2)]
+        for array, tensor in zip(found, expected, strict=True):
+            assert np.abs(array - tensor.numpy()).max() < 1e-5
+    onnx.checker.check_model(path)
+    content = path.read_bytes()
+    assert not any(str(place).encode() in content for place in (REPOSITORY, sys.prefix))
+    assert b"site-packages" not in content
+
+
+def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
+    settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = chain(configured(settings, "build_scoring_pipelines=true"))
+    scoring = folder / "scoring"
+    assert f"the scoring pipeline: {scoring}" in capsys.readouterr().out
+    files = {path.relative_to(scoring).as_posix() for path in scoring.rglob("*") if path.is_file()}
+    samples = {
+        f"samples/{name}" for k in "123" for name in (f"{k}.png", f"{k}.npz", f"masks/{k}.png")
+    }
+    programs = {"score.py", "engines.py", "reading.py", "writing.py"}
+    rest = {"README.md", "requirements.txt", "model.onnx", "decision.json"}
+    assert files == {"SHA256SUMS", *programs, *rest, *samples}
+    sums = (scoring / "SHA256SUMS").read_text()
+    for name in files - {"SHA256SUMS"}:
+        digest = hashlib.sha256((scoring / name).read_bytes()).hexdigest()
+        assert f"{digest}  {name}\n" in sums
+    decision = json.loads((scoring / "decision.json").read_text())
+    assert "by_subject" not in decision
+    assert decision["rules"] == json.loads((folder / "decision.json").read_text())["rules"]
+    moved = shutil.move(folder, tmp_path / "moved")
+    command = [sys.executable, "-m", "tools.scoring.export", str(moved)]
+    again = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert (Path(moved) / "scoring" / "SHA256SUMS").read_text() == sums
+
+
+def test_what_is_missing_or_belongs_to_other_models_is_said(config: Config) -> None:
+    with pytest.raises(InputError, match=r"config.yaml is missing: run 01_prepare_folds.py first"):
+        config_of(run_folder(config))
+    step(1).main(config)
+    step(2).main(config)
+    with pytest.raises(
+        InputError, match=r"decision.json is missing: run 04_make_submission.py first"
+    ):
+        export(config)
+    save_decision(config, {"rules": {}})
+    with pytest.raises(InputError, match=r"of an older version: run 04_make_submission.py"):
+        export(config)
+    save_decision(config, {"rules": {}, "way": {}})
+    assert set(load_decision(config)["models"]) == {"0", "1"}
+    path = model_path(config, 1)
+    path.write_bytes(path.read_bytes() + b"trained again")
+    with pytest.raises(InputError, match=r"was chosen for other models than the present"):
+        export(config)
+    assert not (run_folder(config) / "scoring").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (Config(test_time_augmentations=["Horizontal flip"]), "test_time_augmentations"),
+        (Config(custom_inference_augmentations="{}"), "custom_inference_augmentations"),
+    ],
+)
+def test_a_step_that_the_pipeline_has_not_is_refused(config: Config, name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: .* the scoring pipeline has no such step"):
+        require(config)
+
+
+def test_a_rule_that_was_chosen_on_views_is_not_exported_without_them(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    views = configured(settings, "test_time_augmentations=['Horizontal flip']")
+    for number, config in ((1, configured(settings)), (2, configured(settings)), (3, views)):
+        step(number).main(config)
+    step(4).main(views)
+    with pytest.raises(InputError, match=r"test_time_augmentations: .* no such step.*tations=\[\]"):
+        export(configured(settings))
+
+
+def test_a_missing_package_is_named_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(InputError, match=r"needs onnxscript .*\n.* -m pip install onnx onnxscript"):
+        require(Config())

@@ -1,0 +1,484 @@
+"""score.py as a hospital runs it, a program of its own, and held to what lib makes of files."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
+
+from lib import rle
+from lib.artifacts.folds import load_folds
+from lib.artifacts.run import run_folder
+from lib.config.fields import Config
+from lib.data.pictures import ImageFile, UnusableImage, read_image
+from lib.decision.rule import NEVER, Rule, decide
+from lib.decision.shapes import GRID, Shapes, nearest_shape
+from lib.inference.predict import predict, trained_network
+from lib.runtime.device import device_of
+from tests.conftest import configured, settings_in, step, tiny_image, write_competition
+from tests.data.test_pictures import PIXELS, UNUSABLE, save_dicom
+from tools.scoring.pipeline import reading, score, writing
+
+# Runs the program, and ends it at the first attempt to reach a network.
+OFFLINE = """
+import runpy, sys
+def guard(event, values):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+        raise SystemExit(f"it called out: {event} {values}")
+sys.addaudithook(guard)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Of a finished run of two networks, with its scoring pipeline."""
+    folder = tmp_path_factory.mktemp("scoring")
+    write_competition(folder / "data")
+    more = ["learning_rate=0.01", "presence_head=0.5", "build_scoring_pipelines=true"]
+    made = configured(settings_in(folder), *more)
+    for number in range(1, 5):
+        step(number).main(made)
+    return made
+
+
+@pytest.fixture
+def pipeline(config: Config, tmp_path: Path) -> Path:
+    """A copy of the folder, away from the repository."""
+    return Path(shutil.copytree(run_folder(config) / "scoring", tmp_path / "pipeline"))
+
+
+def run(pipeline: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-c", OFFLINE, str(pipeline / "score.py"), *map(str, words)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=pipeline.parent, timeout=120
+    )
+
+
+def with_rule(pipeline: Path, **changes: object) -> None:
+    path = pipeline / "decision.json"
+    about = json.loads(path.read_text())
+    about["rules"]["nerve"] = asdict(Rule()) | changes
+    path.write_text(json.dumps(about))
+
+
+def read_mask(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_the_samples_have_the_masks_that_torch_made_and_nothing_calls_out(
+    pipeline: Path, engine: str
+) -> None:
+    result = run(pipeline, "--self-test", "--engine", engine)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("masks in 0 pixels") == 3
+    assert f"passed, with {engine}" in result.stdout
+
+
+def test_a_changed_file_fails_the_self_test_by_name(pipeline: Path) -> None:
+    with_rule(pipeline, threshold=0.9)
+    (pipeline / "samples" / "2.npz").unlink()
+    result = run(pipeline, "--self-test")
+    assert result.returncode == 1
+    assert "FAILED" in result.stdout
+    assert "decision.json, samples/2.npz" in result.stdout
+
+
+def test_other_probabilities_fail_the_self_test(pipeline: Path) -> None:
+    path = pipeline / "samples" / "1.npz"
+    arrays = dict(np.load(path))
+    np.savez(path, probabilities=arrays["probabilities"] + 0.002, masks=arrays["masks"])
+    sums = pipeline / "SHA256SUMS"
+    kept = [line for line in sums.read_text().splitlines() if not line.endswith("/1.npz")]
+    sums.write_text("\n".join(kept) + "\n")
+    result = run(pipeline, "--self-test")
+    assert result.returncode == 1
+    assert "1: probabilities differ by at most 2.0e-03" in result.stdout
+
+
+def torch_masks(config: Config, files: dict[str, Path], rule: Rule) -> dict[str, np.ndarray]:
+    """By 03 and 04: networks of all folds, their mean, the rule."""
+    device, sha = device_of(config.gpus), load_folds(config).sha
+    networks = [trained_network(config, k, sha, device).network for k in config.fold_numbers]
+    rows = {"image": list(files), "file": [ImageFile(path) for path in files.values()]}
+    table = pd.DataFrame(rows)
+    return {
+        table["image"][found.row]: decide(found.probability[0], found.presence[0], rule)
+        for found in (answer.finished() for answer in predict(networks, table, config, device))
+    }
+
+
+def test_a_folder_of_odd_sizes_gets_the_masks_that_the_four_steps_give(
+    config: Config, pipeline: Path, tmp_path: Path
+) -> None:
+    rule = Rule(head_weight=0.5, gate=0.3, threshold=0.4, components=1, fill_holes=True)
+    with_rule(pipeline, **asdict(rule))
+    files = {}
+    for number, size in enumerate([(60, 80), (31, 200), (100, 33), (20, 20), (420, 580)]):
+        files[f"image{number}"] = tmp_path / "images" / f"image{number}.png"
+        files[f"image{number}"].parent.mkdir(exist_ok=True)
+        grey = cv2.resize(tiny_image(number, nerve=True)[0], size[::-1])
+        cv2.imwrite(str(files[f"image{number}"]), grey)
+    result = run(pipeline, tmp_path / "images", "--csv", tmp_path / "masks.csv")
+    assert result.returncode == 0, result.stdout + result.stderr
+    table = pd.read_csv(tmp_path / "masks.csv", dtype=str, keep_default_na=False)
+    assert table.columns.tolist() == ["img", "pixels"]
+    runs = dict(zip(table["img"], table["pixels"], strict=True))
+    assert list(runs) == list(files)
+    for name, expected in torch_masks(config, files, rule).items():
+        mask = read_mask(tmp_path / "masks" / f"{name}.png")
+        assert set(np.unique(mask)) <= {0, 255}
+        assert ((mask > 0) == expected).mean() >= 0.9999
+        assert (mask > 0).any() == expected.any()
+        assert np.array_equal(rle.decode(runs[name], mask.shape), mask > 0)
+
+
+def test_it_goes_on_and_makes_anew_what_another_image_or_model_made(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    with_rule(pipeline, threshold=0.0)
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in "abc":
+        cv2.imwrite(str(images / f"{name}.png"), tiny_image(ord(name), nerve=True)[0])
+    words = [images, "--overlay", "--csv", tmp_path / "masks.csv"]
+    assert "masks of 3 images, and 0 that were there" in run(pipeline, *words).stdout
+    before = {path: path.read_bytes() for path in (tmp_path / "masks").rglob("*.png")}
+    assert len(before) == 6
+    table = (tmp_path / "masks.csv").read_bytes()
+    (tmp_path / "masks" / "b.png").write_bytes(b"cut off")
+    assert "masks of 1 images, and 2 that were there" in run(pipeline, *words).stdout
+    assert {path: path.read_bytes() for path in before} == before
+    assert (tmp_path / "masks.csv").read_bytes() == table
+    cv2.imwrite(str(images / "c.png"), tiny_image(7, nerve=True)[0])
+    assert "masks of 1 images, and 2 that were there" in run(pipeline, *words).stdout
+    twice = [images / "a.png", *words]
+    assert "masks of 0 images, and 3 that were there" in run(pipeline, *twice).stdout
+    assert pd.read_csv(tmp_path / "masks.csv", dtype=str)["img"].tolist() == list("abc")
+    with_rule(pipeline, gate=NEVER)
+    assert "masks of 3 images, and 0 that were there" in run(pipeline, *words).stdout
+    assert not any(read_mask(tmp_path / "masks" / f"{name}.png").any() for name in "abc")
+    assert not list((tmp_path / "masks").rglob("*.part"))
+
+
+def test_a_clip_and_a_cine_loop_are_scored_by_frame_and_nobody_is_named(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    with_rule(pipeline, threshold=0.0)
+    frames = np.stack([tiny_image(k, nerve=True)[0] for k in range(3)])
+    save_dicom(tmp_path / "1.2.840.7", frames, "Geheim^Name")
+    save_dicom(tmp_path / "1.2.840.8", frames[0], "Geheim^Name")
+    clip = cv2.VideoWriter(
+        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (80, 60)
+    )
+    for frame in frames:
+        clip.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    clip.release()
+    paths = [tmp_path / name for name in ("1.2.840.7", "1.2.840.8", "clip.avi")]
+    result = run(pipeline, *paths, "--overlay", "--csv", tmp_path / "masks" / "all.csv")
+    assert result.returncode == 0, result.stdout + result.stderr
+    names = [*(f"1.2.840.7_{k}" for k in (1, 2, 3)), "1.2.840.8", *(f"clip_{k}" for k in (1, 2, 3))]
+    assert sorted(path.stem for path in (tmp_path / "masks").glob("*.png")) == names
+    assert "Geheim" not in result.stdout + result.stderr
+    written = [path.read_bytes() for path in (tmp_path / "masks").rglob("*") if path.is_file()]
+    assert len(written) == 15
+    assert not any(b"Geheim" in content for content in written)
+
+
+def moving_frames(count: int) -> np.ndarray:
+    return np.stack([tiny_image(k, nerve=k % 2 == 0)[0] for k in range(count)])
+
+
+def test_a_clip_is_averaged_over_its_own_frames_only(
+    config: Config, pipeline: Path, tmp_path: Path
+) -> None:
+    rule = Rule(head_weight=0.5, threshold=0.4)
+    with_rule(pipeline, **asdict(rule))
+    loops = {"a": moving_frames(4), "b": moving_frames(5)[1:]}
+    for name, frames in loops.items():
+        save_dicom(tmp_path / f"{name}.dcm", frames)
+    paths = [tmp_path / f"{name}.dcm" for name in loops]
+    result = run(pipeline, *paths, "--average", "0.6")
+    assert result.returncode == 0, result.stdout + result.stderr
+    scorer, moved = score.Scorer(pipeline, "openvino"), 0
+    for name, frames in loops.items():
+        mean = scorer.probabilities(frames[0])
+        for k, frame in enumerate(frames):
+            found = scorer.probabilities(frame)
+            if k:
+                mean = [0.6 * a + 0.4 * b for a, b in zip(mean, found, strict=True)]
+            expected, plain = (
+                score.decide(to_levels(planes[0], frame.shape), float(presence[0]), asdict(rule))
+                for planes, presence in (mean, found)
+            )
+            mask = read_mask(tmp_path / "masks" / f"{name}_{k + 1}.png")
+            assert np.array_equal(mask > 0, expected > 0)
+            moved += not np.array_equal(expected, plain)
+    assert moved > 3
+
+
+def to_levels(plane: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    large = cv2.resize(plane, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.rint(large * 255).astype(np.uint8)
+
+
+def test_an_averaged_clip_is_made_whole_or_kept_whole(pipeline: Path, tmp_path: Path) -> None:
+    with_rule(pipeline, threshold=0.4)
+    save_dicom(tmp_path / "loop.dcm", moving_frames(3))
+    words = [tmp_path / "loop.dcm", "--average", "0.5"]
+
+    def masks() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (tmp_path / "masks").glob("*.png")}
+
+    assert "masks of 3 images, and 0 that were there" in run(pipeline, *words).stdout
+    before = masks()
+    assert "masks of 0 images, and 3 that were there" in run(pipeline, *words).stdout
+    (tmp_path / "masks" / "loop_3.png").unlink()
+    assert "masks of 3 images, and 0 that were there" in run(pipeline, *words).stdout
+    assert masks() == before
+    assert "masks of 3 images, and 0" in run(pipeline, words[0], "--average", "0.3").stdout
+    assert masks() != before
+    assert "masks of 3 images, and 0" in run(pipeline, words[0]).stdout
+    (tmp_path / "masks" / "loop_3.png").unlink()
+    assert "masks of 1 images, and 2" in run(pipeline, words[0]).stdout
+
+
+def test_an_averaged_clip_without_its_end_has_the_masks_and_rows_of_its_frames_each_time(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    cut_clip(tmp_path / "cut.avi")
+    words = [tmp_path / "cut.avi", "--average", "0.5", "--csv", tmp_path / "masks.csv"]
+    first = run(pipeline, *words)
+    table = (tmp_path / "masks.csv").read_bytes()
+    assert table.count(b"cut_") > 10
+    second = run(pipeline, *words)
+    assert first.returncode == second.returncode == 1
+    assert "of its 20 frames can be read" in second.stderr
+    assert second.stdout == first.stdout
+    assert (tmp_path / "masks.csv").read_bytes() == table
+
+
+def test_an_average_is_refused_for_a_single_image_and_outside_of_its_range(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    cv2.imwrite(str(images / "single.png"), PIXELS)
+    save_dicom(images / "one.dcm", PIXELS)
+    save_dicom(images / "two.dcm", np.stack([PIXELS, 255 - PIXELS]))
+    result = run(pipeline, images, "--average", "0.5")
+    assert result.returncode == 1
+    assert "masks of 2 images" in result.stdout
+    faults = [line for line in result.stderr.splitlines() if "CANNOT BE USED" in line]
+    assert [line.rpartition("/")[2] for line in faults] == [
+        f"{name}: is a single image, and --average is for clips: leave it out"
+        for name in ("one.dcm", "single.png")
+    ]
+    for wrong in ("1", "-0.1", "nan"):
+        refused = run(pipeline, images, f"--average={wrong}")
+        assert refused.returncode == 2
+        assert "from 0 to below 1 was expected" in refused.stderr
+
+
+def cut_clip(path: Path) -> None:
+    clip = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (80, 60))
+    for k in range(20):
+        clip.write(np.full((60, 80, 3), 10 * k, np.uint8))
+    clip.release()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 4 // 5])
+
+
+def test_what_cannot_be_used_is_named_and_the_rest_is_done(pipeline: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    cv2.imwrite(str(images / "good.png"), PIXELS)
+    cv2.imwrite(str(images / "good.tif"), 255 - PIXELS)
+    (images / "empty.png").write_bytes(b"")
+    (images / "scan.dcm").write_bytes(b"DICM")
+    (images / "notes.txt").write_text("not an image")
+    cut_clip(images / "cut.avi")
+    (images / "none.mp4").write_bytes(b"no video")
+    result = run(pipeline, images, tmp_path / "missing.png")
+    assert result.returncode == 1
+    faults = [line for line in result.stderr.splitlines() if line.startswith("CANNOT BE USED")]
+    for words in (
+        "good.tif: another image is called good too: rename one",
+        "empty.png: not an image of a known format",
+        "scan.dcm: not a DICOM image that can be read",
+        "of its 20 frames can be read: convert it again",
+        "none.mp4: not a video that can be read",
+        "missing.png: there is no such file or folder",
+    ):
+        assert sum(words in line for line in faults) == 1, (words, result.stderr)
+    assert len(faults) == 6
+    assert "1 other files, no images by their names, are left out" in result.stdout
+    assert (tmp_path / "masks" / "good.png").is_file()
+    assert "Traceback" not in result.stderr
+
+
+def test_bfloat16_is_asked_for_by_name_and_never_keeps_masks_of_float32(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), PIXELS)
+    image = tmp_path / "a.png"
+    assert "masks of 1 images, and 0" in run(pipeline, image).stdout
+    assert "masks of 1 images, and 0" in run(pipeline, image, "--engine", "openvino-bf16").stdout
+    refused = run(pipeline, "--self-test", "--engine", "openvino-bf16")
+    assert "bfloat16 is not for it" in refused.stderr
+
+
+def test_a_command_without_images_or_with_nothing_in_its_folder_says_so(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    assert "name an image, a video, a DICOM file or a folder" in run(pipeline).stderr
+    result = run(pipeline, tmp_path / "images")
+    assert result.returncode == 1
+    assert "images: a folder without images" in result.stderr
+
+
+# What it reads, held to lib/data/pictures.py.
+
+
+def stored(mode: str, suffix: str, **how: Any) -> Callable[[Path], Path]:
+    def save(folder: Path) -> Path:
+        colours = cv2.applyColorMap(PIXELS, cv2.COLORMAP_JET)
+        path = folder / f"image.{suffix}"
+        Image.fromarray(colours).convert(mode).save(path, **how)
+        return path
+
+    return save
+
+
+def sixteen(suffix: str, **how: Any) -> Callable[[Path], Path]:
+    def save(folder: Path) -> Path:
+        path = folder / f"image.{suffix}"
+        Image.fromarray(PIXELS.astype(np.uint16) * 200).save(path, **how)
+        return path
+
+    return save
+
+
+READ = [
+    *(stored(mode, suffix) for mode in ("1", "L", "P", "LA", "RGB") for suffix in ("png", "tif")),
+    *(stored("RGB", "jpg", quality=60, subsampling=k) for k in (0, 1, 2)),
+    stored("RGB", "jpg", progressive=True),
+    stored("RGB", "bmp"),
+    stored("RGB", "webp", lossless=True),
+    stored("L", "pgm"),
+    *(stored("RGB", "tif", compression=kind) for kind in ("tiff_lzw", "jpeg", "packbits")),
+    sixteen("png"),
+    sixteen("tif", compression="tiff_lzw"),
+    sixteen("tif", tiffinfo={262: 0}),
+    stored("L", "tif", tiffinfo={262: 0}),
+]
+
+
+@pytest.mark.parametrize("save", READ)
+def test_an_image_is_read_to_the_bit_as_the_pipeline_reads_it(
+    tmp_path: Path, save: Callable[[Path], Path]
+) -> None:
+    path = save(tmp_path)
+    expected = read_image(ImageFile(path))
+    assert np.array_equal(reading.read_picture(path, 16), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize(("name", "make", "complaint"), UNUSABLE)
+def test_what_the_pipeline_refuses_is_refused(
+    tmp_path: Path, name: str, make: Callable[[Path], object], complaint: str
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(reading.Unusable):
+        for image in reading.images_in(tmp_path / name, 16):
+            image.grey()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp", "webp", "pgm"])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.7, 0.98])
+def test_a_truncated_image_is_refused_not_filled_up(
+    tmp_path: Path, suffix: str, share: float
+) -> None:
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(PIXELS).save(path, **({"compression": "tiff_lzw"} if suffix == "tif" else {}))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(UnusableImage):
+        read_image(ImageFile(path))
+    with pytest.raises(reading.Unusable):
+        reading.read_picture(path, 16)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "photometric", "stored"),
+    [
+        (PIXELS, "MONOCHROME2", 8),
+        (255 - PIXELS, "MONOCHROME1", 8),
+        (PIXELS.astype(np.uint16) * 16, "MONOCHROME2", 12),
+        (PIXELS.astype(np.int16) - 128, "MONOCHROME2", 8),
+        (cv2.applyColorMap(PIXELS, cv2.COLORMAP_JET), "RGB", 8),
+        (np.stack([PIXELS, 255 - PIXELS]), "MONOCHROME2", 8),
+    ],
+)
+def test_dicom_is_read_to_the_bit_as_the_pipeline_reads_it(
+    tmp_path: Path, pixels: np.ndarray, photometric: str, stored: int
+) -> None:
+    path = save_dicom(tmp_path / "scan.dcm", pixels, photometric=photometric, stored=stored)
+    several = pixels.shape == (2, *PIXELS.shape)
+    images = list(reading.images_in(path, 16))
+    assert [image.name for image in images] == (["scan_1", "scan_2"] if several else ["scan"])
+    for number, image in enumerate(images):
+        expected = read_image(ImageFile(path, number if several else None))
+        assert np.array_equal(image.grey(), expected)
+
+
+# What it decides, held to lib/decision/rule.py.
+
+RULES = st.builds(
+    Rule,
+    head_weight=st.sampled_from([0.0, 0.25, 1.0]),
+    top_share=st.sampled_from([0.001, 1 / 128, 0.3]),
+    gate=st.sampled_from([0.0, 0.3, 0.5, 0.8, NEVER]),
+    threshold=st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]),
+    never_empty=st.booleans(),
+    least_area=st.sampled_from([0.0, 0.1, 0.4]),
+    components=st.integers(0, 2),
+    fill_holes=st.booleans(),
+)
+
+
+@given(
+    arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12)),
+    st.floats(0, 1),
+    RULES,
+)
+def test_a_map_becomes_the_mask_that_the_pipeline_makes_of_it(
+    levels: np.ndarray, presence: float, rule: Rule
+) -> None:
+    expected = decide(levels, presence, rule)
+    assert np.array_equal(score.decide(levels, presence, asdict(rule)), expected)
+    assert writing.run_lengths(expected) == rle.encode(expected)
+
+
+def test_a_mask_is_projected_on_the_shapes_that_the_pipeline_has() -> None:
+    random = np.random.default_rng(0)
+    components = np.linalg.qr(random.standard_normal((GRID[0] * GRID[1], 3)))[0].T
+    shapes = Shapes(*(a.astype(np.float32) for a in (random.random(GRID[0] * GRID[1]), components)))
+    mask = tiny_image(1, nerve=True)[1]
+    expected = nearest_shape(mask, shapes)
+    assert np.array_equal(score.nearest_shape(mask, *shapes), expected)
+    assert not np.array_equal(expected, mask)

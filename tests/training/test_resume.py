@@ -1,0 +1,247 @@
+"""A training that is cut off anywhere ends with the same bytes as one that never was."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.artifacts.folds import load_folds
+from lib.artifacts.log import log_path
+from lib.artifacts.model import model_path
+from lib.artifacts.state import load_state, save_state, state_path
+from lib.config.fields import Config
+from lib.data.table import with_files
+from lib.runtime.errors import InputError
+from lib.training.learner import Part
+from lib.training.loop import Trainer
+from lib.training.validation import Row
+from tests.conftest import REPOSITORY, configured, step
+
+
+class Killed(Exception):
+    """Stands for the end of the process: nothing of the training runs after it."""
+
+
+def trainer(config: Config) -> Trainer:
+    folds = load_folds(config)
+    return Trainer(folds, with_files(folds.table, config), 0, config)
+
+
+def outcome(config: Config) -> tuple[bytes, bytes]:
+    return model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()
+
+
+def train(config: Config) -> tuple[bytes, bytes]:
+    step(1).main(config)
+    trainer(config).fit()
+    return outcome(config)
+
+
+def killed_after(config: Config, after: int) -> None:
+    """Trains so many updates and breaks off in the middle of the next."""
+    training = trainer(config)
+    update = training.learner.update
+
+    def fatal(parts: Sequence[Part], number: int, updates: int) -> list[torch.Tensor]:
+        if number == after:
+            raise Killed
+        return update(parts, number, updates)
+
+    training.learner.update = fatal  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        training.fit()
+
+
+# Three updates an epoch; a state after every update, or after every validation only.
+EVERY = "checkpoint_minutes=0"
+SELDOM = "checkpoint_minutes=1000"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "more"), [(EVERY, ["grad_accumulation=2", "drop_last_batch=false"]), (SELDOM, [])]
+)
+def test_a_training_killed_at_any_update_ends_with_the_same_bytes(
+    settings: list[str], tmp_path: Path, minutes: str, more: list[str]
+) -> None:
+    expected = train(configured(settings, *more))
+    config = configured(settings, minutes, *more, f"runs_folder={tmp_path / 'killed'}")
+    step(1).main(config)
+    for updates in (0, 1, 2, 3):
+        killed_after(config, updates)
+    trainer(config).fit()
+    assert outcome(config) == expected
+
+
+def test_it_goes_on_from_the_last_update_and_says_so(
+    config: Config, settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(settings, EVERY)
+    step(1).main(config)
+    killed_after(config, 2)
+    assert trainer(config).done == 2
+    assert "fold 0: goes on after epoch 0.67" in capsys.readouterr().out
+
+
+def test_a_damaged_state_gives_way_to_the_one_before(
+    settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = train(configured(settings))
+    config = configured(settings, EVERY, f"runs_folder={tmp_path / 'killed'}")
+    step(1).main(config)
+    killed_after(config, 3)
+    path = state_path(config, 0)
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert trainer(config).done == 2
+    assert "state.pt is damaged" in capsys.readouterr().out
+    trainer(config).fit()
+    assert outcome(config) == expected
+
+
+def test_a_kill_between_two_renames_loses_nothing(settings: list[str]) -> None:
+    config = configured(settings, EVERY)
+    step(1).main(config)
+    killed_after(config, 2)
+    path = state_path(config, 0)
+    path.replace(path.with_name("state.before.pt"))
+    state = load_state(config, 0)
+    assert state is not None and state["done"] == 2
+
+
+def test_without_any_whole_state_it_starts_anew(settings: list[str]) -> None:
+    config = configured(settings, EVERY)
+    step(1).main(config)
+    killed_after(config, 1)
+    state_path(config, 0).write_bytes(b"")
+    assert trainer(config).done == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("learning_rate=0.01", "learning_rate: 0.01, 0.001"),
+        ("seed=7", "seed: 7, 42"),
+        ("epochs=1", "epochs: 1, 2"),
+        ("time_budget_minutes=5", "time_budget_minutes: 5.0, 0.0"),
+    ],
+)
+def test_a_state_of_other_settings_is_refused_with_what_differs(
+    settings: list[str], change: str, complaint: str
+) -> None:
+    config = configured(settings, EVERY)
+    step(1).main(config)
+    killed_after(config, 2)
+    with pytest.raises(InputError, match=f"fold0/state.pt is of a training .*{complaint}"):
+        trainer(configured(settings, EVERY, change))
+
+
+def test_a_state_of_other_folds_is_refused(settings: list[str]) -> None:
+    config = configured(settings, EVERY)
+    step(1).main(config)
+    killed_after(config, 2)
+    other = configured(settings, EVERY, "label_policy=downweight", "validation_strategy=kfold")
+    step(1).main(other)
+    with pytest.raises(InputError, match=r"folds.csv is another"):
+        trainer(other)
+
+
+def test_a_finished_training_of_other_settings_is_no_obstacle(settings: list[str]) -> None:
+    train(configured(settings))
+    assert trainer(configured(settings, "learning_rate=0.01")).done == 0
+
+
+def test_a_finished_training_goes_on_when_epochs_are_raised(settings: list[str]) -> None:
+    train(configured(settings))
+    longer = trainer(configured(settings, "epochs=3"))
+    assert longer.done == 6
+    longer.fit()
+    assert [row["epoch"] for row in longer.rows] == [1, 2, 3]
+
+
+def test_a_stop_in_the_last_validation_is_a_stop(settings: list[str], tmp_path: Path) -> None:
+    expected = train(configured(settings, "epochs=1"))
+    config = configured(settings, "epochs=1", f"runs_folder={tmp_path / 'stopped'}")
+    step(1).main(config)
+    training = trainer(config)
+    scores = training.validation.scores
+
+    def interrupted(model: torch.nn.Module) -> Row:
+        os.kill(os.getpid(), signal.SIGINT)
+        return scores(model)
+
+    training.validation.scores = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        training.fit()
+    assert not model_path(config, 0).is_file()
+    trainer(config).fit()
+    assert outcome(config) == expected
+
+
+def test_a_disk_that_is_full_is_named_and_the_state_before_kept(
+    settings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(settings)
+    step(1).main(config)
+    save_state(config, 0, {"done": 1})
+
+    def full(*_: object) -> None:
+        raise RuntimeError("unexpected pos 768 vs 662")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"state.pt: cannot be written; is the disk full"):
+        save_state(config, 0, {"done": 2})
+    assert load_state(config, 0) == {"done": 1}
+
+
+def command(settings: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "02_train.py"), *settings],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 120
+    while not path.is_file() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert path.is_file()
+
+
+def to_all(process: int, number: int) -> None:
+    """Its workers too, as `timeout` and clusters do it."""
+    os.killpg(process, number)
+
+
+@pytest.mark.parametrize(
+    ("end", "number"),
+    [(os.kill, signal.SIGKILL), (os.kill, signal.SIGINT), (to_all, signal.SIGTERM)],
+)
+def test_a_process_that_is_killed_or_stopped_loses_nothing(
+    settings: list[str], tmp_path: Path, end: Callable[[int, int], None], number: signal.Signals
+) -> None:
+    settings = [*settings, "folds=[0]", "epochs=30", "evaluation_epochs=30"]
+    expected = train(configured(settings))
+    settings = [*settings, EVERY, "number_of_workers=1", f"runs_folder={tmp_path / 'killed'}"]
+    config = configured(settings)
+    step(1).main(config)
+    process = command(settings)
+    wait_for(state_path(config, 0), process)
+    end(process.pid, number)
+    out = process.communicate(timeout=120)[0]
+    assert process.returncode not in (0, None)
+    assert not model_path(config, 0).is_file()
+    if number != signal.SIGKILL:  # after which an orphaned worker complains
+        assert "Start the same command again to go on" in out
+        assert "Traceback" not in out
+    state = load_state(config, 0)
+    assert state is not None and 0 < state["done"] < 90
+    trainer(config).fit()
+    assert outcome(config) == expected
