@@ -1,6 +1,7 @@
 """A tiny data set in the competition's layout, and settings that train on it in a second."""
 
 import importlib
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -91,3 +92,26 @@ def config(settings: list[str]) -> Config:
 
 def configured(settings: list[str], *more: str) -> Config:
     return load_settings(REPOSITORY / "config.yaml", [*settings, *more])
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/ and runs/nerve, which all four steps have made. To be read only."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_competition(folder / "data")
+    chain(configured(settings_in(folder)))
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once: Path, tmp_path: Path) -> list[str]:
+    """The settings of a finished run of the test's own, a copy, which it may change."""
+    shutil.copytree(finished_once, tmp_path, dirs_exist_ok=True)
+    return settings_in(tmp_path)
+
+
+def chain(config: Config) -> Path:
+    """Runs the four steps; returns the run's folder."""
+    for number in range(1, 5):
+        step(number).main(config)
+    return Path(config.runs_folder) / config.experiment_name

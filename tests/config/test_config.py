@@ -6,6 +6,7 @@ import yaml
 
 from lib.config.fields import FIELDS, Config
 from lib.config.read import DEFAULT_FILE, load_config, to_yaml
+from lib.data.layouts import load_settings
 from lib.runtime.errors import InputError
 
 # The reference experiment, Hydrogen Torch's own settings and no others.
@@ -41,7 +42,7 @@ OURS = {
 
 
 def load(*overrides: str) -> Config:
-    return load_config(DEFAULT_FILE, overrides)
+    return load_settings(DEFAULT_FILE, overrides)
 
 
 def test_config_yaml_holds_every_setting_at_its_default() -> None:

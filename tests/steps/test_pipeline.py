@@ -19,7 +19,7 @@ from lib.decision.rule import Rule, decide
 from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of
 from lib.runtime.errors import InputError
-from tests.conftest import REPOSITORY, STEPS, configured, step
+from tests.conftest import REPOSITORY, STEPS, chain, configured, settings_in, step
 
 PLOTS = [
     "expected_score",
@@ -32,18 +32,12 @@ PLOTS = [
 ]
 
 
-def chain(config: Config) -> Path:
-    for number in range(1, 5):
-        step(number).main(config)
-    return run_folder(config)
-
-
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_four_steps_leave_every_artifact(config: Config) -> None:
-    folder = chain(config)
+def test_the_four_steps_leave_every_artifact(finished_once: Path) -> None:
+    folder = finished_once / "runs" / "nerve"
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {
         "report.html",
@@ -75,8 +69,8 @@ def test_the_four_steps_leave_every_artifact(config: Config) -> None:
     }
 
 
-def test_every_training_image_is_scored_once_at_its_own_size(config: Config) -> None:
-    folder = chain(config)
+def test_every_training_image_is_scored_once_at_its_own_size(finished_once: Path) -> None:
+    folder = finished_once / "runs" / "nerve"
     folds = pd.read_csv(folder / "folds.csv", dtype=str, keep_default_na=False)
     scores = pd.read_csv(folder / "oof_iou.csv", dtype={"image": str})
     assert sorted(scores["image"]) == sorted(folds["image"])
@@ -106,7 +100,7 @@ def test_the_scores_are_those_of_the_masks_and_of_the_last_epoch(settings: list[
 def test_the_last_step_follows_its_settings(
     settings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ["metric=Dice", "probability_threshold=0.4", "build_scoring_pipelines=true"]
+    more = ["metric=Dice", "probability_threshold=0.4"]
     folder = chain(configured(settings, *more, "folds=[0]", "tune_decision=false"))
     out = capsys.readouterr().out
     scores = pd.read_csv(folder / "oof_iou.csv", dtype={"image": str})
@@ -119,11 +113,10 @@ def test_the_last_step_follows_its_settings(
     assert f"out-of-fold Dice over all images: {scores['dice'].mean():.3f}" in out
     (rule,) = json.loads((folder / "decision.json").read_text())["rules"].values()
     assert rule["threshold"] == 0.4
-    assert (folder / "scoring" / "score.py").is_file()
 
 
-def test_the_summary_is_the_mean_over_images_not_over_folds(config: Config) -> None:
-    folder = chain(config)
+def test_the_summary_is_the_mean_over_images_not_over_folds(finished_once: Path) -> None:
+    folder = finished_once / "runs" / "nerve"
     scores = pd.read_csv(folder / "oof_iou.csv")
     summary = json.loads((folder / "decision.json").read_text())["scores"]
     nerve = scores[scores["true_area"] > 0]
@@ -135,12 +128,12 @@ def test_the_summary_is_the_mean_over_images_not_over_folds(config: Config) -> N
 
 
 def test_the_submission_has_the_ids_and_order_of_the_sample_and_the_masks_of_the_rule(
-    config: Config, data: Path
+    finished_once: Path,
 ) -> None:
-    folder = chain(config)
+    folder = finished_once / "runs" / "nerve"
     rule = Rule(**json.loads((folder / "decision.json").read_text())["rules"]["nerve"])
     submission = pd.read_csv(folder / "submission.csv", dtype=str, keep_default_na=False)
-    sample = pd.read_csv(data / "sample_submission.csv", dtype=str)
+    sample = pd.read_csv(finished_once / "data/sample_submission.csv", dtype=str)
     assert submission.columns.tolist() == ["img", "pixels"]
     assert submission["img"].tolist() == sample["img"].tolist()
     with np.load(folder / "test.npz") as arrays:
@@ -150,8 +143,9 @@ def test_the_submission_has_the_ids_and_order_of_the_sample_and_the_masks_of_the
             assert np.array_equal(rle.decode(pixels, (60, 80)), mask)
 
 
-def test_a_test_image_gets_the_mean_over_the_folds(config: Config) -> None:
-    folder = chain(config)
+def test_a_test_image_gets_the_mean_over_the_folds(finished_once: Path) -> None:
+    folder = finished_once / "runs" / "nerve"
+    config = configured(settings_in(finished_once))
     test = read_test_table(config)
     assert test is not None
     device, sha = device_of(config.gpus), load_folds(config).sha
@@ -169,9 +163,9 @@ def test_a_test_image_gets_the_mean_over_the_folds(config: Config) -> None:
 
 
 def test_the_table_shows_each_score_beside_that_of_empty_masks(
-    config: Config, capsys: pytest.CaptureFixture[str]
+    finished: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chain(config)
+    step(4).main(configured(finished))
     out = capsys.readouterr().out
     last = next(line for line in out.splitlines() if line.startswith("all "))
     assert last.split()[1] == "24"
@@ -197,18 +191,20 @@ def test_a_chain_run_again_changes_no_byte_and_trains_nothing(
 
 
 def test_a_model_that_other_code_trained_is_kept_and_told(
-    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = snapshot(chain(config))
-    capsys.readouterr()
+    config = configured(finished)
+    folder = run_folder(config)
+    before = snapshot(folder)
     monkeypatch.setattr("02_train.code_version", lambda _: "another")
     step(2).main(config)
     assert capsys.readouterr().out.count("the code that trains has changed since") == 2
-    assert snapshot(Path(config.runs_folder) / config.experiment_name) == before
+    assert snapshot(folder) == before
 
 
-def test_a_deleted_artifact_is_made_again_to_the_same_bytes(config: Config) -> None:
-    folder = chain(config)
+def test_a_deleted_artifact_is_made_again_to_the_same_bytes(finished: list[str]) -> None:
+    config = configured(finished)
+    folder = chain(config)  # whose config.yaml names the place of the copy
     before = snapshot(folder)
     for name in ("fold1/model.pt", "oof_fold1.npz", "test.npz", "submission.csv", "folds.csv"):
         (folder / name).unlink()
@@ -223,11 +219,10 @@ def test_a_step_run_too_early_names_the_step_to_run_first(config: Config, number
         step(number).main(config)
 
 
-def test_a_model_of_other_folds_is_refused(settings: list[str], data: Path) -> None:
-    config = configured(settings)
-    chain(config)
-    table = pd.read_csv(data / "train_masks.csv").iloc[:-1]
-    table.to_csv(data / "train_masks.csv", index=False)
+def test_a_model_of_other_folds_is_refused(finished: list[str], tmp_path: Path) -> None:
+    config = configured(finished)
+    table = pd.read_csv(tmp_path / "data/train_masks.csv").iloc[:-1]
+    table.to_csv(tmp_path / "data/train_masks.csv", index=False)
     step(1).main(config)
     with pytest.raises(InputError, match=r"trained on another folds.csv.*run 02_train.py again"):
         step(3).main(config)
@@ -237,8 +232,9 @@ def test_a_model_of_other_folds_is_refused(settings: list[str], data: Path) -> N
         step(4).main(config)
 
 
-def test_a_model_of_another_fold_is_refused(config: Config) -> None:
-    folder = chain(config)
+def test_a_model_of_another_fold_is_refused(finished: list[str]) -> None:
+    config = configured(finished)
+    folder = run_folder(config)
     (folder / "fold0/model.pt").write_bytes((folder / "fold1/model.pt").read_bytes())
     with pytest.raises(InputError, match="is the model of fold 1"):
         step(3).main(config)
@@ -249,27 +245,23 @@ def test_a_model_of_another_fold_is_refused(config: Config) -> None:
     [("image_width=96", "image_width: 96, 64"), ("image_bits=12", "image_bits: 12, 16")],
 )
 def test_a_model_of_other_settings_is_refused_with_what_differs(
-    settings: list[str], change: str, complaint: str
+    finished: list[str], change: str, complaint: str
 ) -> None:
-    chain(configured(settings))
     with pytest.raises(InputError, match=complaint):
-        step(3).main(configured(settings, change))
+        step(3).main(configured(finished, change))
 
 
 def test_other_training_settings_train_anew_and_say_why(
-    settings: list[str], capsys: pytest.CaptureFixture[str]
+    finished: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chain(configured(settings))
-    capsys.readouterr()
-    step(2).main(configured(settings, "epochs=1", "folds=[1]"))
+    step(2).main(configured(finished, "epochs=1", "folds=[1]"))
     out = capsys.readouterr().out
     assert "epochs: 1, 2" in out
     assert "fold 1  epoch 1/1" in out
 
 
-def test_probabilities_of_another_model_are_refused(settings: list[str]) -> None:
-    chain(configured(settings))
-    changed = configured(settings, "epochs=1")
+def test_probabilities_of_another_model_are_refused(finished: list[str]) -> None:
+    changed = configured(finished, "epochs=1")
     step(2).main(changed)
     with pytest.raises(InputError, match=r"oof_fold0.npz was made from other model.pt"):
         step(4).main(changed)
@@ -277,18 +269,18 @@ def test_probabilities_of_another_model_are_refused(settings: list[str]) -> None
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_training_images_that_changed_since_the_first_step_are_named(
-    config: Config, data: Path, number: int
+    finished: list[str], tmp_path: Path, number: int
 ) -> None:
-    chain(config)
+    data = tmp_path / "data"
     (data / "train/2_1.tif").write_bytes((data / "train/2_2.tif").read_bytes())
     with pytest.raises(InputError, match=r"1 images .* have changed.*\n.*2_1: another file"):
-        step(number).main(config)
+        step(number).main(configured(finished))
 
 
 def test_test_images_that_changed_since_they_were_predicted_are_told(
-    config: Config, data: Path
+    finished: list[str], tmp_path: Path
 ) -> None:
-    chain(config)
+    config, data = configured(finished), tmp_path / "data"
     (data / "test/1.tif").write_bytes((data / "test/2.tif").read_bytes())
     with pytest.raises(InputError, match=r"test.npz was made from other images"):
         step(4).main(config)
@@ -297,9 +289,10 @@ def test_test_images_that_changed_since_they_were_predicted_are_told(
 
 
 def test_the_log_of_a_training_that_was_cut_off_gives_way_to_that_of_the_model(
-    config: Config,
+    finished: list[str],
 ) -> None:
-    log = chain(config) / "fold0/log.csv"
+    config = configured(finished)
+    log = run_folder(config) / "fold0/log.csv"
     before = log.read_bytes()
     log.write_text("of another training")
     step(2).main(config)
@@ -313,8 +306,9 @@ def test_folds_that_the_first_step_did_not_make_are_named(settings: list[str]) -
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
-def test_a_damaged_model_is_named(config: Config, content: bytes) -> None:
-    folder = chain(config)
+def test_a_damaged_model_is_named(finished: list[str], content: bytes) -> None:
+    config = configured(finished)
+    folder = run_folder(config)
     (folder / "fold0/model.pt").write_bytes(content)
     with pytest.raises(InputError, match=r"fold0/model.pt is not a model of this version"):
         step(3).main(config)
@@ -347,7 +341,7 @@ def test_without_a_test_set_it_says_so_and_stops_at_the_scores(
 def test_kfold_is_run_as_asked_and_called_a_leak(
     settings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chain(configured(settings, "validation_strategy=kfold"))
+    folder = chain(configured(settings, "validation_strategy=kfold"))
     out = capsys.readouterr().out
     assert out.count("LEAK: 6 subjects stand in several folds") == 3  # 01, 02, beside the scores
     epochs = [line for line in out.splitlines() if "validation loss" in line]
@@ -355,17 +349,10 @@ def test_kfold_is_run_as_asked_and_called_a_leak(
     assert next(line for line in out.splitlines() if line.startswith("all ")).endswith("LEAK")
     assert all(line.endswith("  LEAK") for line in out.splitlines() if "95 % interval" in line)
     assert all(line.rstrip(" s0123456789").endswith("LEAK") for line in epochs)
-
-
-def test_a_leak_is_told_beside_the_scores_whatever_the_last_step_is_told(
-    settings: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    leaking = configured(settings, "validation_strategy=kfold")
-    folder = chain(leaking)
-    capsys.readouterr()
+    # Whatever the last step is told.
     step(4).main(configured(settings))
     assert "LEAK: 6 subjects" in capsys.readouterr().out
-    assert "LEAK: 6 subjects" in json.loads((folder / "decision.json").read_text())["leaks"][0]
+    assert "LEAK: 6 subjects" in str(json.loads((folder / "decision.json").read_text())["leaks"][0])
 
 
 def test_image_files_that_are_identical_stay_in_one_fold(settings: list[str], data: Path) -> None:

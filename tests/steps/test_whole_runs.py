@@ -14,7 +14,7 @@ from lib.artifacts.run import run_folder
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.runtime.errors import InputError
-from tests.conftest import REPOSITORY, SHAPE, configured, step, tiny_image
+from tests.conftest import REPOSITORY, SHAPE, chain, configured, step, tiny_image
 from tests.data.test_labels import (
     NAMES,
     NERVE,
@@ -25,7 +25,6 @@ from tests.data.test_labels import (
     write_images,
 )
 from tests.data.test_pictures import save_dicom
-from tests.steps.test_pipeline import chain
 
 FAST = [
     "backbone=tu-test_efficientnet",

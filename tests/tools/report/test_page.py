@@ -22,10 +22,9 @@ from lib.decision.rule import Rule
 from lib.decision.search import AREAS, GATES, HEAD_WEIGHTS, masks_of
 from lib.metric import score_arrays
 from lib.runtime.files import sha_of
-from tests.conftest import configured, step, write_competition
+from tests.conftest import chain, configured, step, write_competition
 from tests.data.test_labels import two_classes_in_lists, write_images
 from tests.decision.test_nested import write_maps
-from tests.steps.test_pipeline import chain
 from tests.steps.test_whole_runs import config_of
 from tests.tools.report.browser import Browser
 from tests.tools.report.test_report import made_run

@@ -20,8 +20,7 @@ from lib.config.fields import Config
 from lib.inference.predict import answer_of
 from lib.runtime.errors import InputError
 from lib.unet import build_model, outputs_of, to_input
-from tests.conftest import REPOSITORY, configured, step
-from tests.steps.test_pipeline import chain
+from tests.conftest import REPOSITORY, chain, configured, step
 from tools.scoring.export import Ensemble, config_of, export, require, write_graph
 from tools.scoring.pipeline.engines import onnxruntime, openvino
 
