@@ -25,7 +25,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from lib.metric import iou, overlap
-from tools.phantom.dataset import Picture, clip
+from tools.phantom.canvas import Picture
+from tools.phantom.dataset import clip
 from tools.scoring.export import config_of, export
 from tools.scoring.pipeline.engines import ENGINES
 from tools.scoring.pipeline.score import Scorer

@@ -25,7 +25,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib import rle
-from tools.phantom import dataset as phantom
+from tools.phantom.dataset import generate
 
 SHAPE = (420, 580)
 WINDOW, TEXTURE = 15, 20
@@ -38,7 +38,7 @@ def main(real: Path, drawn: Path | None, masks: Path | None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         if drawn is None:
             drawn = Path(scratch) / "phantom"
-            phantom.generate(drawn)
+            generate(drawn)
         columns = {
             "real": measure(real, masks or real / "train_masks.csv"),
             "phantom": measure(drawn, drawn / "train_masks.csv"),
@@ -52,7 +52,7 @@ def main(real: Path, drawn: Path | None, masks: Path | None) -> None:
 def milliseconds(folder: Path, frames: int = 20) -> str:
     """Processor time to draw and write one subject."""
     start = time.process_time()
-    phantom.generate(folder, 1, frames - 1, 1, 1, workers=1)
+    generate(folder, 1, frames - 1, 1, 1, workers=1)
     return f"{(time.process_time() - start) / frames * 1e3:.0f}"
 
 

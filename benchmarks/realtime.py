@@ -33,7 +33,8 @@ from benchmarks.engines import random_ensemble
 from lib.config.fields import Config
 from lib.decision.rule import Rule, has_pieces_or_holes
 from lib.metric import iou, overlap
-from tools.phantom.dataset import Picture, clip
+from tools.phantom.canvas import Picture
+from tools.phantom.dataset import clip
 from tools.scoring.export import write_graph
 from tools.scoring.pipeline.score import Array, Scorer
 

@@ -37,7 +37,7 @@ LATER_STEPS = {
 # albumentations 1 writes them as null where nobody gave them; 2 does not know them.
 GONE = {"eps", "mask_fill_value", "mask_value", "value"}
 # Grains of speckle down and across a frame: its 420x580 pixels by the width of the point spread
-# function at half its height, which tools/phantom/dataset.py matched to real frames (NEAR, FAR).
+# function at half its height, which tools/phantom/render.py matched to real frames (NEAR, FAR).
 GRAINS = (98, 65)
 SLIDERS = 8  # of time-gain compensation; scanners have six to ten
 

@@ -23,9 +23,16 @@ from lib import rle
 from lib.metric import iou, overlap
 from lib.runtime.errors import InputError
 from tools.phantom import __main__ as command
-from tools.phantom import dataset as phantom
 from tools.phantom import rounding as exact
-from tools.phantom.formats import opened
+from tools.phantom.anatomy import Blob, Wander, new_anatomy
+from tools.phantom.canvas import COLUMNS, ROWS, STEP, spread
+from tools.phantom.dataset import FolderError, clip, generate
+from tools.phantom.files import opened
+from tools.phantom.masks import ellipse_of, filled, masks_of, outline, vessel_of
+from tools.phantom.plan import TRAIN_SHARE, shares
+from tools.phantom.render import blur, render, to_frame
+from tools.phantom.sweep import Frame, sweep
+from tools.phantom.tissue import Tissue, new_tissue
 
 SIZES: dict[str, Any] = {
     "subjects": 3,
@@ -45,7 +52,7 @@ Picture = npt.NDArray[np.uint8]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "set"
-    phantom.generate(folder, **SIZES, workers=1)
+    generate(folder, **SIZES, workers=1)
     return folder
 
 
@@ -53,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The same subjects for Hydrogen Torch, with a vessel."""
     folder = tmp_path_factory.mktemp("phantom") / "zip"
-    phantom.generate(folder, **SIZES, vessel=True, format="hydrogen_torch", workers=1)
+    generate(folder, **SIZES, vessel=True, format="hydrogen_torch", workers=1)
     return zipfile.ZipFile(folder / "phantom.zip")
 
 
@@ -61,7 +68,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same subjects as DICOM, with a vessel."""
     folder = tmp_path_factory.mktemp("phantom") / "dicom"
-    phantom.generate(folder, **SIZES, vessel=True, format="dicom", workers=1)
+    generate(folder, **SIZES, vessel=True, format="dicom", workers=1)
     return folder
 
 
@@ -148,25 +155,25 @@ def test_masks_are_one_piece_of_a_size_found_in_the_competition(folder: Path) ->
 @pytest.mark.parametrize("seed", range(40))
 def test_outlines_keep_their_size_and_stay_inside_the_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    anatomy = phantom._anatomy(rng)
-    frames, _ = phantom._sweep(rng, 40, 1.0, 0)
+    anatomy = new_anatomy(rng)
+    frames, _ = sweep(rng, 40, 1.0, 0)
     for frame in frames:
-        points = phantom.outline(anatomy.nerve(frame.z), frame, frame.noise[0])
-        mask = phantom._mask(points)
+        points = outline(anatomy.nerve(frame.z), frame, frame.noise[0])
+        mask = filled(points)
         assert 2684 <= np.count_nonzero(mask) <= 17439 or not frame.labelled
         assert points.min() >= 0 and (points.max(axis=0) <= (579, 419)).all()
 
 
 def test_the_annotator_errs_but_moderately() -> None:
     rng = np.random.default_rng(0)
-    anatomy = phantom._anatomy(rng)
-    frames, _ = phantom._sweep(rng, 40, 1.0, 0)
+    anatomy = new_anatomy(rng)
+    frames, _ = sweep(rng, 40, 1.0, 0)
     dice = []
     for frame in (frame for frame in frames if frame.labelled):
         drawn, true = (np.zeros((420, 580), np.uint8) for _ in range(2))
         nerve = anatomy.nerve(frame.z)
         for mask, noise in ((drawn, frame.noise[0]), (true, np.zeros(12))):
-            cv2.fillPoly(mask, [phantom.outline(nerve, frame, noise).astype(np.int32)], 1)
+            cv2.fillPoly(mask, [outline(nerve, frame, noise).astype(np.int32)], 1)
         dice.append(2 * (drawn & true).sum() / (drawn.sum() + true.sum()))
     assert 0.91 < np.mean(dice) < 0.96
 
@@ -183,16 +190,16 @@ def test_a_twin_is_nearly_its_image_but_has_the_empty_label(folder: Path) -> Non
 
 
 def test_neighbours_resemble_each_other_more_than_frames_of_other_subjects() -> None:
-    tissues = [phantom._tissue(np.random.default_rng(seed)) for seed in (0, 1)]
-    frames, _ = phantom._sweep(np.random.default_rng(2), 3, 0.5, 0)
-    first, second, third = (phantom.render(tissues[0], frame) for frame in frames)
-    other = phantom.render(tissues[1], frames[0])
+    tissues = [new_tissue(np.random.default_rng(seed)) for seed in (0, 1)]
+    frames, _ = sweep(np.random.default_rng(2), 3, 0.5, 0)
+    first, second, third = (render(tissues[0], frame) for frame in frames)
+    other = render(tissues[1], frames[0])
     assert correlation(first, second) > 0.7
     assert correlation(first, second) > correlation(first, third) > correlation(first, other)
 
 
 def test_a_clip_moves_as_slowly_as_it_is_told_and_shows_the_nerves_own_outline() -> None:
-    fast, slow = (phantom.clip(8, 1, slower) for slower in (1, 4))
+    fast, slow = (clip(8, 1, slower) for slower in (1, 4))
     steps = [
         np.mean([cv2.absdiff(a[0], b[0]).mean() for a, b in itertools.pairwise(frames)])
         for frames in (fast, slow)
@@ -200,7 +207,7 @@ def test_a_clip_moves_as_slowly_as_it_is_told_and_shows_the_nerves_own_outline()
     assert steps[1] < 0.7 * steps[0]
     masks = [mask for _, mask in slow if mask.any()]
     assert len(masks) == 4
-    tissue = phantom._tissue(np.random.default_rng([1, 3, 1]))
+    tissue = new_tissue(np.random.default_rng([1, 3, 1]))
     areas = [tissue.anatomy.nerve(z).along * tissue.anatomy.nerve(z).across for z in (0.0, 1.5)]
     assert all(set(np.unique(mask)) == {0, 1} for mask in masks)
     assert all(0.5 < mask.sum() / (np.pi * np.mean(areas)) < 2 for mask in masks)
@@ -210,12 +217,12 @@ def test_a_clip_moves_as_slowly_as_it_is_told_and_shows_the_nerves_own_outline()
 
 def test_a_nerve_changes_the_picture_where_its_mask_is() -> None:
     rng = np.random.default_rng(3)
-    tissue = phantom._tissue(rng)
+    tissue = new_tissue(rng)
     noise = np.zeros((2, 12))
-    shown = phantom.Frame(1.2, 0, 1, nerve=1, labelled=True, noise=noise)
-    absent = phantom.Frame(1.2, 0, 1, nerve=0, labelled=True, noise=noise)
-    mask = phantom._masks(tissue, shown, vessel=False)["nerve"] > 0
-    change = cv2.absdiff(phantom.render(tissue, shown), phantom.render(tissue, absent))
+    shown = Frame(1.2, 0, 1, nerve=1, labelled=True, noise=noise)
+    absent = Frame(1.2, 0, 1, nerve=0, labelled=True, noise=noise)
+    mask = masks_of(tissue, shown, vessel=False)["nerve"] > 0
+    change = cv2.absdiff(render(tissue, shown), render(tissue, absent))
     assert change[mask].mean() > 5 * change[~mask].mean()
 
 
@@ -227,22 +234,22 @@ def test_the_grey_values_are_those_of_an_ultrasound_machine(folder: Path) -> Non
 
 
 def test_two_workers_write_the_same_bytes_as_one(folder: Path, tmp_path: Path) -> None:
-    phantom.generate(tmp_path / "two", **SIZES, workers=2)
+    generate(tmp_path / "two", **SIZES, workers=2)
     assert contents(tmp_path / "two") == contents(folder)
 
 
 def test_another_seed_makes_other_pictures(tmp_path: Path) -> None:
     for seed in (0, 1):
-        phantom.generate(tmp_path / str(seed), **TINY, seed=seed, workers=1)
+        generate(tmp_path / str(seed), **TINY, seed=seed, workers=1)
     assert correlation(*(picture(tmp_path / seed / "test" / "1.tif") for seed in "01")) < 0.6
 
 
 def test_a_second_call_changes_nothing_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    phantom.generate(tmp_path, **TINY, workers=1)
+    generate(tmp_path, **TINY, workers=1)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    phantom.generate(tmp_path, **TINY, workers=1)
+    generate(tmp_path, **TINY, workers=1)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     assert "nothing to do" in capsys.readouterr().out
 
@@ -258,13 +265,13 @@ def test_a_second_call_changes_nothing_and_says_so(
 def test_a_set_that_was_cut_off_is_finished(
     kind: str, damaged: str, lost: str, tmp_path: Path
 ) -> None:
-    phantom.generate(tmp_path, **TINY, format=kind, workers=1)
+    generate(tmp_path, **TINY, format=kind, workers=1)
     whole = contents(tmp_path)
     settings = tmp_path / "truth" / "settings.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"complete": False}))
     (tmp_path / damaged).write_bytes(b"II*")
     (tmp_path / lost).unlink()
-    phantom.generate(tmp_path, **TINY, format=kind, workers=1)
+    generate(tmp_path, **TINY, format=kind, workers=1)
     assert contents(tmp_path) == whole
 
 
@@ -280,23 +287,23 @@ def test_what_was_cut_off_has_no_half_file_and_no_archive(
 
 def test_a_folder_with_other_files_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(phantom.FolderError, match=tmp_path.name):
-        phantom.generate(tmp_path, **TINY, workers=1)
+    with pytest.raises(FolderError, match=tmp_path.name):
+        generate(tmp_path, **TINY, workers=1)
     assert list(contents(tmp_path)) == ["thesis.txt"]
 
 
 def test_a_set_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
-    phantom.generate(tmp_path, **TINY, workers=1)
+    generate(tmp_path, **TINY, workers=1)
     before = contents(tmp_path)
-    with pytest.raises(phantom.FolderError, match=tmp_path.name):
-        phantom.generate(tmp_path, **TINY, seed=5, workers=1)
+    with pytest.raises(FolderError, match=tmp_path.name):
+        generate(tmp_path, **TINY, seed=5, workers=1)
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("wrong", [{"subjects": 0}, {"test_frames": 0}, {"seed": -1}])
 def test_impossible_sizes_are_refused(wrong: dict[str, int], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1 subject"):
-        phantom.generate(tmp_path / "set", **(TINY | wrong))
+        generate(tmp_path / "set", **(TINY | wrong))
     assert not (tmp_path / "set").exists()
 
 
@@ -305,9 +312,9 @@ def test_the_processor_leaves_no_trace_in_the_bytes(tmp_path: Path) -> None:
     if not found:
         pytest.skip("this processor has nothing that could be switched off")
     script = (
-        "import numpy, sys; from tools.phantom import dataset as phantom; "
+        "import numpy, sys; from tools.phantom.dataset import generate; "
         "print(numpy.show_config(mode='dicts')['SIMD Extensions'].get('found', [])); "
-        f"phantom.generate(sys.argv[1], **{TINY}, workers=1)"
+        f"generate(sys.argv[1], **{TINY}, workers=1)"
     )
     plain = {
         "NPY_DISABLE_CPU_FEATURES": " ".join(found),
@@ -317,17 +324,17 @@ def test_the_processor_leaves_no_trace_in_the_bytes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path / "plain")]
     done = subprocess.run(command, env=os.environ | plain, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0 and done.stdout.startswith("[]")
-    phantom.generate(tmp_path / "fast", **TINY, workers=1)
+    generate(tmp_path / "fast", **TINY, workers=1)
     assert contents(tmp_path / "plain") == contents(tmp_path / "fast")
 
 
 def test_a_blur_of_one_point_is_its_kernels_to_the_last_bit() -> None:
-    canvas = np.zeros((phantom.ROWS, phantom.COLUMNS), dtype=np.float32)
+    canvas = np.zeros((ROWS, COLUMNS), dtype=np.float32)
     canvas[100, 200] = 3
     # In 1024ths, of sigma 0.5: 1024 / (1 + 2 exp(-2) + 2 exp(-8)) = 805.5, times exp(-2) = 109.0.
     weights = np.array([0, 109, 806, 109, 0])
     expected = np.outer(weights, weights) * 3 / 2**20
-    blurred = phantom._blur(canvas, 0.5, 0.5 * phantom.STEP)
+    blurred = blur(canvas, 0.5, 0.5 * STEP)
     assert (blurred[98:103, 198:203] == expected).all()
     assert np.count_nonzero(blurred) == 9
 
@@ -343,16 +350,16 @@ def test_the_tables_agree_with_the_functions_they_stand_for(amplitude: float) ->
 
 def test_fields_are_spread_from_their_knots_as_opencv_would() -> None:
     knots = np.random.default_rng(0).standard_normal((5, 4), dtype=np.float32)
-    size = (phantom.COLUMNS, phantom.ROWS)
+    size = (COLUMNS, ROWS)
     expected = cv2.resize(knots, size, interpolation=cv2.INTER_CUBIC)
-    assert phantom._spread(knots) == pytest.approx(expected, abs=1e-4)
+    assert spread(knots) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_frame_is_the_canvas_moved_and_stretched_between_its_pixels() -> None:
     """A ramp of the canvas stays one: the value at x, y is linear in both."""
-    rows, columns = np.mgrid[: phantom.ROWS, : phantom.COLUMNS].astype(np.float32)
+    rows, columns = np.mgrid[:ROWS, :COLUMNS].astype(np.float32)
     frame = dataclasses.replace(still_frame(), shift=3.5, stretch=1.25)
-    shown = phantom._to_frame(rows + 1000 * columns, frame)
+    shown = to_frame(rows + 1000 * columns, frame)
     assert shown.shape == (420, 580)
     # Row 100 / 1.25 = 80; column (201 + 40 - 3.5) / 2 = 118.75.
     assert shown[100, 201] == pytest.approx(80 + 118750, abs=0.1)
@@ -399,7 +406,7 @@ def test_hydrogen_torchs_archive_is_undated_and_in_a_fixed_order(archive: zipfil
 
 
 def test_without_a_vessel_hydrogen_torchs_cells_are_single_texts(tmp_path: Path) -> None:
-    phantom.generate(tmp_path, **(TINY | {"frames": 3}), format="hydrogen_torch", workers=1)
+    generate(tmp_path, **(TINY | {"frames": 3}), format="hydrogen_torch", workers=1)
     rows = read_parquet(zipfile.ZipFile(tmp_path / "phantom.zip"))
     assert set(rows.class_id) == {"nerve"}
     assert "" in set(rows.rle_mask)
@@ -446,7 +453,7 @@ def test_the_masks_of_a_cine_loop_are_of_the_frames_they_name(clinic: Path) -> N
 
 
 def test_the_same_cine_loop_is_the_same_bytes(clinic: Path, tmp_path: Path) -> None:
-    phantom.generate(tmp_path, **SIZES, vessel=True, format="dicom", workers=2)
+    generate(tmp_path, **SIZES, vessel=True, format="dicom", workers=2)
     assert contents(tmp_path) == contents(clinic)
 
 
@@ -460,13 +467,13 @@ def test_the_truth_of_two_classes_has_a_row_for_each(clinic: Path) -> None:
 
 def test_kaggles_layout_has_no_place_for_a_vessel_and_says_which_has(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="hydrogen_torch, dicom"):
-        phantom.generate(tmp_path / "set", **TINY, vessel=True)
+        generate(tmp_path / "set", **TINY, vessel=True)
     assert not (tmp_path / "set").exists()
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="png: choose one of kaggle, hydrogen_torch, dicom"):
-        phantom.generate(tmp_path / "set", **TINY, format="png")
+        generate(tmp_path / "set", **TINY, format="png")
 
 
 @pytest.mark.parametrize(
@@ -483,7 +490,7 @@ def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> No
 )
 def test_a_vessel_is_masked_where_it_is_plainly_seen(change: dict[str, float], seen: bool) -> None:
     place = {"row": 200, "column": 300, "z": 1.0, "reach": 5.0} | change
-    ellipse = phantom._vessel(straight_tissue(**place), still_frame())
+    ellipse = vessel_of(straight_tissue(**place), still_frame())
     assert (ellipse is not None) == seen
     if ellipse:
         assert (ellipse.row, ellipse.column) == pytest.approx(
@@ -494,27 +501,27 @@ def test_a_vessel_is_masked_where_it_is_plainly_seen(change: dict[str, float], s
         assert ellipse.angle == pytest.approx(0, abs=0.02)
 
 
-def straight_tissue(row: float, column: float, z: float, reach: float) -> phantom.Tissue:
+def straight_tissue(row: float, column: float, z: float, reach: float) -> Tissue:
     """A vessel of radius 30 over a bone at 320, nothing bent."""
 
-    def still(value: float) -> phantom.Wander:
-        return phantom.Wander(value, 0, 1, 0)
+    def still(value: float) -> Wander:
+        return Wander(value, 0, 1, 0)
 
-    tissue = phantom._tissue(np.random.default_rng(0))
-    blob = phantom.Blob(still(row), still(column), 30, -42, z, reach)
+    tissue = new_tissue(np.random.default_rng(0))
+    blob = Blob(still(row), still(column), 30, -42, z, reach)
     anatomy = dataclasses.replace(tissue.anatomy, blobs=(blob,), bone=320)
     fields = {name: np.zeros_like(planes) for name, planes in tissue.fields.items()}
-    return phantom.Tissue(anatomy, tissue.scatterers, fields)
+    return Tissue(anatomy, tissue.scatterers, fields)
 
 
-def still_frame() -> phantom.Frame:
-    return phantom.Frame(1.0, 0, 1, nerve=0, labelled=False, noise=np.zeros((2, 12)))
+def still_frame() -> Frame:
+    return Frame(1.0, 0, 1, nerve=0, labelled=False, noise=np.zeros((2, 12)))
 
 
 def test_the_ellipse_of_a_rectangle_has_its_moments() -> None:
     """Rows 10 to 13 and columns 20 to 27: variances (4**2 - 1) / 12 and (8**2 - 1) / 12."""
     rows, columns = np.nonzero(np.pad(np.ones((4, 8)), ((10, 0), (20, 0))))
-    ellipse = phantom._ellipse_of(rows, columns)
+    ellipse = ellipse_of(rows, columns)
     assert (ellipse.row, ellipse.column, ellipse.angle) == (11.5, 23.5, 0)
     assert ellipse.along == pytest.approx(2 * np.sqrt(63 / 12))
     assert ellipse.across == pytest.approx(2 * np.sqrt(15 / 12))
@@ -537,6 +544,6 @@ def test_every_option_of_the_command_line_is_a_setting(monkeypatch: pytest.Monke
 
 
 def test_shares_of_frames_with_a_nerve_follow_the_competition() -> None:
-    shares = phantom._shares(np.random.default_rng(0), 200, phantom.TRAIN_SHARE)
-    assert np.mean(shares) == pytest.approx(0.41, abs=0.02)
-    assert np.std(shares) == pytest.approx(0.23, abs=0.02)
+    drawn = shares(np.random.default_rng(0), 200, TRAIN_SHARE)
+    assert np.mean(drawn) == pytest.approx(0.41, abs=0.02)
+    assert np.std(drawn) == pytest.approx(0.23, abs=0.02)

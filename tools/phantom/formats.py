@@ -28,11 +28,8 @@ random names.
 import csv
 import io
 import uuid
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -42,7 +39,6 @@ from PIL import Image
 
 Picture = npt.NDArray[np.uint8]
 File = tuple[str, bytes]
-Write = Callable[[str, bytes], None]
 
 CLASSES = ("nerve", "vessel")
 FRAME_TIME = "40"  # ms
@@ -88,31 +84,6 @@ class Format:
     pack: str = ""
 
 
-@contextmanager
-def opened(folder: Path, pack: str) -> Iterator[Write]:
-    """Writes files below `folder`, or into the zip `pack` there, which appears when all is in."""
-    if not pack:
-        yield lambda path, content: _write(folder / path, content)
-        return
-    part = folder / f"{pack}.part"
-    with zipfile.ZipFile(part, "w") as archive:
-        yield lambda path, content: archive.writestr(_member(path), content)
-    part.replace(folder / pack)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
-def _member(path: str) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0))
-    member.create_system, member.external_attr = 3, 0o644 << 16
-    return member
-
-
 def truth(labels: list[Labels], kind: Format, classes: tuple[str, ...]) -> Iterator[File]:
     """What the test images and the twins really are; with two classes, a row an image and class."""
     rows = []
@@ -122,23 +93,23 @@ def truth(labels: list[Labels], kind: Format, classes: tuple[str, ...]) -> Itera
             rows.append((image + kind.listed, subject, *column, runs.get(name, "")))
     column = ("class_id",) if len(classes) > 1 else ()
     yield "truth/test_masks.csv", _csv(("img", "subject", *column, "pixels"), rows)
-    pairs = [(a + kind.suffix, b + kind.suffix) for part in labels for a, b in part.twins]
+    pairs = [(a + kind.suffix, b + kind.suffix) for person in labels for a, b in person.twins]
     yield "truth/twins.csv", _csv(("image", "twin"), pairs)
 
 
 def _images(labels: list[Labels], test: bool) -> list[tuple[int, str, dict[str, str]]]:
     """Subject, image and runs by class, in the order of the numbers in the names."""
     rows = [
-        (part.subject, image, runs)
-        for part in labels
-        if part.test == test
-        for image, runs in part.runs.items()
+        (person.subject, image, runs)
+        for person in labels
+        if person.test == test
+        for image, runs in person.runs.items()
     ]
     return sorted(rows, key=lambda row: _numbers(row[1]))
 
 
 def _numbers(image: str) -> list[int]:
-    return [int(part) for part in image.split("_")]
+    return [int(number) for number in image.split("_")]
 
 
 def _csv(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> bytes:
