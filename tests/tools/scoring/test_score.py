@@ -423,6 +423,25 @@ def test_a_truncated_image_is_refused_not_filled_up(
         reading.read_picture(path, 16)
 
 
+@pytest.mark.parametrize("place", [-40, -20, -6])
+def test_a_png_with_one_changed_byte_is_refused(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "image.png"
+    Image.fromarray(PIXELS).save(path)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(reading.Unusable, match="damaged, or its end is missing"):
+        reading.read_picture(path, 16)
+
+
+def test_a_colour_picture_of_16_bits_is_refused(tmp_path: Path) -> None:
+    for suffix in ("png", "tif"):
+        path = tmp_path / f"image.{suffix}"
+        cv2.imwrite(str(path), np.dstack([PIXELS] * 3).astype(np.uint16) * 200)
+        with pytest.raises(reading.Unusable, match="has 16 bits a colour"):
+            reading.read_picture(path, 16)
+
+
 @pytest.mark.parametrize(
     ("pixels", "photometric", "stored"),
     [

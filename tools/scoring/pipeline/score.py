@@ -61,7 +61,7 @@ class Scorer:
     def start_clip(self) -> None:
         self._before = []
 
-    def sha_with(self, image: reading.Image) -> str:
+    def sha_with(self, image: reading.Input) -> str:
         """Of an image and of all that makes its masks."""
         return hashlib.sha256(f"{self._sha} {image.origin}".encode()).hexdigest()
 
@@ -156,7 +156,7 @@ class Work:
         except reading.Unusable as fault:
             self.faults[str(path)] = str(fault)
 
-    def _add_image(self, image: reading.Image, anew: bool) -> None:
+    def _add_image(self, image: reading.Input, anew: bool) -> None:
         if self._origins.setdefault(image.name.casefold(), image.origin) != image.origin:
             raise reading.Unusable(f"another image is called {image.name} too: rename one")
         if self._scorer.average and not image.clip:

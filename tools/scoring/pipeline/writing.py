@@ -2,16 +2,17 @@
 
 import csv
 import io
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-COLOURS = [(0, 255, 255), (255, 128, 0), (0, 255, 0), (255, 0, 255)]  # BGR of the outlines
-HASH = b"Source\0"  # the keyword of the PNG text that holds a hash
+COLOURS = [(255, 255, 0), (0, 128, 255), (0, 255, 0), (255, 0, 255)]  # RGB of the outlines
+HASH = "Source"  # the keyword of the PNG text that holds a hash
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,12 +29,13 @@ class Output:
 
     def has(self, name: str, sha: str) -> bool:
         """Whether all files of that image are there with that hash."""
-        mark = HASH + sha.encode()
-        return all(path.is_file() and mark in path.read_bytes() for path in self._files(name))
+        return all(hash_in(path) == sha for path in self._files(name))
 
     def write(self, name: str, sha: str, grey: Array, masks: Sequence[Array]) -> None:
         """Masks uint8 0/1, one a class, and where it is wanted the image with their outlines."""
-        pictures = [mask * 255 for mask in masks] + [overlay(grey, masks)] * self._overlays
+        pictures = [mask * 255 for mask in masks]
+        if self._overlays:
+            pictures.append(overlay(grey, masks))
         for path, picture in zip(self._files(name), pictures, strict=True):
             write_whole(path, png(picture, sha))
 
@@ -43,8 +45,8 @@ class Output:
         rows = [["img", "class_id", "pixels"] if several else ["img", "pixels"]]
         for name in names:
             for label, path in zip(self._classes, self._files(name), strict=False):
-                mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-                rows.append([name, *([label] * several), run_lengths(np.asarray(mask))])
+                with Image.open(path) as mask:
+                    rows.append([name, *([label] * several), run_lengths(np.asarray(mask))])
         csv.writer(text, lineterminator="\n").writerows(rows)
         return text.getvalue().encode()
 
@@ -54,19 +56,30 @@ class Output:
 
 
 def overlay(grey: Array, masks: Sequence[Array]) -> Array:
-    picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    """RGB (height, width, 3): the outline of each mask on the image."""
+    picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     for k, mask in enumerate(masks):
         outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(picture, outlines, -1, COLOURS[k % len(COLOURS)], 2)
     return picture
 
 
+def hash_in(path: Path) -> str:
+    """The hash that a picture was written with; "" for a file that is none, or not whole."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return str(picture.info.get(HASH, ""))
+    except (OSError, SyntaxError, ValueError):
+        return ""
+
+
 def png(pixels: Array, sha: str) -> bytes:
-    """With the hash as a text, the chunk tEXt, before the last chunk (12 bytes)."""
-    content = cv2.imencode(".png", pixels)[1].tobytes()
-    text = b"tEXt" + HASH + sha.encode()
-    chunk = (len(text) - 4).to_bytes(4) + text + zlib.crc32(text).to_bytes(4)
-    return content[:-12] + chunk + content[-12:]
+    """Of a mask, or of a picture in colours (RGB); the hash is a text in it."""
+    about, file = PngInfo(), io.BytesIO()
+    about.add_text(HASH, sha)
+    Image.fromarray(pixels).save(file, "png", pnginfo=about, compress_level=1)
+    return file.getvalue()
 
 
 def run_lengths(mask: Array) -> str:
