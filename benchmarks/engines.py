@@ -37,7 +37,7 @@ from lib.metric import iou, overlap
 from lib.runtime.device import precision
 from lib.unet import build_model, placed
 from tools.phantom.dataset import pictures
-from tools.scoring.export import Ensemble, load_ensemble, write_graph
+from tools.scoring.graph import Ensemble, load_ensemble, write_graph
 from tools.scoring.pipeline.engines import ENGINES, Run
 
 WARM_UP, IMAGES, CALIBRATION, SCORED = 3, 30, 24, 200

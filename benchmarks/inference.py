@@ -31,7 +31,7 @@ from lib.runtime.device import device_of, set_up
 from lib.runtime.memory import keep_freed_memory
 from lib.runtime.threads import in_order
 from lib.unet import build_model, placed
-from tools.scoring.export import Ensemble, write_graph
+from tools.scoring.graph import Ensemble, write_graph
 from tools.scoring.pipeline.engines import ENGINES
 
 WARM_UP = 8  # images

@@ -35,7 +35,7 @@ from lib.decision.rule import Rule, has_pieces_or_holes
 from lib.metric import iou, overlap
 from tools.phantom.canvas import Picture
 from tools.phantom.dataset import clip
-from tools.scoring.export import write_graph
+from tools.scoring.graph import write_graph
 from tools.scoring.pipeline.score import Array, Scorer
 
 GOAL = 120  # frames a second

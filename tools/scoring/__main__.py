@@ -1,22 +1,27 @@
-"""The command line of the export: see tools/scoring/export.py."""
+"""python -m tools.scoring runs/x: writes the scoring pipeline of a finished run."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from lib.runtime.errors import InputError
-from tools.scoring import export
+
+ABOUT = """\
+Writes RUN/scoring: the networks and the rule of a finished run as one folder that makes masks of
+ultrasound images. It needs neither torch nor this repository; its README.md says how to use it."""
 
 
-def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m tools.scoring", description=export.__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser("python -m tools.scoring", description=ABOUT)
     parser.add_argument("run", type=Path, help="folder of a finished run, such as runs/nerve")
-    return parser.parse_args()
+    given = parser.parse_args(words)
+    from tools.scoring.export import config_of, export  # slow to load: it brings torch
+
+    print(f"the scoring pipeline: {export(config_of(given.run))}")
 
 
 if __name__ == "__main__":
     try:
-        print(f"the scoring pipeline: {export.export(export.config_of(_parse_arguments().run))}")
+        main()
     except InputError as wrong:
         sys.exit(str(wrong))

@@ -1,9 +1,5 @@
 """The scoring pipeline of a run: its graph, its files, and when it is refused."""
 
-import hashlib
-import json
-import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +16,9 @@ from lib.config.fields import Config
 from lib.inference.predict import answer_of
 from lib.runtime.errors import InputError
 from lib.unet import build_model, outputs_of, to_input
-from tests.conftest import REPOSITORY, chain, configured, step
-from tools.scoring.export import Ensemble, config_of, export, require, write_graph
+from tests.conftest import REPOSITORY, configured
+from tools.scoring.export import config_of, export, require
+from tools.scoring.graph import Ensemble, write_graph
 from tools.scoring.pipeline.engines import onnxruntime, openvino
 
 TINY = Config(backbone="tu-test_efficientnet", image_height=32, image_width=64)
@@ -74,50 +71,26 @@ def test_the_graph_gives_what_torch_gives_in_both_engines_and_names_no_file(
     assert b"site-packages" not in content
 
 
-def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
-    settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = chain(configured(settings, "build_scoring_pipelines=true"))
-    scoring = folder / "scoring"
-    assert f"the scoring pipeline: {scoring}" in capsys.readouterr().out
-    files = {path.relative_to(scoring).as_posix() for path in scoring.rglob("*") if path.is_file()}
-    samples = {
-        f"samples/{name}" for k in "123" for name in (f"{k}.png", f"{k}.npz", f"masks/{k}.png")
-    }
-    programs = {"score.py", "engines.py", "reading.py", "writing.py"}
-    rest = {"README.md", "requirements.txt", "model.onnx", "decision.json"}
-    assert files == {"SHA256SUMS", *programs, *rest, *samples}
-    sums = (scoring / "SHA256SUMS").read_text()
-    for name in files - {"SHA256SUMS"}:
-        digest = hashlib.sha256((scoring / name).read_bytes()).hexdigest()
-        assert f"{digest}  {name}\n" in sums
-    decision = json.loads((scoring / "decision.json").read_text())
-    assert "by_subject" not in decision
-    assert decision["rules"] == json.loads((folder / "decision.json").read_text())["rules"]
-    moved = shutil.move(folder, tmp_path / "moved")
-    command = [sys.executable, "-m", "tools.scoring.export", str(moved)]
-    again = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert (Path(moved) / "scoring" / "SHA256SUMS").read_text() == sums
-
-
-def test_what_is_missing_or_belongs_to_other_models_is_said(config: Config) -> None:
+def test_what_is_missing_is_said(config: Config) -> None:
     with pytest.raises(InputError, match=r"config.yaml is missing: run 01_prepare_folds.py first"):
         config_of(run_folder(config))
-    step(1).main(config)
-    step(2).main(config)
-    with pytest.raises(
-        InputError, match=r"decision.json is missing: run 04_make_submission.py first"
-    ):
+
+
+def test_a_decision_of_other_models_or_of_an_older_version_is_refused(
+    finished: list[str],
+) -> None:
+    config = configured(finished)
+    path = model_path(config, 1)
+    path.write_bytes(path.read_bytes() + b"trained again")
+    with pytest.raises(InputError, match=r"was chosen for other models than the present"):
         export(config)
     save_decision(config, {"rules": {}})
     with pytest.raises(InputError, match=r"of an older version: run 04_make_submission.py"):
         export(config)
-    save_decision(config, {"rules": {}, "way": {}})
-    assert set(load_decision(config)["models"]) == {"0", "1"}
-    path = model_path(config, 1)
-    path.write_bytes(path.read_bytes() + b"trained again")
-    with pytest.raises(InputError, match=r"was chosen for other models than the present"):
+    (run_folder(config) / "decision.json").unlink()
+    with pytest.raises(
+        InputError, match=r"decision.json is missing: run 04_make_submission.py first"
+    ):
         export(config)
     assert not (run_folder(config) / "scoring").exists()
 
@@ -134,15 +107,13 @@ def test_a_step_that_the_pipeline_has_not_is_refused(config: Config, name: str) 
         require(config)
 
 
-def test_a_rule_that_was_chosen_on_views_is_not_exported_without_them(
-    settings: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    views = configured(settings, "test_time_augmentations=['Horizontal flip']")
-    for number, config in ((1, configured(settings)), (2, configured(settings)), (3, views)):
-        step(number).main(config)
-    step(4).main(views)
+def test_a_rule_that_was_chosen_on_views_is_not_exported_without_them(finished: list[str]) -> None:
+    config = configured(finished)
+    decision = load_decision(config)
+    decision["way"] |= {"test_time_augmentations": ["Horizontal flip"]}
+    save_decision(config, decision)
     with pytest.raises(InputError, match=r"test_time_augmentations: .* no such step.*tations=\[\]"):
-        export(configured(settings))
+        export(config)
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it(

@@ -1,5 +1,6 @@
 """score.py as a hospital runs it, a program of its own, and held to what lib makes of files."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of
 from tests.conftest import configured, settings_in, step, tiny_image, write_competition
 from tests.data.test_pictures import PIXELS, UNUSABLE, save_dicom
+from tools.scoring import __main__ as command
 from tools.scoring.pipeline import reading, score, writing
 
 # Runs the program, and ends it at the first attempt to reach a network.
@@ -53,6 +55,31 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     for number in range(1, 5):
         step(number).main(made)
     return made
+
+
+def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_folder(config)
+    scoring = folder / "scoring"
+    files = {path.relative_to(scoring).as_posix() for path in scoring.rglob("*") if path.is_file()}
+    samples = {
+        f"samples/{name}" for k in "123" for name in (f"{k}.png", f"{k}.npz", f"masks/{k}.png")
+    }
+    programs = {"score.py", "engines.py", "reading.py", "writing.py"}
+    rest = {"README.md", "requirements.txt", "model.onnx", "decision.json"}
+    assert files == {"SHA256SUMS", *programs, *rest, *samples}
+    sums = (scoring / "SHA256SUMS").read_text()
+    for name in files - {"SHA256SUMS"}:
+        digest = hashlib.sha256((scoring / name).read_bytes()).hexdigest()
+        assert f"{digest}  {name}\n" in sums
+    decision = json.loads((scoring / "decision.json").read_text())
+    assert "by_subject" not in decision
+    assert decision["rules"] == json.loads((folder / "decision.json").read_text())["rules"]
+    moved = shutil.copytree(folder, tmp_path / "moved", ignore=shutil.ignore_patterns("scoring"))
+    command.main([str(moved)])
+    assert f"the scoring pipeline: {moved / 'scoring'}" in capsys.readouterr().out
+    assert (moved / "scoring" / "SHA256SUMS").read_text() == sums
 
 
 @pytest.fixture
