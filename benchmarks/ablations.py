@@ -25,7 +25,7 @@ import pandas as pd
 
 from lib.metric import bootstrap_interval
 from lib.runtime.threads import in_order
-from tools.compare import change_of
+from tools.compare.comparison import change_of
 
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTS = ("01_prepare_folds.py", "02_train.py", "03_infer.py", "04_make_submission.py")

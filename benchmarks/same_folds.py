@@ -37,7 +37,7 @@ from lib.dataset import NerveImages
 from lib.inference.predict import presence_of
 from lib.runtime.files import save_json, sha_of_file, written_whole
 from lib.runtime.threads import in_order
-from tools.compare import compared_runs
+from tools.compare.comparison import compared_runs
 from tools.watch.speed import load_speed, speed_path
 
 PACKAGES = {"fastai": "fastai", "monai": "monai", "nnunet": "nnunetv2"}
@@ -148,7 +148,7 @@ def difference(theirs: Path, ours: Path) -> str:
     if theirs == ours:
         return "|"
     changes = compared_runs(theirs, ours).changes
-    (change,) = [each for each in changes if (each.part, each.metric) == ("all", "iou")]
+    (change,) = [each for each in changes if (each.of, each.metric) == ("all", "iou")]
     low, high = change.interval or (float("nan"), float("nan"))
     return f"{change.change:+.3f} | {low:+.3f} to {high:+.3f}"
 

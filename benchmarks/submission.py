@@ -19,7 +19,7 @@ import numpy as np
 
 from lib import rle
 from lib.artifacts.submission import Table, save
-from tools.submission import SHAPE
+from tools.submission.check import SHAPE
 
 IMAGES, WITH_NERVE, ROUNDS = 5508, 3500, 7
 

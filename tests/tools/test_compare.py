@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from lib.artifacts.folds import Folds, save_folds
 from lib.artifacts.model import save_model
-from lib.artifacts.run import run_folder, save_config
+from lib.artifacts.run import save_config
 from lib.config.fields import Config
 from lib.metric import bootstrap_interval
 from lib.runtime.errors import InputError
 from lib.runtime.files import save_table
-from tests.conftest import REPOSITORY, step
-from tools.compare import Change, Comparison, change_of, compared_runs, report
+from tests.conftest import REPOSITORY
+from tools.compare.comparison import Change, Comparison, change_of, compared_runs
+from tools.compare.text import report
 
 # Three people; 1_1 and 2_1 have no nerve.
 IMAGES = ["1_1", "1_2", "2_1", "2_2", "2_3", "3_1"]
@@ -64,8 +65,8 @@ def compared(folder: Path, a: pd.DataFrame, b: pd.DataFrame) -> Comparison:
     return compared_runs(write_run(folder / "a", a), write_run(folder / "b", b))
 
 
-def change(comparison: Comparison, part: str = "all", metric: str = "dice") -> Change:
-    (found,) = (c for c in comparison.changes if (c.part, c.metric) == (part, metric))
+def change(comparison: Comparison, of: str = "all", metric: str = "dice") -> Change:
+    (found,) = (c for c in comparison.changes if (c.of, c.metric) == (of, metric))
     return found
 
 
@@ -388,11 +389,11 @@ def test_a_wrong_folder_ends_the_command_with_one_message(tmp_path: Path) -> Non
     assert "folds.csv is missing: run 01_prepare_folds.py first" in result.stderr
 
 
-def test_a_run_of_the_pipeline_differs_from_its_copy_by_nothing(config: Config) -> None:
-    for number in range(1, 5):
-        step(number).main(config)
-    run = run_folder(config)
-    comparison = compared_runs(run, shutil.copytree(run, run.with_name("copy")))
+def test_a_run_of_the_pipeline_differs_from_its_copy_by_nothing(
+    finished_once: Path, tmp_path: Path
+) -> None:
+    run = finished_once / "runs" / "nerve"
+    comparison = compared_runs(run, shutil.copytree(run, tmp_path / "copy"))
     assert (comparison.warnings, comparison.settings) == ([], [])
     assert len(comparison.masks) == 24
     assert change(comparison).interval == (0, 0)

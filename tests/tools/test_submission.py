@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lib import rle
-from lib.artifacts.run import run_folder
 from lib.artifacts.submission import Table, save
-from lib.config.fields import Config
 from lib.runtime.errors import InputError
-from tests.conftest import REPOSITORY, SHAPE, step
-from tools.submission import blended, compared, inspected, listed, load, main, require_same_images
+from tests.conftest import REPOSITORY, SHAPE
+from tools.submission.__main__ import main
+from tools.submission.agreement import compared
+from tools.submission.blend import blended, require_same_images
+from tools.submission.check import inspected, load
+from tools.submission.faults import listed
 
 SMALL = (2, 3)
 
@@ -450,18 +452,14 @@ def test_images_of_no_pixels_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_check_loads_neither_torch_nor_pandas() -> None:
-    code = "import sys, tools.submission; print({'torch', 'pandas', 'numpy'} & {*sys.modules})"
+    heavy = "{'torch', 'pandas', 'numpy'}"
+    code = f"import sys, tools.submission.__main__; print({heavy} & {{*sys.modules}})"
     result = subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY, text=True)
     assert result == "{'numpy'}\n"
 
 
-def test_the_pipelines_own_submission_is_sound(config: Config, data: Path) -> None:
-    for number in range(1, 5):
-        step(number).main(config)
-    path = run_folder(config) / "submission.csv"
-    report = inspected(path, SHAPE, data / "sample_submission.csv")
+def test_the_pipelines_own_submission_is_sound(finished_once: Path) -> None:
+    sample = finished_once / "data" / "sample_submission.csv"
+    report = inspected(finished_once / "runs" / "nerve" / "submission.csv", SHAPE, sample)
     assert (report.faults, report.notes) == ([], [])
     assert report.rows == 3
-    before = path.read_bytes()
-    save(path, load(path, SHAPE))
-    assert path.read_bytes() == before

@@ -24,7 +24,7 @@ from lib.decision.results import Results, results_of
 from lib.decision.text import rule_text
 from lib.runtime.errors import InputError
 from lib.runtime.files import written_whole
-from tools.compare import Comparison, compared_runs
+from tools.compare.comparison import Comparison, compared_runs
 from tools.report import charts as report_charts
 from tools.report import tables as report_tables
 from tools.report.charts import Plot, for_page, save_png, script, specification

@@ -18,7 +18,7 @@ from lib.decision.evidence import Unseen
 from lib.decision.results import Results
 from lib.metric import Floats, bootstrap_interval
 from lib.runtime.files import sha_of
-from tools.compare import NAMES
+from tools.compare.files import NAMES
 
 DRAWS = 1000  # of a bootstrap for each subject: enough for an interval that is drawn
 BINS = 10  # of a reliability diagram
