@@ -24,7 +24,7 @@ SHOWN = 5
 class Change(NamedTuple):
     """How one metric changes over some of the images."""
 
-    of: str  # the images: "all", "with a nerve" (the true mask is not empty), or the name of a class
+    of: str  # "all", "with a nerve" (the true mask is not empty), or the name of a class
     metric: str
     masks: int
     a: float  # mean score
