@@ -34,7 +34,7 @@ DETAIL = 0.7  # pixels by which an outline may be off
 
 
 def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
-    """By image: what `_picture` gives; and in words why some or all are missing."""
+    """What `_picture` gives, by image; and in words why some or all are missing."""
     try:
         folder = folder_of(results.config.data_folder, "data_folder")
         files = image_files(folder, results.config.image_bits)
@@ -58,7 +58,10 @@ def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
         drawn = list(with_bar(draw, rows, "pictures"))
     found = {row["image"]: one for row, one in zip(rows, drawn, strict=True) if one is not None}
     missing = len(images) - len(found)
-    return found, f"{missing} images have changed or gone since: no picture." if missing else ""
+    return (
+        found,
+        f"{missing} images have changed or are gone: no picture." if missing else "",
+    )
 
 
 def present_image(file: ImageFile, row: dict[str, Any]) -> Grey | None:

@@ -23,7 +23,7 @@ from lib.artifacts.log import log_path
 from lib.artifacts.model import model_path
 from lib.config.fields import Config
 from lib.runtime.files import written_whole
-from tools.report.reference import REFERENCE_NAME, reference_run
+from tools.report.hydrogen_torch import REFERENCE_NAME, reference_run
 
 Plane = npt.NDArray[np.float32]
 

@@ -28,7 +28,7 @@ from tests.decision.test_nested import write_maps
 from tests.steps.test_whole_runs import config_of
 from tests.tools.report.browser import Browser
 from tests.tools.report.test_report import made_run
-from tools.report import page as report
+from tools.report.page import write_report
 
 LEAST = [least for least in AREAS if least is not None]
 
@@ -64,7 +64,7 @@ def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
     step(1).main(config)
     predict_by_hand(config)
     results = results_of(config)
-    return Page(browser, results, report.write_report(results))
+    return Page(browser, results, write_report(results))
 
 
 def predict_by_hand(config: Config) -> None:
@@ -91,7 +91,7 @@ def scored(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Of 96 made-up maps that a rule has something to choose on."""
     config = made_run(tmp_path_factory.mktemp("scored"), images=96)
     results = results_of(config)
-    return Page(browser, results, report.write_report(results))
+    return Page(browser, results, write_report(results))
 
 
 def at_random(random: np.random.Generator) -> dict[str, Any]:

@@ -18,17 +18,20 @@ from lib.artifacts.folds import load_folds
 from lib.artifacts.probabilities import oof_path
 from lib.artifacts.run import run_folder, save_config
 from lib.config.fields import Config
-from lib.decision.results import results_of
+from lib.decision.results import Results, results_of
 from lib.runtime.errors import InputError
 from tests.conftest import step
 from tests.decision.test_nested import config_of, write_run
 from tests.decision.test_search import evidence_of, made_up
 from tests.tools.report.browser import chromium
-from tools.report import charts as report_charts
-from tools.report import page as report
-from tools.report import tables as report_tables
+from tools.report import __main__ as command
+from tools.report.calibration import calibration_error, expected_scores, pixel_reliability
+from tools.report.data_charts import curves_plot
 from tools.report.explorer import packed_counts
+from tools.report.page import page, write_report
 from tools.report.pictures import chosen, outline
+from tools.report.plots import plots_of
+from tools.report.tables import places, subjects_table, twins_table
 
 
 def test_an_outline_leads_around_the_mask_and_around_its_hole() -> None:
@@ -77,7 +80,7 @@ def test_pictures_are_chosen_in_turns_of_errors_twins_best_and_all(
 def test_the_cost_of_a_subject_is_what_the_mean_would_gain(tmp_path: Path) -> None:
     results = results_of(made_run(tmp_path))
     rows = results.rows
-    for row in report_tables.subjects_table(results):
+    for row in subjects_table(results):
         as_all = rows["iou"].where(rows["subject"] != row["name"], rows["iou"].mean())
         assert row["cost"] == pytest.approx(as_all.mean() - rows["iou"].mean(), abs=1e-12)
 
@@ -86,19 +89,19 @@ def test_reliability_counts_every_pixel_once_in_its_tenth() -> None:
     maps = [np.array([[0, 25, 26, 255]], dtype=np.uint8)]
     evidence = evidence_of(maps, [np.array([[0, 1, 0, 1]], dtype=np.uint8)], np.array([0.5]), False)
     unseen: Any = type("Unseen", (), {"evidence": [evidence]})
-    table = report_tables.pixel_reliability(unseen, [""])
+    table = pixel_reliability(unseen, [""])
     assert table["number"].tolist() == [2, 1, 1]
-    assert table["there"].tolist() == [0.5, 0.0, 1.0]
-    assert table["told"].tolist() == pytest.approx([12.5 / 255, 26 / 255, 1])
+    assert table["true"].tolist() == [0.5, 0.0, 1.0]
+    assert table["predicted"].tolist() == pytest.approx([12.5 / 255, 26 / 255, 1])
     error = (2 * (0.5 - 12.5 / 255) + 26 / 255 + 0) / 4
-    assert report_tables.calibration_error(table) == pytest.approx(error)
+    assert calibration_error(table) == pytest.approx(error)
 
 
 def test_the_expected_score_is_the_mean_of_both_kinds_weighted_by_the_share(
     tmp_path: Path,
 ) -> None:
     results = results_of(made_run(tmp_path))
-    table = report_tables.expected_scores(results).set_index("share")
+    table = expected_scores(results).set_index("share")
     line = table[table["what"] != "all masks empty"]["score"]
     nerve = results.rows[results.rows["true_area"] > 0]["iou"].mean()
     empty = results.rows[results.rows["true_area"] == 0]["iou"].mean()
@@ -119,7 +122,7 @@ def test_places_are_the_share_of_masks_that_cover_them(tmp_path: Path) -> None:
             "width": 58,
         }
     )
-    share = report_tables.places(table)
+    share = places(table)
     assert share[:, :14] == pytest.approx(1)
     assert share[:, 15:] == pytest.approx(0.5)
 
@@ -137,9 +140,8 @@ def made_run(tmp_path: Path, *settings: str, head: bool = True, images: int = 48
     return config
 
 
-def live_of(path: Path) -> dict[str, Any]:
+def live_of(text: str) -> dict[str, Any]:
     """What the page has for its script."""
-    text = path.read_text(encoding="utf-8")
     found = re.search(r'<script type="application/json" id="live">(.*?)</script>', text, re.S)
     assert found
     content: dict[str, Any] = json.loads(found[1])
@@ -154,45 +156,55 @@ def with_audit(config: Config, **changes: Any) -> None:
     assert load_folds(config).sha == folds.sha
 
 
-def words_of(path: Path) -> str:
+def text_of(results: Results) -> str:
+    """The page; nothing is written."""
+    subjects = subjects_table(results)
+    return page(results, subjects, plots_of(results, subjects), [])
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def words_of(text: str) -> str:
     """The page without scripts, styles and tags."""
-    text = re.sub(r"<(script|style).*?</\1>", "", path.read_text(encoding="utf-8"), flags=re.S)
+    text = re.sub(r"<(script|style).*?</\1>", "", text, flags=re.S)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", text)))
 
 
 def test_a_leak_stands_in_red_beside_the_score(tmp_path: Path) -> None:
     config = made_run(tmp_path)
     with_audit(config, leaks=["LEAK: 7 pairs of near-duplicate images stand on both sides"])
-    words = words_of(report.write_report(results_of(config)))
+    words = words_of(text_of(results_of(config)))
     assert "LEAK: 7 pairs" in words
     assert "No leak found" not in words
 
 
 def test_without_a_leak_it_says_so(tmp_path: Path) -> None:
-    words = words_of(report.write_report(results_of(made_run(tmp_path))))
+    words = words_of(text_of(results_of(made_run(tmp_path))))
     assert "No leak found" in words
 
 
 def test_what_flatters_stands_beside_the_score(tmp_path: Path) -> None:
     config = made_run(tmp_path, "train_validation_data=true")
-    words = words_of(report.write_report(results_of(config)))
+    words = words_of(text_of(results_of(config)))
     assert training_caveats(config)[0] in words
     assert words.count("NOT OUT OF FOLD") == 3  # beside both scores, and in full
 
 
 def test_a_page_without_images_logs_and_head_says_what_is_missing(tmp_path: Path) -> None:
     config = made_run(tmp_path, head=False)
-    path = report.write_report(results_of(config))
-    words = words_of(path)
+    text = text_of(results_of(config))
+    words = words_of(text)
     assert "there are no pictures" in words
     assert "No log of fold 0, 1, 2" in words
-    assert live_of(path)["pictures"] == {}
+    assert live_of(text)["pictures"] == {}
 
 
 def test_missing_folds_are_named(tmp_path: Path) -> None:
     made_run(tmp_path)
     config = config_of(tmp_path, "folds=[0]")
-    words = words_of(report.write_report(results_of(config)))
+    words = words_of(text_of(results_of(config)))
     assert "FOLDS MISSING: 1, 2 are not in these scores" in words
 
 
@@ -201,7 +213,7 @@ def test_a_set_of_one_subject_with_a_nerve_everywhere_has_a_page(tmp_path: Path)
     there = [k for k in range(30) if truths[k].any()][:12]
     config = config_of(tmp_path, "n_folds=2", "folds=[0]")
     write_run(config, [maps[k] for k in there], [truths[k] for k in there], subjects=1)
-    words = words_of(report.write_report(results_of(config)))
+    words = words_of(text_of(results_of(config)))
     assert "Nothing was chosen on these images" in words
     assert "Every image has a nerve" in words
 
@@ -210,7 +222,7 @@ def test_a_set_without_any_nerve_has_a_page(tmp_path: Path) -> None:
     maps, truths, presence = made_up(24)
     config = config_of(tmp_path)
     write_run(config, maps, [np.zeros_like(truth) for truth in truths], presence)
-    words = words_of(report.write_report(results_of(config)))
+    words = words_of(text_of(results_of(config)))
     assert "There is no mask in this set" in words
     assert "No image has a nerve" in words
 
@@ -220,7 +232,7 @@ def test_names_from_the_data_cannot_become_part_of_the_page(tmp_path: Path) -> N
     results = results_of(config)
     evil = "</script><img src=x onerror=alert(1)>"
     rows = results.rows.assign(subject=evil, image=evil + results.rows["image"])
-    text = report.write_report(results._replace(rows=rows)).read_text(encoding="utf-8")
+    text = text_of(results._replace(rows=rows))
     assert "<img src=x" not in text
 
 
@@ -228,16 +240,16 @@ def test_the_page_asks_for_nothing_from_outside_and_tells_no_path_of_the_machine
     tmp_path: Path,
 ) -> None:
     config = made_run(tmp_path, f"test_dataframe={tmp_path / 'test.csv'}")
-    text = report.write_report(results_of(config)).read_text(encoding="utf-8")
+    text = text_of(results_of(config))
     assert str(tmp_path) not in text
-    page = re.sub(r"<script.*?</script>", "", text, flags=re.S)
-    assert not re.search(r"(src|href)=[\"'](?!#|data:)", page)
+    plain = re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    assert not re.search(r"(src|href)=[\"'](?!#|data:)", plain)
 
 
 def test_the_same_run_gives_the_same_page_and_plots(tmp_path: Path) -> None:
     config = made_run(tmp_path)
-    before = snapshot(report.write_report(results_of(config)).parent)
-    after = snapshot(report.write_report(results_of(config)).parent)
+    before = snapshot(write_report(results_of(config)).parent)
+    after = snapshot(write_report(results_of(config)).parent)
     assert before == after
     assert {"report.html", "scores.png", "subjects.png", "iou_histogram.png"} <= {*before}
 
@@ -254,7 +266,7 @@ def test_two_runs_stand_side_by_side(tmp_path: Path) -> None:
         save_config(config)
         step(4).main(config)
     folder = run_folder(first)
-    words = words_of(report.main([str(folder), str(run_folder(other))]))
+    words = words_of(read(command.main([str(folder), str(run_folder(other))])))
     assert "Beside second" in words
     assert "tune_decision" in words
     assert str(folder.parent) not in words
@@ -262,29 +274,29 @@ def test_two_runs_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config\.yaml is missing: run 01"):
-        report.main([str(tmp_path / "nothing")])
+        command.main([str(tmp_path / "nothing")])
     with pytest.raises(InputError, match="which run"):
-        report.main(["epochs=3"])
+        command.main(["epochs=3"])
 
 
 def test_a_folder_with_an_equals_sign_is_a_run(tmp_path: Path) -> None:
     config = made_run(tmp_path, "experiment_name=rate=0.002")
     save_config(config)
     folder = run_folder(config)
-    assert report.main([str(folder)]) == folder / "report.html"
+    assert command.main([str(folder)]) == folder / "report.html"
 
 
 def test_a_long_training_has_a_curve() -> None:
     log = pd.DataFrame({"fold": "0", "epoch": np.arange(6000), "iou": 0.5})
-    plot = report_charts.curves_plot(log, "iou", "IoU", pd.DataFrame())
-    assert len(str(report_charts.specification(plot.chart))) > 6000
+    plot = curves_plot(log, "iou", "IoU", pd.DataFrame())
+    assert len(str(plot.chart)) > 6000
 
 
 def test_twins_of_unknown_people_are_of_nobody(tmp_path: Path) -> None:
     config = made_run(tmp_path)
     table = pd.DataFrame({"image": ["NA"], "twin": ["b"], "subject": "", "twin_subject": ""})
     table.to_csv(run_folder(config) / "contradictions.csv", index=False)
-    found = report_tables.twins_table(config)
+    found = twins_table(config)
     assert found.loc[0].tolist() == ["NA", "b", "", ""]
 
 
@@ -294,7 +306,7 @@ def test_folds_without_probabilities_are_left_out_and_named(
     config = made_run(tmp_path)
     save_config(config)
     oof_path(config, 1).unlink()
-    words = words_of(report.main([str(run_folder(config))]))
+    words = words_of(read(command.main([str(run_folder(config))])))
     assert "without folds ['1']" in capsys.readouterr().out
     assert "FOLDS MISSING: 1 is not in these scores" in words
 
@@ -304,7 +316,7 @@ def test_of_one_part_held_out_no_other_fold_is_missing(
 ) -> None:
     config = made_run(tmp_path, "validation_strategy=automatic")
     save_config(config)
-    report.main([str(run_folder(config))])
+    command.main([str(run_folder(config))])
     assert "missing" not in capsys.readouterr().out
 
 
@@ -315,12 +327,12 @@ def test_speed_and_the_first_batch_are_shown_where_a_training_left_them(tmp_path
         fold / "speed.csv", index=False
     )
     cv2.imwrite(str(fold / "first_batch.png"), np.full((40, 60, 3), 200, dtype=np.uint8))
-    path = report.write_report(results_of(config))
-    words = words_of(path)
+    text = text_of(results_of(config))
+    words = words_of(text)
     assert "some accelerator" in words
     assert "images per second" in words
     assert "The first augmented batch of fold 1." in words
-    assert 'alt="First batch of fold 1' in path.read_text(encoding="utf-8")
+    assert 'alt="First batch of fold 1' in text
 
 
 def test_the_reference_run_is_a_line_only_where_every_image_has_a_nerve(tmp_path: Path) -> None:
@@ -328,10 +340,10 @@ def test_the_reference_run_is_a_line_only_where_every_image_has_a_nerve(tmp_path
     there = [k for k in range(48) if truths[k].any()]
     config = config_of(tmp_path)
     write_run(config, [maps[k] for k in there], [truths[k] for k in there], presence[there])
-    with_nerves = words_of(report.write_report(results_of(config)))
+    with_nerves = words_of(text_of(results_of(config)))
     assert "Hydrogen Torch's, on 427 frames of other folds" in with_nerves
     write_run(config, maps, truths, presence)
-    assert "Hydrogen Torch's, on 427" not in words_of(report.write_report(results_of(config)))
+    assert "Hydrogen Torch's, on 427" not in words_of(text_of(results_of(config)))
 
 
 def test_without_a_browser_the_tests_of_the_page_say_how_to_get_one(

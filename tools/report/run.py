@@ -1,0 +1,27 @@
+"""A run's folder -> its results, for a page that is made by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from lib.artifacts.probabilities import oof_path
+from lib.config.read import load_config
+from lib.decision.results import Results, results_of
+from lib.runtime.errors import InputError
+
+
+def read_run(folder: Path, overrides: list[str]) -> Results:
+    """The results of a run as 01 to 03 left it, of the folds that have probabilities.
+
+    `overrides` are key=value settings. InputError where the folder is no such run.
+    """
+    folder = folder.resolve()
+    place = [f"runs_folder={folder.parent}", f"experiment_name={folder.name}"]
+    if not (folder / "config.yaml").is_file():
+        raise InputError(f"{folder / 'config.yaml'} is missing: run 01_prepare_folds.py first")
+    config = load_config(folder / "config.yaml", [*overrides, *place])
+    there = [str(k) for k in config.fold_numbers if oof_path(config, k).is_file()]
+    if missing := set(map(str, config.fold_numbers)) - set(there):
+        print(f"without folds {sorted(missing)}, whose probabilities are missing: run 03_infer.py")
+    if not there:
+        raise InputError(f"{folder} has no probabilities of any fold: run 03_infer.py first")
+    return results_of(replace(config, folds=there))

@@ -1,0 +1,154 @@
+"""Charts of the scores: of each decision rule, of each subject, of the images."""
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from lib.decision.text import NAMES
+from tools.report.hydrogen_torch import REFERENCE_IOU
+from tools.report.vega import GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
+
+SCORE_BINS = 20
+
+
+def scores_plot(decision: dict[str, Any], probability_threshold: float) -> Plot:
+    """Every decision rule with its interval, beside empty masks."""
+    kinds = {"all": "all images", "with_nerve": "images with a nerve"}
+    if not decision["scores"]["all"]["all_empty"]:
+        del kinds["all"]  # they are the same
+    rows = _ways(decision, kinds, probability_threshold) + _yardsticks(decision, kinds)
+    table = pd.DataFrame(rows, columns=["rule", "of", "score", "low", "high"])
+    base = alt.Chart(table).encode(
+        y=alt.Y("rule:N", sort=None, title=None, axis=_labels_above()),
+        yOffset=alt.YOffset("of:N", sort=list(kinds.values()), scale=alt.Scale(range=[15, 43])),
+        color=colour("of:N", list(kinds.values())),
+    )
+    axis = alt.Axis(tickCount=10)
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("score:Q", title=f"mean {decision['metric']}", scale=WHOLE, axis=axis),
+        shape=alt.Shape("of:N", legend=None),
+        tooltip=tooltips(table),
+    )
+    lines = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    about = "Mean scores with 95 % intervals over subjects. Quote only the first."
+    chart = (lines + dots).properties(height=50 * table["rule"].nunique())
+    return plot_of("scores", "Scores of each decision rule", about, chart, table)
+
+
+def _ways(
+    decision: dict[str, Any], kinds: dict[str, str], probability_threshold: float
+) -> list[dict[str, Any]]:
+    """A row for each rule and kind of images; only the fixed rule where nothing was chosen."""
+    metric = decision["metric"].lower()
+    ways = {"nested": decision["scores"]} | decision["other_scores"]
+    if not decision["chosen_on_these_images"]:
+        ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
+    return [
+        _way(NAMES[name].format(threshold=probability_threshold), of, way[kind], metric)
+        for name, way in ways.items()
+        for kind, of in kinds.items()
+        if way[kind][metric] is not None
+    ]
+
+
+def _way(rule: str, of: str, scores: dict[str, Any], metric: str) -> dict[str, Any]:
+    low, high = scores[f"{metric}_interval"] or (None, None)
+    return {"rule": rule, "of": of, "score": scores[metric], "low": low, "high": high}
+
+
+def _yardsticks(decision: dict[str, Any], kinds: dict[str, str]) -> list[dict[str, Any]]:
+    """Empty masks; and the reference run, where every image has a nerve as in its own data."""
+    whole, of = decision["scores"]["all"], next(iter(kinds.values()))
+    rows = [{"rule": "all masks empty", "of": of, "score": whole["all_empty"]}]
+    if decision["metric"] == "IoU" and not whole["all_empty"]:
+        words = "Hydrogen Torch's, on 427 frames of other folds"
+        rows.append({"rule": words, "of": of, "score": REFERENCE_IOU})
+    return rows
+
+
+def _labels_above() -> alt.Axis:
+    """Labels above their lines, so that a narrow window leaves room for the plot."""
+    return alt.Axis(
+        labelAlign="left",
+        labelPadding=-2,
+        labelOffset=-17,
+        labelLimit=330,
+        ticks=False,
+        domain=False,
+    )
+
+
+def subjects_plot(rows: list[dict[str, Any]], metric: str) -> Plot:
+    """A line for each subject; `rows` are those of tables.subjects_table."""
+    words = {"iou": "IoU", "dice": "Dice"}[metric]
+    table = pd.DataFrame(
+        [
+            {
+                "subject": row["name"],
+                "score": row[metric],
+                "low": (row[f"{metric}_interval"] or [None])[0],
+                "high": (row[f"{metric}_interval"] or [None])[-1],
+                "images": row["images"],
+                "share with a nerve": row["share"],
+            }
+            for row in rows
+        ]
+    )
+    base = alt.Chart(table).encode(y=alt.Y("subject:N", sort=None, title="subject, worst first"))
+    lines = base.mark_rule(color=GREY, strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    dots = base.mark_circle(opacity=1).encode(
+        x=alt.X("score:Q", title=f"mean {words}", scale=WHOLE),
+        size=alt.value(90),
+        color=alt.Color(
+            "share with a nerve:Q",
+            scale=alt.Scale(domain=[0, 1], range=["#8fc1e8", "#1b4f80"]),
+            legend=alt.Legend(format=".0%"),
+        ),
+        tooltip=tooltips(table),
+    )
+    about = f"Mean {words} of each subject, with 95 % intervals over its images."
+    chart = (lines + dots).properties(height=15 * len(table) + 20)
+    return plot_of("subjects", f"{words} by subject", about, chart, table)
+
+
+def scores_histogram(rows: pd.DataFrame, metric: str) -> Plot:
+    """How many images have which score, with and without a nerve."""
+    words = {"iou": "IoU", "dice": "Dice"}[metric]
+    place = np.minimum((rows[metric] * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    what = np.where(rows["true_area"] > 0, "with a nerve", "without")
+    table = pd.DataFrame({"from": place / SCORE_BINS, "what": what}).value_counts(sort=False)
+    table = table.rename("images").reset_index().assign(to=lambda t: t["from"] + 1 / SCORE_BINS)
+    about = f"How many images have which {words}, by the rules chosen without them."
+    return plot_of(
+        f"{metric}_histogram",
+        f"{words} of the images",
+        about,
+        _bars(table, words),
+        table,
+    )
+
+
+def live_histogram() -> dict[str, Any]:
+    """The same for the sliders. The page puts in its data, called scores."""
+    empty = [
+        {"from": k / SCORE_BINS, "to": (k + 1) / SCORE_BINS, "what": "without", "images": 0}
+        for k in range(SCORE_BINS)
+    ]
+    return specification(_bars(alt.Data(name="scores", values=empty), "IoU"))
+
+
+def _bars(data: Any, words: str) -> alt.Chart:
+    return (
+        alt.Chart(data)
+        .mark_bar(binSpacing=1)
+        .encode(
+            x=alt.X("from:Q", bin="binned", title=words, scale=WHOLE, axis=alt.Axis(tickCount=6)),
+            x2="to:Q",
+            y=alt.Y("images:Q", title="images"),
+            color=colour("what:N", ["with a nerve", "without"]),
+            tooltip=["what:N", "from:Q", "to:Q", "images:Q"],
+        )
+        .properties(height=200)
+    )

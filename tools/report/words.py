@@ -1,0 +1,27 @@
+"""The terms of the page, each explained where a reader points at it."""
+
+WORDS = {
+    "IoU": "Intersection over union: the pixels that the true and the predicted mask share, divided"
+    " by the pixels that either of them covers. 1 is perfect. Two empty masks count 1, one empty "
+    "mask counts 0.",
+    "Dice": "Twice the shared pixels, divided by the pixels of both masks together: the "
+    "competition's score. Two empty masks count 1, one empty mask counts 0.",
+    "out of fold": "Each image is predicted by the network that was trained without it, without "
+    "its subject and without its near-duplicates.",
+    "nested": "The rule that turns probabilities into masks was chosen without the images that it "
+    "is scored on.",
+    "all-empty": "The score of an empty mask for every image: what doing nothing is worth.",
+    "interval": "95 % interval: where the mean could lie with other people like these. It is a "
+    "bootstrap over subjects, because frames of one person are near-copies.",
+    "presence": "How certain the network is that an image shows a nerve at all, from 0 to 1.",
+    "gate": "An image whose presence is below the gate gets an empty mask.",
+    "threshold": "A pixel whose probability is above the threshold belongs to the mask.",
+    "area floor": "A mask that covers a smaller share of the image is replaced by an empty one.",
+    "false alarm": "A mask where there is no nerve.",
+    "missed": "No mask where there is a nerve.",
+    "leak": "Pictures or people that a network is scored on were also in its training images. The "
+    "scores are too high.",
+    "contradictory twins": "Nearly the same picture twice, with different labels.",
+    "cost": "How much the mean over all images would rise if this subject scored the mean.",
+    "calibration error": "The mean distance between what was predicted and what is true.",
+}
