@@ -97,7 +97,14 @@ class Learner:
                 ) from error
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except torch.OutOfMemoryError as error:  # some weights may have moved: it cannot go on
+            raise InputError(
+                "the memory of the GPU has no room for the optimizer's own state: end what else "
+                "runs on this GPU, or choose a smaller backbone or optimizer=SGD. Start the same "
+                "command again to go on from the last state that was saved."
+            ) from error
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
             self.average.update(self.model, number + 1)

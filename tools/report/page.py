@@ -15,7 +15,7 @@ from tools.report.pictures import chosen, pictures
 from tools.report.plots import MAIN_PLOTS, plots_of
 from tools.report.score_charts import live_histogram
 from tools.report.sections import columns_of, comparisons, of_the_run, of_the_scores
-from tools.report.vega import Plot, for_page, save_png, script
+from tools.report.vega import Plot, for_page, save_pngs, script
 from tools.report.words import WORDS
 
 PAGES = Path(__file__).parent / "pages"
@@ -37,8 +37,7 @@ def write_report(results: Results, others: list[Path] | None = None) -> Path:
     folder = run_folder(results.config)
     subjects = tables.subjects_table(results)
     plots = plots_of(results, subjects)
-    for name in MAIN_PLOTS & plots.keys():
-        save_png(plots[name], folder / "plots")
+    save_pngs((plots[name] for name in sorted(MAIN_PLOTS & plots.keys())), folder / "plots")
     with written_whole(folder / "report.html") as file:
         file.write(page(results, subjects, plots, others or []).encode())
     return folder / "report.html"

@@ -7,6 +7,7 @@ a browser. Colours are told apart by people who see no red or green (Okabe and I
 colour tells is told by shape or dashes too.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +15,13 @@ from typing import Any, NamedTuple
 
 import altair as alt
 import pandas as pd
-import vl_convert
 
 from lib.runtime.files import written_whole
+
+try:
+    import vl_convert
+except ImportError:  # some platforms have no wheel of it: the page's tables tell the same
+    vl_convert = None  # type: ignore[assignment]
 
 BLUE, ORANGE, GREEN, GREY = "#3a87c8", "#d9772b", "#1f9e77", "#868e96"
 
@@ -95,7 +100,16 @@ def for_page(chart: dict[str, Any]) -> dict[str, Any]:
     return chart | {"width": "container", "autosize": fit, "background": "transparent"}
 
 
-def save_png(plot: Plot, folder: Path) -> None:
+def save_pngs(plots: Iterable[Plot], folder: Path) -> None:
+    """A PNG a plot; without vl-convert none, and it says so."""
+    if vl_convert is None:
+        print("vl-convert-python is not installed: no plots in report.html and none in plots/")
+        return
+    for plot in plots:
+        _save_png(plot, folder)
+
+
+def _save_png(plot: Plot, folder: Path) -> None:
     alone = plot.chart | {"width": PNG_WIDTH, "title": plot.title, "background": "white"}
     content = vl_convert.vegalite_to_png(alone, vl_version=_grammar(), scale=2)
     with written_whole(folder / f"{plot.name}.png") as file:
@@ -105,8 +119,10 @@ def save_png(plot: Plot, folder: Path) -> None:
 def script(folder: Path) -> str:
     """Vega, Vega-Lite and vega-embed as one JavaScript.
 
-    It takes a second to bundle, so it is kept in the folder.
+    It takes a second to bundle, so it is kept in the folder. Empty without vl-convert.
     """
+    if vl_convert is None:
+        return ""
     path = folder / f"vega-{_grammar()}-{version('vl-convert-python')}.js"
     if not path.is_file():
         with written_whole(path) as file:

@@ -7,6 +7,7 @@ function specificationOf(name) {
 }
 
 async function drawPlots() {
+  if (!window.vegaEmbed) return; // made without vl-convert
   const places = [...document.querySelectorAll("[data-chart]")];
   await Promise.all(places.map(async (place) => {
     const options = { renderer: "svg", actions: false, tooltip: { theme: dark() ? "dark" : "light" } };
