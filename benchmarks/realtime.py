@@ -27,15 +27,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from tqdm import tqdm
 
-from benchmarks.engines import random_ensemble
 from lib.config.fields import Config
 from lib.decision.rule import Rule, has_pieces_or_holes
 from lib.metric import iou, overlap
+from lib.unet import build_model
 from tools.phantom.canvas import Picture
 from tools.phantom.dataset import clip
-from tools.scoring.graph import write_graph
+from tools.scoring.graph import Ensemble, write_graph
 from tools.scoring.pipeline.score import Array, Scorer
 
 GOAL = 120  # frames a second
@@ -100,7 +101,8 @@ def answer_to(mask: Picture, size: Size) -> Array:
 def write_pipeline(folder: Path, backbone: str, size: Size) -> None:
     """What Scorer reads: a network of random weights, and RULE."""
     config = Config(backbone=backbone, pretrained=False, image_height=size[0], image_width=size[1])
-    write_graph(folder / "model.onnx", random_ensemble(config, 1), config)
+    torch.manual_seed(0)
+    write_graph(folder / "model.onnx", Ensemble([build_model(config)], config).eval(), config)
     about = {
         "rules": {"nerve": asdict(RULE)},
         "image_bits": 8,

@@ -1,16 +1,14 @@
-"""The four scripts on data sets as large as the competition's, each as a process of its own.
+"""01 and 03 on data sets as large as the competition's, each as a process of its own.
 
 Rows of benchmarks/speed.py. What they need is made in the folder given, once: phantom frames of
-420x580, parts of them, and networks of random weights, whose speed is that of trained ones.
+420x580, half and a quarter of them, and networks of random weights, which are as fast as trained
+ones.
 """
 
 import os
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +16,6 @@ from types import MappingProxyType
 import pandas as pd
 import torch
 
-from benchmarks import decision
 from benchmarks.timing import (
     NETWORKS,
     REPOSITORY,
@@ -30,9 +27,8 @@ from benchmarks.timing import (
     used_by,
 )
 from lib.artifacts.folds import load_folds
-from lib.artifacts.model import model_path, save_model
+from lib.artifacts.model import save_model
 from lib.artifacts.run import run_folder
-from lib.config.fields import Config
 from lib.config.read import DEFAULT_FILE
 from lib.data.layouts import load_settings
 from lib.data.pictures import image_files
@@ -40,7 +36,7 @@ from lib.unet import build_model
 from tools.phantom.dataset import generate
 
 SUBJECTS, FRAMES = 47, 120
-PARTS = (1, 2, 4)  # all frames, half, a quarter
+DIVISORS = (1, 2, 4)  # all frames, half, a quarter
 SCRIPTS = ("01_prepare_folds", "02_train", "03_infer", "04_make_submission")
 QUICK = ["image_height=64", "image_width=64", "n_folds=2", "folds=['0','1']", "epochs=1"]
 
@@ -55,15 +51,15 @@ def scaling(
     rounds: int,
     peers: Mapping[str, Callable[[], float]] = MappingProxyType({}),
 ) -> list[Line]:
-    """A line a part of the data set; linear are the ratios 1, .5 and .25. Then one a peer."""
+    """A line for each share of the data set (linear is 1, .5, .25), then one for each peer."""
     last: dict[str, Usage] = {}
 
-    def seconds(name: str, part: int) -> float:
-        last[name] = measure(part)
+    def seconds(name: str, divisor: int) -> float:
+        last[name] = measure(divisor)
         return last[name].seconds
 
-    parts = {f"ours, {images // part} images": part for part in PARTS}
-    measures = {name: partial(seconds, name, part) for name, part in parts.items()}
+    shares = {f"ours, {images // divisor} images": divisor for divisor in DIVISORS}
+    measures = {name: partial(seconds, name, divisor) for name, divisor in shares.items()}
     times = alternating({**measures, **peers}, rounds)
     return [Line(name, times[name], "s", str(last.get(name, ""))) for name in times]
 
@@ -80,17 +76,17 @@ def large(folder: Path, quick: bool) -> Path:
     return path
 
 
-def part_of(data: Path, part: int) -> Path:
-    """Every part-th image of each subject of a data set in the competition's layout."""
-    if part == 1:
+def share_of(data: Path, divisor: int) -> Path:
+    """Every divisor-th image of each subject of a data set in the competition's layout."""
+    if divisor == 1:
         return data
-    path = data.with_name(f"{data.name}_{part}")
+    path = data.with_name(f"{data.name}_{divisor}")
     if not (path / "train_masks.csv").exists():
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(data / "test", path / "test")
         (path / "train").mkdir()
         table = pd.read_csv(data / "train_masks.csv", dtype=str, keep_default_na=False)
-        kept = table[table["img"].astype(int) % part == 0]
+        kept = table[table["img"].astype(int) % divisor == 0]
         for stem in kept["subject"] + "_" + kept["img"]:
             for name in (f"{stem}.tif", f"{stem}_mask.tif"):
                 os.link(data / "train" / name, path / "train" / name)
@@ -110,8 +106,8 @@ def preparing(folder: Path, peers: str, quick: bool, rounds: int) -> list[Line]:
     name, why = "imagededup, PHash alone", missing("imagededup", peers)
     pictures = images_of(data)
 
-    def ours(part: int) -> Usage:
-        return script(1, settings_of(part_of(data, part), folder))
+    def ours(divisor: int) -> Usage:
+        return script(1, settings_of(share_of(data, divisor), folder))
 
     def theirs() -> float:
         answer = answer_of(peers, "benchmarks.peers", "imagededup", pictures)
@@ -141,11 +137,11 @@ def predicting(folder: Path, quick: bool, rounds: int) -> list[Line]:
     size = [f"image_height={kind.image_height}", f"image_width={kind.image_width}"]
     more = [f"backbone={kind.backbone}", "mixed_precision_inference=true", *size]
     more += QUICK if quick else []
-    for part in PARTS:
-        with_random_networks([*settings_of(part_of(data, part), folder), *more])
+    for divisor in DIVISORS:
+        with_random_networks([*settings_of(share_of(data, divisor), folder), *more])
 
-    def ours(part: int) -> Usage:
-        settings = [*settings_of(part_of(data, part), folder), *more]
+    def ours(divisor: int) -> Usage:
+        settings = [*settings_of(share_of(data, divisor), folder), *more]
         for path in run_folder(load_settings(DEFAULT_FILE, settings)).glob("*.npz"):
             path.unlink()
         return script(3, settings)
@@ -162,69 +158,3 @@ def with_random_networks(settings: list[str]) -> None:
     for fold in config.fold_numbers:
         torch.manual_seed(fold)
         save_model(config, fold, folds, build_model(config).state_dict(), [])
-
-
-def deciding(folder: Path, quick: bool, rounds: int) -> list[Line]:
-    """04 on made-up probability maps, as many of test images as of training images."""
-    frames = 4 if quick else FRAMES
-    runs = {part: folder / f"decision_{frames // part}" for part in PARTS}
-    for part, run in runs.items():
-        decision.prepare(run, frames // part, [])
-    return scaling(
-        lambda part: decision.scored(runs[part], frames // part, []),
-        decision.SUBJECTS * frames,
-        rounds,
-    )
-
-
-def whole(folder: Path, data: Path | None, rounds: int) -> list[Line]:
-    """Five folds of five epochs at 448x448, 03 and 04, one after the other, on a GPU.
-
-    By default of 2,350 frames, as many as show a nerve in the competition.
-    """
-    if not torch.cuda.is_available():
-        return [Line("02, 03 and 04", [], note="no CUDA GPU here: not measured")]
-    if data is None:
-        data = folder / "phantom_whole"
-        generate(data, SUBJECTS, 50, 1, 1)
-    settings = [f"data={data}", f"runs_folder={folder / 'whole'}", "pretrained=false"]
-    settings += ["mixed_precision_inference=true"]
-    script(1, settings)
-    config = load_settings(DEFAULT_FILE, settings)
-    names = SCRIPTS[1:]
-    times: dict[str, list[float]] = {name: [] for name in (*names, "all three")}
-    notes: dict[str, str] = {}
-    for _ in range(rounds):
-        forget(config)
-        for number, name in enumerate(names, start=2):
-            with gpu_utilisation() as looks:
-                used = script(number, settings)
-            times[name].append(used.seconds)
-            notes[name] = f"GPU busy {sum(looks) / max(1, len(looks)):.0f} %; {used}"
-        times["all three"].append(sum(times[name][-1] for name in names))
-    return [Line(name, times[name], "s", notes.get(name, "")) for name in ("all three", *names)]
-
-
-def forget(config: Config) -> None:
-    """What 02 to 04 left."""
-    shutil.rmtree(Path(config.runs_folder) / ".cache", ignore_errors=True)
-    for fold in config.fold_numbers:
-        shutil.rmtree(model_path(config, fold).parent, ignore_errors=True)
-    for path in run_folder(config).glob("*.npz"):
-        path.unlink()
-
-
-@contextmanager
-def gpu_utilisation() -> Iterator[list[float]]:
-    """Per cent of the time in which the first GPU computed, as nvidia-smi tells it, all along."""
-    looks: list[float] = []
-    query = ["nvidia-smi", "-i", "0", "--query-gpu=utilization.gpu", "-lms", "200"]
-    query += ["--format=csv,noheader,nounits"]
-    with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield looks
-            time.sleep(0.2)
-        finally:
-            process.terminate()
-            words = process.communicate()[0].split()
-            looks += [float(word) for word in words if word.isdigit()]  # else [N/A]

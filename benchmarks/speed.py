@@ -7,24 +7,20 @@
 Without a ROW all of them, which takes hours; each alone takes a few minutes:
 
     step-resnet34, step-lite0    training, loading included: ours, a plain loop, fastai
-    choices-resnet34, -lite0     what each choice brings to a step (benchmarks/training_step.py)
     epoch                        an epoch with loading, beside its steps alone
     inference-resnet34, -lite0   file to probability, with a horizontal flip: ours and other engines
-    encode, decode               run lengths, beside pycocotools
-    01, 03, 04                   the scripts on 5,640 frames of 420x580, on half and a quarter
-    workers                      the loader with 0 to 4 worker processes
+    01, 03                       the scripts on 5,640 frames of 420x580, on half and a quarter
     ranks                        a training step shared out to 1 and 2 processes
-    whole                        on a GPU alone: 02 to 04 with five folds of five epochs
 
 All contestants of a row are measured in turn, several rounds; the table has the median and its
 ratio to that of the first line. Less is better. "Of the peak" is the share of the machine's fastest
 matrix product (benchmarks/peak.py), measured in the same rounds, that the operations of the network
 come to. After each row a line tells how many cores other programs kept busy meanwhile: more than .1
-spoil it. Where there is a CUDA GPU the rows run on it.
+spoil it. Where there is a CUDA GPU the rows run on it; benchmarks/gpu.sh times whole runs there.
 
---data    a data set in place of a phantom, for all rows but 01, 03 and 04; OpenCV must read it
---folder  keeps what is made, phantoms and made-up maps of 5 GB, for the next time; making
-          them for 01, 03 and 04 takes longer than measuring
+--data    a data set in place of a phantom, for all rows but 01 and 03; OpenCV must read it
+--folder  keeps the phantoms that are made, 3 GB, for the next time; making them for 01 and 03
+          takes longer than measuring
 --rounds  fewer are quicker
 --quick   tiny sizes, to see that a row works: the times tell nothing
 --peers   another Python to run fastai and imagededup, which agree with the torch needed here
@@ -35,7 +31,6 @@ What is not installed is left out, and the table says how to install it.
 import argparse
 import contextlib
 import io
-import math
 import statistics
 import sys
 import tempfile
@@ -49,7 +44,7 @@ import cv2
 import pandas as pd
 import torch
 
-from benchmarks import codec, loading, scripts, training_step
+from benchmarks import scripts
 from benchmarks.peak import BACKWARD, flops_of
 from benchmarks.timing import (
     HEADER,
@@ -67,14 +62,12 @@ from lib.config.fields import Config
 from lib.config.read import DEFAULT_FILE, to_yaml
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
-from lib.dataset import with_cache
 from lib.runtime.device import device_of
 from tools.phantom.dataset import generate
 
 SECONDS = 8  # of steps in a round
 FRAMES = 640  # at most, of those in a data set
 SHARED_STEPS = 4
-LOADED = 1000  # images at least, in an epoch that only loads
 PREDICTED = {"resnet34": 64, "lite0": 384}  # images in a round
 FASTER = 20  # times as many of them on a GPU
 ENGINES = {
@@ -195,12 +188,6 @@ def beside_peak(
     return Found(lines, flops / statistics.median(times["the peak"]))
 
 
-def choices(network: str, bench: Bench) -> Found:
-    config = bench.config(network)
-    steps = 1 if bench.quick else training_step.STEPS
-    return Found(training_step.compared(config, bench.rounds, steps))
-
-
 def epoch(bench: Bench) -> Found:
     config = bench.config("resnet34" if torch.cuda.is_available() else "lite0")
     words = "epoch", frames(bench), written(config, bench), bench.seconds
@@ -236,37 +223,6 @@ def inference(network: str, bench: Bench) -> Found:
     return found
 
 
-def codecs(way: str, bench: Bench) -> Found:
-    """Of the masks that are as large as the first."""
-    images = pd.read_pickle(frames(bench) / "table.pkl")
-    shape = int(images["height"].iloc[0]), int(images["width"].iloc[0])
-    alike = images[(images["height"] == shape[0]) & (images["width"] == shape[1])]
-    texts = [text for text in alike[masks_in(images)[0]] if text]
-    count = min(len(texts), codec.MASKS)
-    lines = codec.compared(texts, shape, 1 if bench.quick else codec.ROUNDS)[way]
-    return Found([lines[0]._replace(note=f"{count} masks of {shape[0]}x{shape[1]}"), *lines[1:]])
-
-
-def workers(bench: Bench) -> Found:
-    """Images read from the cache and changed; a later epoch, so without the start of workers."""
-    config = replace(bench.config("lite0"), augmentations_strategy="Medium")
-    images = pd.read_pickle(frames(bench) / "table.pkl")
-    if not bench.quick:
-        images = pd.concat([images] * math.ceil(LOADED / len(images)), ignore_index=True)
-    with contextlib.redirect_stdout(io.StringIO()):
-        images = with_cache(images, config)
-
-    def by(count: int) -> float:
-        return 1e3 / loading.epochs(images, replace(config, number_of_workers=count))[1]
-
-    counts = (0, 1) if bench.quick else range(5)
-    measures = {f"{count} workers": partial(by, count) for count in counts}
-    times = alternating(measures, bench.rounds)
-    lines = [Line(name, values, "ms an image") for name, values in times.items()]
-    note = f"{title(config)}, Medium; never more workers than cores"
-    return Found([lines[0]._replace(note=note), *lines[1:]])
-
-
 def ranks(bench: Bench) -> Found:
     """A batch shared out; the processes share the cores of the machine too, or have a GPU each."""
     config = bench.config("lite0")
@@ -293,19 +249,12 @@ def ranks(bench: Bench) -> Found:
 ROWS: dict[str, Callable[[Bench], Found]] = {
     "step-resnet34": partial(step, "resnet34"),
     "step-lite0": partial(step, "lite0"),
-    "choices-resnet34": partial(choices, "resnet34"),
-    "choices-lite0": partial(choices, "lite0"),
     "epoch": epoch,
     "inference-resnet34": partial(inference, "resnet34"),
     "inference-lite0": partial(inference, "lite0"),
-    "encode": partial(codecs, "encode"),
-    "decode": partial(codecs, "decode"),
     "01": lambda b: Found(scripts.preparing(b.folder, b.peers, b.quick, b.rounds)),
     "03": lambda b: Found(scripts.predicting(b.folder, b.quick, b.rounds)),
-    "04": lambda b: Found(scripts.deciding(b.folder, b.quick, b.rounds)),
-    "workers": workers,
     "ranks": ranks,
-    "whole": lambda b: Found(scripts.whole(b.folder, b.data, b.rounds)),
 }
 
 
