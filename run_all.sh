@@ -6,6 +6,7 @@
 #
 # The first start makes .venv. Results are kept in runs/<experiment_name>/; the same command started
 # again goes on where it was stopped. All settings: python 01_prepare_folds.py --help
+# PHANTOM="--subjects 30 --vessel" draws another phantom; see python -m tools.phantom --help
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/tools/environment.sh"
@@ -22,7 +23,8 @@ case " $*" in
 *" data="* | *" data_folder="* | *" --config"*) settings=("$@") ;;
 *)
     echo "== No data= was given: a phantom data set takes its place"
-    PYTHONPATH=$here "$python" -P -m tools.phantom data/phantom
+    # shellcheck disable=SC2086  # PHANTOM is a list of words
+    PYTHONPATH=$here "$python" -P -m tools.phantom data/phantom ${PHANTOM:-}
     settings=(--config "$here/configs/demo.yaml" data=data/phantom "$@")
     ;;
 esac

@@ -1,6 +1,7 @@
-# Sourced by run_all.sh and run_tests.sh: `use_environment REQUIREMENTS` leaves $python, the Python of
-# the project's own .venv, where the packages of that file are installed. They are installed once, and
-# again when a requirements file changes. PYTHON=/path/to/python3 chooses the Python it is made with.
+# Sourced by run_all.sh and run_tests.sh: `use_environment REQUIREMENTS` sets $python, the Python of the
+# project's own .venv, and installs the packages of that file there. It takes the versions that the tests
+# passed with (constraints.txt). It installs once, and again when a requirement or a version changes.
+# PYTHON=/path/to/python3 chooses the Python that .venv is made with.
 
 stop() {
     echo "$*" >&2
@@ -30,17 +31,18 @@ make_environment() {
 }
 
 use_environment() {
-    local requirements=$1 stamp base
+    local requirements=$1 stamp base wanted
     python=$here/.venv/bin/python
     stamp=$here/.venv/installed-$requirements
     # The development file builds on the other, so either one's change counts.
-    if "$python" -c '' 2>/dev/null && cat "$here"/requirements*.txt | cmp -s - "$stamp"; then return; fi
+    wanted=$(cat "$here"/requirements*.txt "$here/constraints.txt")
+    if "$python" -c '' 2>/dev/null && [ "$wanted" = "$(cat "$stamp" 2>/dev/null)" ]; then return; fi
     if ! "$python" -m pip --version >/dev/null 2>&1; then
         base=$(find_python) || exit 1
         make_environment "$base"
     fi
     echo "Installing the packages of $requirements into .venv, once (about 6 GB; a minute or two) ..."
-    "$python" -m pip install --quiet --disable-pip-version-check -r "$here/$requirements" 2>"$here/.venv/install.log" ||
+    "$python" -m pip install --quiet --disable-pip-version-check -r "$here/$requirements" -c "$here/constraints.txt" 2>"$here/.venv/install.log" ||
         stop "The packages could not be installed: is there a network? pip says: $(grep -m 1 ERROR "$here/.venv/install.log") (all of it: .venv/install.log)"
-    cat "$here"/requirements*.txt >"$stamp"
+    echo "$wanted" >"$stamp"
 }

@@ -33,9 +33,10 @@ def executable(path: Path, text: str) -> None:
 
 
 def use_environment(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Sources lib/environment.sh as a script in `folder` would."""
+    """Sources tools/environment.sh as a script in `folder` would."""
     (folder / "requirements.txt").write_text("torch\n")
-    script = f"set -euo pipefail; here={folder}; . {REPOSITORY}/lib/environment.sh; "
+    (folder / "constraints.txt").touch()
+    script = f"set -euo pipefail; here={folder}; . {REPOSITORY}/tools/environment.sh; "
     return subprocess.run(
         ["bash", "-c", script + 'use_environment requirements.txt; echo "$python"'],
         capture_output=True,
@@ -82,7 +83,7 @@ def test_too_little_disk_is_said_in_one_line(tmp_path: Path) -> None:
     assert "has 3 GiB of free disk space, and the packages need 8" in result.stderr
 
 
-def test_packages_are_installed_once_and_again_when_the_requirements_change(
+def test_packages_are_installed_once_and_again_when_a_requirement_or_a_version_changes(
     tmp_path: Path,
 ) -> None:
     fake_python(tmp_path)
@@ -94,6 +95,11 @@ def test_packages_are_installed_once_and_again_when_the_requirements_change(
     (tmp_path / "requirements-dev.txt").write_text("pytest\n")
     use_environment(tmp_path)
     assert len(calls.read_text().splitlines()) == 2
+    (tmp_path / "constraints.txt").write_text("torch==2.14.1\n")
+    use_environment(tmp_path)
+    *_, last = calls.read_text().splitlines()
+    assert len(calls.read_text().splitlines()) == 3
+    assert last.endswith(f"-r {tmp_path}/requirements.txt -c {tmp_path}/constraints.txt")
 
 
 def test_an_installation_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
@@ -105,18 +111,30 @@ def test_an_installation_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
 
 
 def run_all(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs run_all.sh in `folder`, with a phantom of four people where it draws one."""
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    few = "--subjects 4 --frames 4 --test-subjects 1 --test-frames 1"
     return subprocess.run(
         ["bash", str(REPOSITORY / "run_all.sh"), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        env={**inherited, "PHANTOM": few},
     )
 
 
 def test_run_all_without_data_makes_a_phantom_and_ends_with_scores(tmp_path: Path) -> None:
-    small = ["epochs=1", "image_height=32", "image_width=64", "n_folds=2", "folds=[0, 1]"]
+    small = [
+        "backbone=tu-test_efficientnet",
+        "pretrained=false",
+        "epochs=1",
+        "image_height=32",
+        "image_width=64",
+        "n_folds=2",
+        "folds=[0, 1]",
+        "number_of_workers=0",
+    ]
     result = run_all(tmp_path, *small)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "out-of-fold IoU over images with a nerve" in result.stdout
