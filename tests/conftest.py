@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from lib import rle
 from lib.config.fields import Config
@@ -17,6 +18,9 @@ from lib.data.layouts import load_settings
 REPOSITORY = Path(__file__).parent.parent
 STEPS = ["01_prepare_folds", "02_train", "03_infer", "04_make_submission"]
 SHAPE = (60, 80)
+# A machine that does much else is slow: that is no failure.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 
 def step(number: int) -> ModuleType:
@@ -39,8 +43,8 @@ def write_competition(
     folder: Path, subjects: int = 6, frames: int = 4, test_images: int = 3
 ) -> Path:
     """The competition's layout: every third frame is empty."""
-    for part in ("train", "test"):
-        (folder / part).mkdir(parents=True)
+    for subset in ("train", "test"):
+        (folder / subset).mkdir(parents=True)
     rows = []
     for subject in range(1, subjects + 1):
         for number in range(1, frames + 1):

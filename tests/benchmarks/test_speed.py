@@ -87,9 +87,9 @@ def test_a_package_that_is_missing_comes_with_the_way_to_install_it() -> None:
 
 
 def test_a_row_runs_and_leaves_out_what_is_not_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    speed.main(["step-lite0"], speed.Bench(tmp_path, None, sys.executable, rounds=1, quick=True))
+    speed.main(["step-lite0"], speed.Bench(tmp_path, data, sys.executable, rounds=1, quick=True))
     machine, _, _, _, *lines = capsys.readouterr().out.splitlines()
     assert torch.__version__ in machine
     found = cells("\n".join(lines))

@@ -85,7 +85,7 @@ HELD_BY = {
     "runtime/test_progress.py": {
         "test_a_quiet_step_shows_no_progress": ["quiet"],
     },
-    "tools/scoring/test_export.py": {
+    "tools/scoring/test_score.py": {
         "test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people": [
             "build_scoring_pipelines"
         ],

@@ -142,8 +142,6 @@ def test_run_all_without_data_makes_a_phantom_and_ends_with_scores(tmp_path: Pat
     for name in ("oof_iou.csv", "submission.csv"):
         assert (tmp_path / "runs/demo" / name).is_file()
         assert f"runs/demo/{name}" in result.stdout
-    again = run_all(tmp_path, *small)
-    assert again.stdout.count("is trained already") == 2
 
 
 def test_run_all_on_real_data_takes_the_data_and_stops_at_a_wrong_word(

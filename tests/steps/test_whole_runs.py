@@ -120,9 +120,9 @@ def test_cine_loops_are_trained_on_by_person_and_nobody_is_named(tmp_path: Path)
 def test_a_coco_file_and_a_folder_of_masks_give_the_same_folds(tmp_path: Path) -> None:
     coco = write_coco(write_images(tmp_path / "coco"), compressed)
     pictures = write_images(tmp_path / "pictures")
-    for what, part in (("nerve", NERVE), ("vessel", VESSEL)):
+    for what, masks in (("nerve", NERVE), ("vessel", VESSEL)):
         (pictures / "masks" / what).mkdir(parents=True)
-        for name, mask in part.items():
+        for name, mask in masks.items():
             if mask.any():
                 cv2.imwrite(str(pictures / "masks" / what / f"{name}.png"), mask)
     tables = []

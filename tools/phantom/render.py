@@ -62,14 +62,14 @@ def _envelope(scatterers: Array, amplitude: Array) -> Array:
     far_gain = deep * np.float32(math.sqrt(FAR[0] * FAR[1] / (NEAR[0] * NEAR[1])))
     total = np.zeros_like(amplitude)
     for look in range(LOOKS):
-        parts = []
+        blends = []
         for noise in scatterers[2 * look : 2 * look + 2]:
             near = blur(noise * amplitude, *NEAR)
             far = blur(near, *(math.sqrt(f**2 - n**2) for f, n in zip(FAR, NEAR, strict=True)))
-            parts.append(near * (1 - deep) + far * far_gain)
-        total += length(*parts)
+            blends.append(near * (1 - deep) + far * far_gain)
+        total += length(*blends)
     speckled = total * np.float32(near_gain / LOOKS)
-    # The machines filter their speckle: a part of the picture is the mean (Rayleigh's) without it.
+    # The machines filter their speckle: they mix the picture with its mean (Rayleigh's).
     smooth = blur(amplitude, 0.8, 2.4) * np.float32(0.3 * math.sqrt(math.pi / 2))
     return speckled * np.float32(0.7) + smooth
 

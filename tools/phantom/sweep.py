@@ -56,7 +56,7 @@ def _path(rng: Random, count: int, slower: float) -> Array:
 
 
 def _stretch_of_neck(rng: Random, z: Array, shown: int) -> tuple[float, float]:
-    """The part of the neck with the nerve: it holds `shown` of the places `z`, sorted."""
+    """The stretch of the neck with the nerve: it holds `shown` of the places `z`, sorted."""
     edges = np.concatenate([[-np.inf], (z[1:] + z[:-1]) / 2, [np.inf]])
     first = int(rng.integers(0, len(z) - shown + 1))
     return float(edges[first]), float(edges[first + shown])

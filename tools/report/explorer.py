@@ -23,10 +23,10 @@ STEPS = 100  # thresholds between 0 and 1
 
 def explorers(results: Results) -> list[dict[str, Any]]:
     """One a class."""
-    parts = zip(results.folds.classes, results.unseen.evidence, results.decided, strict=True)
+    of_classes = zip(results.folds.classes, results.unseen.evidence, results.decided, strict=True)
     return [
         {"name": name, **explorer(evidence, found.rule, results.config)}
-        for name, evidence, found in parts
+        for name, evidence, found in of_classes
     ]
 
 

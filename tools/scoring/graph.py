@@ -44,7 +44,7 @@ class Ensemble(nn.Module):
 def load_ensemble(config: Config, folds: Folds) -> Ensemble:
     """The networks of the run's folds, in float32.
 
-    Not as lib/model.placed has them: its autocast is of processors, and no part of a graph.
+    They are not placed on a device as for inference: an autocast cannot be written into a graph.
     """
     trained = [loaded_network(config, fold, folds.sha) for fold in config.fold_numbers]
     return Ensemble([one.network for one in trained], config).eval()

@@ -86,8 +86,10 @@ def _sample(
     def masks(shift: float) -> Mask:
         answer = Answer(*(value + shift for value in found), *[None] * (2 - len(found)))
         prediction = next(at_own_size(answer, batch))
-        parts = zip(prediction.probability, prediction.presence.tolist(), rules, strict=True)
-        return np.stack([decide(p, told, rules[name], shapes[name]) for p, told, name in parts])
+        of_classes = zip(prediction.probability, prediction.presence.tolist(), rules, strict=True)
+        return np.stack(
+            [decide(p, told, rules[name], shapes[name]) for p, told, name in of_classes]
+        )
 
     plain = masks(0.0)
     unsure = sum(int((masks(shift) != plain).sum()) for shift in (-SLACK, SLACK))

@@ -59,8 +59,8 @@ class TensorBoard(Tracker):
         if not done:
             headline = {f"validation_{config.metric.lower()}": math.nan}
             experiment, start, _ = summary.hparams(_settings(config), headline)
-            for part in (experiment, start):
-                self._writer.file_writer.add_summary(part)
+            for summary in (experiment, start):
+                self._writer.file_writer.add_summary(summary)
             self._writer.flush()
 
     def log(self, row: dict[str, float], step: int) -> None:

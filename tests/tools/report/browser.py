@@ -85,9 +85,9 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            part = os.read(self._answers, 1 << 20)
-            assert part, "Chromium ended"
-            self._rest += part
+            chunk = os.read(self._answers, 1 << 20)
+            assert chunk, "Chromium ended"
+            self._rest += chunk
         message, _, self._rest = self._rest.partition(b"\0")
         found: dict[str, Any] = json.loads(message)
         return found
@@ -98,7 +98,7 @@ class Browser:
             details = about["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description", details["text"]))
         elif method == "Runtime.consoleAPICalled" and about["type"] in ("error", "warning"):
-            self.errors.append(str([part.get("value") for part in about["args"]]))
+            self.errors.append(str([value.get("value") for value in about["args"]]))
         elif method == "Log.entryAdded" and about["entry"]["level"] in ("error", "warning"):
             self.errors.append(about["entry"]["text"])
         elif method == "Network.requestWillBeSent":

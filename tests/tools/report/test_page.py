@@ -297,8 +297,8 @@ def test_nothing_goes_wrong_or_sticks_out_in_any_window(
 
 
 def luminance(colour: list[float]) -> float:
-    parts = np.array(colour) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    channels = np.array(colour) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
@@ -312,7 +312,7 @@ def test_text_can_be_read_on_its_ground(page: Page, scheme: str) -> None:
             "(() => { const probe = document.body.appendChild(document.createElement('i'));"
             f"probe.style.color = 'var(--{name})'; return getComputedStyle(probe).color; }})()"
         )
-        return luminance([float(part) for part in re.findall(r"[\d.]+", text)[:3]])
+        return luminance([float(value) for value in re.findall(r"[\d.]+", text)[:3]])
 
     pairs = [(ink, ground) for ink in ("ink", "quiet", "accent") for ground in ("ground", "panel")]
     for ink, ground in [*pairs, ("good", "good-ground"), ("doubt", "doubt-ground")]:

@@ -1,11 +1,9 @@
-"""The scoring pipeline of a run: its graph, its files, and when it is refused."""
+"""The scoring pipeline of a run: the mean of its networks, and when it is refused."""
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
@@ -16,18 +14,17 @@ from lib.config.fields import Config
 from lib.inference.predict import answer_of
 from lib.runtime.errors import InputError
 from lib.unet import build_model, outputs_of, to_input
-from tests.conftest import REPOSITORY, configured
+from tests.conftest import configured
 from tools.scoring.export import config_of, export, require
-from tools.scoring.graph import Ensemble, write_graph
-from tools.scoring.pipeline.engines import onnxruntime, openvino
+from tools.scoring.graph import Ensemble
 
 TINY = Config(backbone="tu-test_efficientnet", image_height=32, image_width=64)
 GREY = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 64), dtype=np.uint8)
 
 
-def networks(config: Config, heads: tuple[bool, ...], classes: int = 1) -> list[torch.nn.Module]:
+def networks(config: Config, heads: tuple[bool, ...]) -> list[torch.nn.Module]:
     torch.manual_seed(0)
-    return [build_model(config, classes, head).eval() for head in heads]
+    return [build_model(config, 1, head).eval() for head in heads]
 
 
 @pytest.mark.parametrize(
@@ -35,11 +32,11 @@ def networks(config: Config, heads: tuple[bool, ...], classes: int = 1) -> list[
 )
 def test_an_ensemble_is_the_mean_of_its_networks_on_normalised_images(normalization: str) -> None:
     config = replace(TINY, image_normalization=normalization)
-    parts = networks(config, (True, True))
+    both = networks(config, (True, True))
     images = torch.from_numpy(GREY)
     with torch.inference_mode():
-        answers = [answer_of(outputs_of(part, to_input(images, config))) for part in parts]
-        pixels, presence = Ensemble(parts, config)(images)
+        answers = [answer_of(outputs_of(one, to_input(images, config))) for one in both]
+        pixels, presence = Ensemble(both, config)(images)
     assert torch.equal(pixels, (answers[0].pixels + answers[1].pixels) / 2)
     assert answers[0].presence is not None and answers[1].presence is not None
     assert torch.equal(presence, (answers[0].presence + answers[1].presence) / 2)
@@ -49,26 +46,6 @@ def test_a_presence_is_told_only_where_all_networks_tell_it() -> None:
     config = TINY
     found = Ensemble(networks(config, (True, False)), config)(torch.from_numpy(GREY))
     assert len(found) == 1
-
-
-def test_the_graph_gives_what_torch_gives_in_both_engines_and_names_no_file(
-    tmp_path: Path,
-) -> None:
-    config = replace(TINY, image_normalization="Image")
-    ensemble = Ensemble(networks(config, (True, True), classes=2), config).eval()
-    path = tmp_path / "model.onnx"
-    write_graph(path, ensemble, config)
-    with torch.inference_mode():
-        expected = ensemble(torch.from_numpy(GREY))
-    for engine in (openvino, onnxruntime):
-        found = engine(path)(GREY)
-        assert [array.shape for array in found] == [(1, 2, 32, 64), (1, 2)]
-        for array, tensor in zip(found, expected, strict=True):
-            assert np.abs(array - tensor.numpy()).max() < 1e-5
-    onnx.checker.check_model(path)
-    content = path.read_bytes()
-    assert not any(str(place).encode() in content for place in (REPOSITORY, sys.prefix))
-    assert b"site-packages" not in content
 
 
 def test_what_is_missing_is_said(config: Config) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -28,10 +30,13 @@ from lib.decision.rule import NEVER, Rule, decide
 from lib.decision.shapes import GRID, Shapes, nearest_shape
 from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of
-from tests.conftest import configured, settings_in, step, tiny_image, write_competition
+from lib.unet import build_model
+from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image, write_competition
 from tests.data.test_pictures import PIXELS, UNUSABLE, save_dicom
 from tools.scoring import __main__ as command
+from tools.scoring.graph import Ensemble, write_graph
 from tools.scoring.pipeline import reading, score, writing
+from tools.scoring.pipeline.engines import onnxruntime, openvino
 
 # Runs the program, and ends it at the first attempt to reach a network.
 OFFLINE = """
@@ -80,6 +85,35 @@ def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
     command.main([str(moved)])
     assert f"the scoring pipeline: {moved / 'scoring'}" in capsys.readouterr().out
     assert (moved / "scoring" / "SHA256SUMS").read_text() == sums
+
+
+def test_the_graph_gives_what_torch_gives_in_both_engines_and_names_no_file(
+    tmp_path: Path,
+) -> None:
+    """Two classes and their presence, on images normalised by themselves."""
+    config = Config(
+        backbone="tu-test_efficientnet",
+        image_height=32,
+        image_width=64,
+        image_normalization="Image",
+    )
+    grey = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 64), dtype=np.uint8)
+    torch.manual_seed(0)
+    networks = [build_model(config, 2, presence_head=True).eval() for _ in range(2)]
+    ensemble = Ensemble(networks, config).eval()
+    path = tmp_path / "model.onnx"
+    write_graph(path, ensemble, config)
+    with torch.inference_mode():
+        expected = ensemble(torch.from_numpy(grey))
+    for engine in (openvino, onnxruntime):
+        found = engine(path)(grey)
+        assert [array.shape for array in found] == [(1, 2, 32, 64), (1, 2)]
+        for array, tensor in zip(found, expected, strict=True):
+            assert np.abs(array - tensor.numpy()).max() < 1e-5
+    onnx.checker.check_model(path)
+    content = path.read_bytes()
+    assert not any(str(place).encode() in content for place in (REPOSITORY, sys.prefix))
+    assert b"site-packages" not in content
 
 
 @pytest.fixture

@@ -54,9 +54,9 @@ class Scorer:
         self._shapes = dict(np.load(shapes)) if shapes.is_file() else {}
         self.engine, self._run = engines.started(folder / "model.onnx", engine)
         self.average, self._before = average, list[Array]()
-        parts = [(folder / name).read_bytes() for name in ("model.onnx", "decision.json")]
+        contents = [(folder / name).read_bytes() for name in ("model.onnx", "decision.json")]
         way = f"{self.engine} average {average}" if average else self.engine
-        self._sha = hashlib.sha256(b"".join([*parts, way.encode()])).hexdigest()
+        self._sha = hashlib.sha256(b"".join([*contents, way.encode()])).hexdigest()
 
     def start_clip(self) -> None:
         self._before = []
@@ -72,7 +72,7 @@ class Scorer:
         how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         small = cv2.resize(grey, self._size[::-1], interpolation=how)
         answer = self._run(np.ascontiguousarray(small)[None, None])
-        return [part[0] for part in answer[: 1 + self.head]]
+        return [output[0] for output in answer[: 1 + self.head]]
 
     def masks(self, grey: Array) -> dict[str, Array]:
         """uint8 (height, width) -> a mask 0/1 of its size for each class.
@@ -91,8 +91,8 @@ class Scorer:
             presence = float(found[1][k]) if self.head else float(levels.max()) / 255
             mask = decide(levels, presence, rule)
             if rule["mask_pca"] and mask.any():
-                parts = (self._shapes[f"{name}_{part}"] for part in ("mean", "components"))
-                mask = nearest_shape(mask, *parts)
+                shapes = (self._shapes[f"{name}_{kind}"] for kind in ("mean", "components"))
+                mask = nearest_shape(mask, *shapes)
             masks[name] = mask
         return masks
 
@@ -114,14 +114,14 @@ def decide(levels: Array, presence: float, rule: dict[str, Any]) -> Array:
     if np.count_nonzero(mask) < rule["least_area"] * mask.size or not mask.any():
         return nothing
     left, top, width, height = cv2.boundingRect(mask)
-    part = mask[top : top + height, left : left + width]
+    box = mask[top : top + height, left : left + width]
     if rule["components"]:
-        _, labels, about, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
+        _, labels, about, _ = cv2.connectedComponentsWithStats(box, connectivity=8)
         largest = np.argsort(-about[1:, cv2.CC_STAT_AREA], kind="stable")[: rule["components"]]
-        part[:] = np.isin(labels, largest + 1)
+        box[:] = np.isin(labels, largest + 1)
     if rule["fill_holes"]:
-        _, labels = cv2.connectedComponents(np.pad(1 - part, 1, constant_values=1), connectivity=4)
-        part[:] = labels[1:-1, 1:-1] != labels[0, 0]
+        _, labels = cv2.connectedComponents(np.pad(1 - box, 1, constant_values=1), connectivity=4)
+        box[:] = labels[1:-1, 1:-1] != labels[0, 0]
     return mask
 
 

@@ -94,6 +94,6 @@ def run_lengths(mask: Array) -> str:
 def write_whole(path: Path, content: bytes) -> None:
     """Written beside its place and renamed, so that it is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
