@@ -132,8 +132,8 @@ def table(names: Sequence[str], given: argparse.Namespace) -> list[str]:
 
 def scores(name: str, given: argparse.Namespace) -> pd.DataFrame:
     """image, subject, iou: the mean over the seeds."""
-    parts = [pd.read_csv(folder_of(name, seed, given) / "oof_iou.csv") for seed in given.seeds]
-    return pd.concat(parts).groupby(["image", "subject"], as_index=False)["iou"].mean()
+    tables = [pd.read_csv(folder_of(name, seed, given) / "oof_iou.csv") for seed in given.seeds]
+    return pd.concat(tables).groupby(["image", "subject"], as_index=False)["iou"].mean()
 
 
 def minutes(name: str, given: argparse.Namespace) -> float:
@@ -146,7 +146,7 @@ def minutes(name: str, given: argparse.Namespace) -> float:
         for fold in given.folds
     ]
     columns = ["training_seconds", "validation_seconds"]
-    return sum(part[columns].to_numpy().sum() for part in found) / len(found) / 60
+    return sum(table[columns].to_numpy().sum() for table in found) / len(found) / 60
 
 
 def folder_of(name: str, seed: int, given: argparse.Namespace) -> Path:

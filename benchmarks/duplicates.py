@@ -6,7 +6,7 @@
 Copies of SOURCES images, changed as in KINDS, are looked up among all images of the folder, and
 the images among each other. A copy found beside its source is right; any two of different people
 are wrong; two frames of one person are only counted, since neighbours of a video are alike. The
-person is the name's part before "_"; two that share a frame, by the plain difference of their grey
+person is the name up to "_"; two that share a frame, by the plain difference of their grey
 values, are one. `best` is the threshold of the best F1 on these very copies, which flatters. The
 margin is the least similar copy beside the most similar pair of strangers, whatever the threshold;
 0: none came so far as to be compared. The seconds are for all images without the copies, SSIM's

@@ -65,7 +65,7 @@ def masks_out_of_fold(results: Results, config: Config) -> Iterator[tuple[dict[s
 
 
 def measured(results: Results, config: Config) -> pd.DataFrame:
-    """A row an image: its IoU as it is and with parts of the error taken away."""
+    """A row an image: its IoU as it is and with one kind of error after the other taken away."""
     column, size = results.folds.masks[0], (config.image_height, config.image_width)
     labels = dict(zip(results.folds.table["image"], results.folds.table[column], strict=True))
     twins, best = nearest_twins(config), best_thresholds(results.unseen.evidence[0])

@@ -110,8 +110,8 @@ def monai(task: Path, epochs: int, batch_size: int) -> Predict:
 
 
 def nnunet(task: Path, epochs: int, batch_size: int) -> Predict:
-    for part in ("raw", "preprocessed", "results"):
-        os.environ[f"nnUNet_{part}"] = str(task / part)
+    for kind in ("raw", "preprocessed", "results"):
+        os.environ[f"nnUNet_{kind}"] = str(task / kind)
     os.environ |= {"nnUNet_compile": "f", "nnUNet_n_proc_DA": "1"}
     from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -155,7 +155,7 @@ def nnunet_plans(
     """Its data set of these images, described, read and planned for: the description, the plans."""
     from nnunetv2.experiment_planning import plan_and_preprocess_api as planning
 
-    raw, ready = (task / part / "Dataset001_Nerve" for part in ("raw", "preprocessed"))
+    raw, ready = (task / kind / "Dataset001_Nerve" for kind in ("raw", "preprocessed"))
     for folder, kind, end in (("imagesTr", "images", "_0000"), ("labelsTr", "masks", "")):
         (raw / folder).mkdir(parents=True)
         for image in images:

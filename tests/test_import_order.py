@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-# A module imports of its own part and of the lines above it.
+# A module imports from its own room and from the lines above it.
 ORDER = [
     {"lib.runtime"},
     {"lib.rle", "lib.metric"},
@@ -21,7 +21,7 @@ ORDER = [
     {"tools"},
     {"scripts"},
 ]
-PLACE = {part: place for place, parts in enumerate(ORDER) for part in parts}
+PLACE = {room: place for place, rooms in enumerate(ORDER) for room in rooms}
 FILES = [
     *REPOSITORY.glob("lib/**/*.py"),
     *REPOSITORY.glob("tools/**/*.py"),
@@ -29,7 +29,7 @@ FILES = [
 ]
 
 
-def part_of(path: Path) -> str:
+def room_of(path: Path) -> str:
     """lib/data/table.py is of lib.data, lib/rle.py of lib.rle, 02_train.py of the scripts."""
     folder, *rest = path.relative_to(REPOSITORY).with_suffix("").parts
     if not rest:
@@ -38,34 +38,34 @@ def part_of(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    """The parts of the project that a file imports, at its top or in a function."""
+    """The rooms of the project that a file imports, at its top or in a function."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    parts: set[str] = set()
+    rooms: set[str] = set()
     for name in names:
         first, *rest = name.split(".")
         if first == "lib" and rest:
-            parts.add(f"lib.{rest[0]}")
+            rooms.add(f"lib.{rest[0]}")
         elif first == "tools":
-            parts.add("tools")
+            rooms.add("tools")
         elif first[:2].isdigit() or first in ("tests", "benchmarks"):
-            parts.add(first)
-    return parts
+            rooms.add(first)
+    return rooms
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_a_module_imports_of_its_own_part_and_of_those_below(path: Path) -> None:
-    own = part_of(path)
+def test_a_module_imports_from_its_own_room_and_from_those_below(path: Path) -> None:
+    own = room_of(path)
     assert own == "lib.__init__" or own in PLACE, f"{own} has no place in the order"
     wrong = {
-        part for part in imported(path) - {own} if PLACE.get(part, len(ORDER)) >= PLACE.get(own, 0)
+        room for room in imported(path) - {own} if PLACE.get(room, len(ORDER)) >= PLACE.get(own, 0)
     }
     assert not wrong
 
 
-def test_the_order_knows_no_part_that_is_not_there() -> None:
-    assert {part_of(path) for path in FILES} - {"lib.__init__"} == set(PLACE)
+def test_the_order_knows_no_room_that_is_not_there() -> None:
+    assert {room_of(path) for path in FILES} - {"lib.__init__"} == set(PLACE)

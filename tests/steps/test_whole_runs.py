@@ -135,7 +135,7 @@ def test_a_coco_file_and_a_folder_of_masks_give_the_same_folds(tmp_path: Path) -
     assert tables[0].equals(tables[1])
 
 
-def test_the_part_held_out_automatically_is_scored_by_one_network(
+def test_the_share_held_out_automatically_is_scored_by_one_network(
     settings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = configured(settings, "validation_strategy=automatic", "validation_size=0.3")

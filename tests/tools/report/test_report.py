@@ -311,7 +311,7 @@ def test_folds_without_probabilities_are_left_out_and_named(
     assert "FOLDS MISSING: 1 is not in these scores" in words
 
 
-def test_of_one_part_held_out_no_other_fold_is_missing(
+def test_of_one_share_held_out_no_other_fold_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = made_run(tmp_path, "validation_strategy=automatic")
