@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from lib.artifacts.audit import save_audit, save_quarantine
-from lib.artifacts.folds import folds_path, save_folds
-from lib.artifacts.run import run_folder, save_config, with_drawn_seed
+from lib.artifacts.folds import save_folds
+from lib.artifacts.run import Run, save_config, with_drawn_seed
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
@@ -33,7 +33,7 @@ def main(config: Config) -> None:
     table["group"] = assign_groups(table, pairs, config)
     table["fold"] = assign_folds(table, config)
     table["weight"] = weights(table, found, config.label_policy)
-    path = folds_path(config)
+    path = Run.of(config).folds
     before = path.read_bytes() if path.is_file() else None
     save_config(config)
     save_folds(config, table)
@@ -73,7 +73,7 @@ def save_twins(
     parts = [named(pairs, table, table, "train")]
     if test and len(test_pairs):
         parts.append(named(test_pairs, table, test.table, "test"))
-    save_table(run_folder(config) / "duplicates.csv", pd.concat(parts))
+    save_table(Run.of(config).duplicates, pd.concat(parts))
 
 
 def named(pairs: pd.DataFrame, table: pd.DataFrame, twins: pd.DataFrame, part: str) -> pd.DataFrame:
@@ -89,8 +89,8 @@ def named(pairs: pd.DataFrame, table: pd.DataFrame, twins: pd.DataFrame, part: s
 
 def save_contradictions(table: pd.DataFrame, found: pd.DataFrame, config: Config) -> None:
     """contradictions.csv, and contradictions.png of the worst, where there are any."""
-    save_table(run_folder(config) / "contradictions.csv", found)
-    picture = run_folder(config) / "contradictions.png"
+    save_table(Run.of(config).contradictions, found)
+    picture = Run.of(config).contradictions_sheet
     if found.empty:
         picture.unlink(missing_ok=True)
         return
@@ -105,7 +105,7 @@ def report(audit: dict[str, Any], config: Config) -> None:
     if audit["contradictions"]:
         print(
             f"{audit['contradictions']} pairs of near-duplicates have labels that contradict each "
-            f"other: {run_folder(config) / 'contradictions.png'}; label_policy: "
+            f"other: {Run.of(config).contradictions_sheet}; label_policy: "
             f"{audit['label_policy']}"
         )
     for leak in audit["leaks"]:

@@ -11,8 +11,8 @@ from lib.artifacts.audit import load_audit
 from lib.artifacts.caveats import caveats, marks, training_caveats
 from lib.artifacts.folds import load_folds
 from lib.artifacts.log import save_log
-from lib.artifacts.model import model_path, read_model
-from lib.artifacts.run import with_drawn_seed
+from lib.artifacts.model import read_model
+from lib.artifacts.run import Run, with_drawn_seed
 from lib.config.command_line import run
 from lib.config.fields import Config, differences, training_settings
 from lib.data.layouts import load_settings
@@ -56,7 +56,7 @@ def train(config: Config) -> None:
 
 def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
     """Whether fold{k}/model.pt is what training now would give; says what it found."""
-    path = model_path(config, fold)
+    path = Run.of(config).model(fold)
     if not path.is_file():
         return False
     model = read_model(path)

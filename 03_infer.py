@@ -21,7 +21,8 @@ from torch import nn
 from lib.artifacts.audit import load_audit
 from lib.artifacts.caveats import training_caveats
 from lib.artifacts.folds import Folds, load_folds, unseen_part
-from lib.artifacts.probabilities import oof_path, origins_of, packed_image, provenance_of, test_path
+from lib.artifacts.probabilities import origins_of, packed_image, provenance_of
+from lib.artifacts.run import Run
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
@@ -56,7 +57,7 @@ def main(config: Config) -> None:
 def parts_to_predict(folds: Folds, config: Config) -> list[Part]:
     table = with_files(folds.table, config)
     parts = [
-        Part(oof_path(config, fold), fold, unseen_part(table, fold, config))
+        Part(Run.of(config).oof(fold), fold, unseen_part(table, fold, config))
         for fold in config.fold_numbers
     ]
     left_out = left_out_of_test(load_audit(config, folds), config)
@@ -67,7 +68,7 @@ def parts_to_predict(folds: Folds, config: Config) -> list[Part]:
     if left_out:
         print(f"QUARANTINE: {len(left_out)} test images could not be used and are not predicted")
     usable = test.dropna(subset="file").reset_index(drop=True)
-    return [*parts, Part(test_path(config), None, with_sha(usable))]
+    return [*parts, Part(Run.of(config).test, None, with_sha(usable))]
 
 
 def infer(parts: list[Part], folds: Folds, config: Config) -> None:

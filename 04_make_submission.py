@@ -16,8 +16,8 @@ from lib import rle
 from lib.artifacts.caveats import marks
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
-from lib.artifacts.probabilities import Probabilities, open_current, test_path
-from lib.artifacts.run import run_folder
+from lib.artifacts.probabilities import Probabilities, open_current
+from lib.artifacts.run import Run
 from lib.artifacts.shapes import save_shapes
 from lib.artifacts.submission import save
 from lib.config.command_line import run
@@ -47,7 +47,7 @@ def main(config: Config) -> None:
     results = results_of(config)
     folds, decided = results.folds, results.decided
     audit, decision = results.audit, results.decision
-    save_table(run_folder(config) / "oof_iou.csv", results.rows)
+    save_table(Run.of(config).scores, results.rows)
     save_decision(config, decision)
     tell(results.rows, decision, config)
     for name, found in zip(folds.classes, decided, strict=True):
@@ -58,7 +58,7 @@ def main(config: Config) -> None:
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
-    print(f"every image's scores: {run_folder(config) / 'oof_iou.csv'}")
+    print(f"every image's scores: {Run.of(config).scores}")
     rules = [found.rule for found in decided]
     shapes, left_out = saved_shapes(folds, rules, config), left_out_of_test(audit, config)
     make_submission(folds, rules, shapes, left_out, results.unseen.way, config)
@@ -107,7 +107,7 @@ def make_submission(
     `rules` and `shapes` are one a class, `way` is how the images they were chosen on were
     predicted. The masks of the test images `left_out` are empty.
     """
-    path = run_folder(config) / "submission.csv"
+    path = Run.of(config).submission
     test = read_test_table(config, left_out)
     if test is None:
         before = f"; {path} is from before" if path.is_file() else ""
@@ -134,7 +134,7 @@ def encoded_masks(
 ) -> list[list[str]]:
     """Run lengths of each test image, one a class; "" where the image is not to be used."""
     usable = with_sha(test.dropna(subset="file"))
-    path, numbers = test_path(config), config.fold_numbers
+    path, numbers = Run.of(config).test, config.fold_numbers
     with open_current(path, config, numbers, usable, folds) as probabilities:
         require_same_way(probabilities, way)
 

@@ -24,7 +24,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.artifacts.folds import true_mask
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.data.pictures import read_image
@@ -126,7 +126,7 @@ def through(truth: Mask, size: tuple[int, int]) -> Mask:
 
 def nearest_twins(config: Config) -> dict[str, str]:
     """Of each image that has one, the most similar other training image of its size."""
-    pairs = pd.read_csv(run_folder(config) / "duplicates.csv", dtype={"image": str, "twin": str})
+    pairs = pd.read_csv(Run.of(config).duplicates, dtype={"image": str, "twin": str})
     pairs = pairs[pairs["twin_part"] == "train"]
     swapped = pairs.rename(columns={"image": "twin", "twin": "image"})
     both = pd.concat([pairs, swapped]).sort_values("similarity", ascending=False, kind="stable")

@@ -27,8 +27,8 @@ from benchmarks.ablations import BASE, JOBS, ONE_THREAD, minutes, run_variant
 from benchmarks.scripts import script
 from benchmarks.timing import answer_of, missing
 from lib.artifacts.folds import load_folds, training_part, unseen_part
-from lib.artifacts.model import model_path
-from lib.artifacts.probabilities import ProbabilityWriter, oof_path, provenance_of
+from lib.artifacts.probabilities import ProbabilityWriter, provenance_of
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.config.read import DEFAULT_FILE
 from lib.data.layouts import load_settings
@@ -38,7 +38,7 @@ from lib.inference.predict import presence_of
 from lib.runtime.files import save_json, sha_of_file, written_whole
 from lib.runtime.threads import in_order
 from tools.compare.comparison import compared_runs
-from tools.watch.speed import load_speed, speed_path
+from tools.watch.speed import load_speed
 
 PACKAGES = {"fastai": "fastai", "monai": "monai", "nnunet": "nnunetv2"}
 
@@ -91,12 +91,12 @@ def train(job: Job, given: argparse.Namespace) -> Job:
         answer = answer_of(given.peers, *words, environment=ONE_THREAD)
         with np.load(task / "probabilities.npz") as found:
             planes = {image: found[image] for image in unseen["image"]}
-    model = model_path(config, job.fold)
+    model = Run.of(config).model(job.fold)
     with written_whole(model) as file:
         file.write(f"stand-in of {job.peer}'s model".encode())
     provenance = provenance_of({str(job.fold): sha_of_file(model)}, unseen, folds)
     provenance |= {"caveats": [], "presence_head": False}
-    path = oof_path(config, job.fold)
+    path = Run.of(config).oof(job.fold)
     with written_whole(path) as file, ProbabilityWriter(file, provenance) as writer:
         for row in unseen.to_dict("records"):
             size = row["width"], row["height"]
@@ -157,7 +157,7 @@ def took(name: str, given: argparse.Namespace) -> str:
     """Minutes of a training and the most memory; ours validates after each epoch too."""
     if name == "ours":
         config = load_settings(DEFAULT_FILE, settings_of("base", given))
-        speeds = [load_speed(speed_path(config, fold)) for fold in given.folds]
+        speeds = [load_speed(Run.of(config).speed(fold)) for fold in given.folds]
         most = max(table["peak_memory_gib"].max() for table in speeds)
         return f"{minutes('base', given):.1f} | {most:.1f}"
     jobs = [Job(name, fold) for fold in given.folds]

@@ -28,7 +28,7 @@ from benchmarks.timing import (
 )
 from lib.artifacts.folds import load_folds
 from lib.artifacts.model import save_model
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.read import DEFAULT_FILE
 from lib.data.layouts import load_settings
 from lib.data.pictures import image_files
@@ -142,7 +142,7 @@ def predicting(folder: Path, quick: bool, rounds: int) -> list[Line]:
 
     def ours(divisor: int) -> Usage:
         settings = [*settings_of(share_of(data, divisor), folder), *more]
-        for path in run_folder(load_settings(DEFAULT_FILE, settings)).glob("*.npz"):
+        for path in Run.of(load_settings(DEFAULT_FILE, settings)).folder.glob("*.npz"):
             path.unlink()
         return script(3, settings)
 

@@ -10,9 +10,7 @@ import pytest
 import torch
 
 from lib import rle
-from lib.artifacts.log import log_path
-from lib.artifacts.model import model_path
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.augment import augment, soft
 from lib.config.fields import Config
 from lib.data.table import read_training_images, with_files
@@ -306,7 +304,8 @@ def test_a_training_ends_with_the_same_bytes_with_and_without_the_cache(
         step(1).main(config)
         step(2).main(config)
         assert len(cached_files(config)) == limit
-        paths = [path(config, fold) for path in (model_path, log_path) for fold in (0, 1)]
+        run = Run.of(config)
+        paths = [path(fold) for path in (run.model, run.log) for fold in (0, 1)]
         results.append([path.read_bytes() for path in paths])
-        shutil.rmtree(run_folder(config))
+        shutil.rmtree(run.folder)
     assert results[0] == results[1]

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,15 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib import rle
-from lib.artifacts.run import run_folder
-from lib.config.fields import (
-    Config,
-)
+from lib.artifacts.run import Run
+from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing, save_table, sha_of, stable_hash
-
-# folds.csv: one row an image
-
 
 RLE = "rle_mask"
 
@@ -40,16 +34,12 @@ def true_mask(row: Mapping[str, Any], column: str) -> rle.Mask:
     return rle.decode(row[column], (row["height"], row["width"]), row["image"])
 
 
-def folds_path(config: Config) -> Path:
-    return run_folder(config) / "folds.csv"
-
-
 def save_folds(config: Config, folds: pd.DataFrame) -> None:
     """Columns FOLD_COLUMNS and the run lengths; `subject` is "" where it is not known.
 
     The fold is -1 for an image that every network is trained on and none is scored on.
     """
-    save_table(folds_path(config), folds[["image", *masks_in(folds), *FOLD_COLUMNS[1:]]])
+    save_table(Run.of(config).folds, folds[["image", *masks_in(folds), *FOLD_COLUMNS[1:]]])
 
 
 class Folds(NamedTuple):
@@ -74,7 +64,7 @@ class Folds(NamedTuple):
 
 def load_folds(config: Config) -> Folds:
     """The table of 01; InputError where it has not the folds that `folds` asks for."""
-    path = existing(folds_path(config), "01_prepare_folds.py")
+    path = existing(Run.of(config).folds, "01_prepare_folds.py")
     content = path.read_bytes()
     table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
     needed = {*FOLD_COLUMNS, *(masks_in(table) or [RLE])}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from lib.artifacts.folds import Folds
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import (
     NETWORK_SETTINGS,
     TRAINING_SETTINGS,
@@ -19,11 +19,9 @@ from lib.config.fields import (
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing, sha_of, written_whole
 
-# fold{k}/model.pt: weights, settings, fold, and the folds.csv it was trained on
-
 
 def model_path(config: Config, fold: int) -> Path:
-    return run_folder(config) / f"fold{fold}" / "model.pt"
+    return Run.of(config).model(fold)
 
 
 # The settings that every model depends on; others, such as the number of workers, none knows.
@@ -68,13 +66,13 @@ def save_model(
     }
     buffer = io.BytesIO()  # torch.save puts the name of a path into the file
     torch.save(content, buffer)
-    with written_whole(model_path(config, fold)) as file:
+    with written_whole(Run.of(config).model(fold)) as file:
         file.write(buffer.getbuffer())
 
 
 def load_model(config: Config, fold: int, folds_sha: str) -> Model:
     """What save_model wrote; InputError for one of another folds.csv, fold or kind of network."""
-    path = existing(model_path(config, fold), "02_train.py")
+    path = existing(Run.of(config).model(fold), "02_train.py")
     model = read_model(path)
     if model.fold != fold:
         raise InputError(f"{path} is the model of fold {model.fold}: run 02_train.py again")

@@ -20,8 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts.folds import Folds
-from lib.artifacts.model import model_path
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing, sha_of_file
@@ -36,11 +35,11 @@ RUN_03 = "03_infer.py, with the settings of that run,"  # the step, where anothe
 
 
 def oof_path(config: Config, fold: int) -> Path:
-    return run_folder(config) / f"oof_fold{fold}.npz"
+    return Run.of(config).oof(fold)
 
 
 def test_path(config: Config) -> Path:
-    return run_folder(config) / "test.npz"
+    return Run.of(config).test
 
 
 class Packed(NamedTuple):
@@ -183,7 +182,7 @@ def origins_of(path: Path, config: Config, fold_numbers: list[int]) -> dict[str,
     if config.ensemble:
         files = {run: existing(Path(run) / path.name, RUN_03) for run in config.members}
     else:
-        files = {str(k): existing(model_path(config, k), "02_train.py") for k in fold_numbers}
+        files = {str(k): existing(Run.of(config).model(k), "02_train.py") for k in fold_numbers}
     return {name: sha_of_file(file) for name, file in files.items()}
 
 

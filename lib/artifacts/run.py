@@ -1,23 +1,126 @@
-"""The folder of a run, and config.yaml: every setting of it."""
+"""The folder of a run: where each step leaves its files, and the settings that 01 kept there."""
 
 import random
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from lib.config.fields import Config
 from lib.config.read import load_config, to_yaml
-from lib.runtime.files import written_whole
+from lib.runtime.files import existing, written_whole
 
 
-def run_folder(config: Config) -> Path:
-    return Path(config.runs_folder) / config.experiment_name
+@dataclass(frozen=True)
+class Run:
+    """The files of a run by what they hold. A path does not say that its file is there."""
 
+    folder: Path
 
-# config.yaml: every setting of the run
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """The run that the settings name: runs_folder/experiment_name."""
+        return cls(Path(config.runs_folder) / config.experiment_name)
+
+    def config(self, overrides: Iterable[str] = ()) -> Config:
+        """The settings that 01 kept, with key=value settings on top; the run is this folder.
+
+        InputError where 01 has not been run.
+        """
+        path, whole = existing(self.settings, "01_prepare_folds.py"), self.folder.resolve()
+        place = [f"runs_folder={whole.parent}", f"experiment_name={whole.name}"]
+        return load_config(path, [*overrides, *place])
+
+    # 01_prepare_folds.py
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def folds(self) -> Path:
+        return self.folder / "folds.csv"
+
+    @property
+    def audit(self) -> Path:
+        return self.folder / "folds_audit.json"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.folder / "quarantine.csv"
+
+    @property
+    def duplicates(self) -> Path:
+        return self.folder / "duplicates.csv"
+
+    @property
+    def contradictions(self) -> Path:
+        return self.folder / "contradictions.csv"
+
+    @property
+    def contradictions_sheet(self) -> Path:
+        return self.folder / "contradictions.png"
+
+    # 02_train.py, for each fold
+
+    def fold(self, number: int) -> Path:
+        """The folder of what training leaves of a fold."""
+        return self.folder / f"fold{number}"
+
+    def model(self, fold: int) -> Path:
+        return self.fold(fold) / "model.pt"
+
+    def log(self, fold: int) -> Path:
+        return self.fold(fold) / "log.csv"
+
+    def state(self, fold: int) -> Path:
+        return self.fold(fold) / "state.pt"
+
+    def speed(self, fold: int) -> Path:
+        return self.fold(fold) / "speed.csv"
+
+    def first_batch(self, fold: int) -> Path:
+        return self.fold(fold) / "first_batch.png"
+
+    # 03_infer.py
+
+    def oof(self, fold: int) -> Path:
+        return self.folder / f"oof_fold{fold}.npz"
+
+    @property
+    def test(self) -> Path:
+        return self.folder / "test.npz"
+
+    # 04_make_submission.py
+
+    @property
+    def scores(self) -> Path:
+        return self.folder / "oof_iou.csv"
+
+    @property
+    def decision(self) -> Path:
+        return self.folder / "decision.json"
+
+    @property
+    def submission(self) -> Path:
+        return self.folder / "submission.csv"
+
+    @property
+    def plots(self) -> Path:
+        return self.folder / "plots"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def scoring(self) -> Path:
+        return self.folder / "scoring"
 
 
 def save_config(config: Config) -> None:
-    with written_whole(run_folder(config) / "config.yaml") as file:
+    """config.yaml: every setting of the run."""
+    with written_whole(Run.of(config).settings) as file:
         file.write(to_yaml(config).encode())
 
 
@@ -25,7 +128,7 @@ def with_drawn_seed(config: Config) -> Config:
     """Where the seed is -1, that of the run's config.yaml, else one drawn now; prints it."""
     if config.seed != -1:
         return config
-    path = run_folder(config) / "config.yaml"
+    path = Run.of(config).settings
     if path.is_file():
         seed, origin = load_config(path).seed, f"kept in {path}"
     else:

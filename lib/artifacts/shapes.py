@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.files import written_whole
 
@@ -15,7 +15,7 @@ from lib.runtime.files import written_whole
 
 
 def shapes_path(config: Config) -> Path:
-    return run_folder(config) / "mask_pca.npz"
+    return Run.of(config).folder / "mask_pca.npz"
 
 
 def save_shapes(config: Config, shapes: Mapping[str, Any]) -> None:

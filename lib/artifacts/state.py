@@ -1,25 +1,18 @@
 """fold{k}/state.pt: all that a training needs to go on; state.before.pt: the one before."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from lib.artifacts.model import model_path
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import written_whole
 
-# fold{k}/state.pt: all that a training needs to go on; state.before.pt: the one before
-
-
-def state_path(config: Config, fold: int) -> Path:
-    return model_path(config, fold).with_name("state.pt")
-
 
 def save_state(config: Config, fold: int, state: dict[str, Any]) -> None:
     """Keeps the one before, which is deleted when the next is whole."""
-    path = state_path(config, fold)
+    path = Run.of(config).state(fold)
     with written_whole(path.with_name("state.new.pt")) as file:
         try:
             torch.save(state, file)
@@ -32,12 +25,12 @@ def save_state(config: Config, fold: int, state: dict[str, Any]) -> None:
 
 def delete_state_before(config: Config, fold: int) -> None:
     """Of a training that is finished, one state is enough."""
-    state_path(config, fold).with_name("state.before.pt").unlink(missing_ok=True)
+    Run.of(config).state(fold).with_name("state.before.pt").unlink(missing_ok=True)
 
 
 def load_state(config: Config, fold: int) -> dict[str, Any] | None:
     """The last state that is whole; says which are not. None where there is none."""
-    path = state_path(config, fold)
+    path = Run.of(config).state(fold)
     for candidate in (path, path.with_name("state.before.pt")):
         if not candidate.is_file():
             continue

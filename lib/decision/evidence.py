@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 
 from lib.artifacts.folds import Folds, true_mask, unseen_part
-from lib.artifacts.probabilities import Probabilities, Probability, oof_path, open_current
+from lib.artifacts.probabilities import Probabilities, Probability, open_current
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.decision.rule import Levels, Mask, levels_of
 from lib.decision.search import Evidence
@@ -109,7 +110,7 @@ def open_all(
     with ExitStack() as stack:
         yield {
             int(fold): stack.enter_context(
-                open_current(oof_path(config, fold), config, [fold], rows, folds)
+                open_current(Run.of(config).oof(fold), config, [fold], rows, folds)
             )
             for fold, rows in table.groupby("fold", sort=False)
         }

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.artifacts.folds import Folds, folds_path, masks_in, true_mask
-from lib.artifacts.model import model_path
+from lib.artifacts.folds import Folds, masks_in, true_mask
 from lib.artifacts.probabilities import Probabilities, packed_image, provenance_of
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.inference.pieces import Member
 from lib.inference.predict import presence_of
@@ -49,7 +48,7 @@ def _require_same(
     run = file.parent
     if found["folds"] != expected["folds"]:
         raise InputError(
-            f"{file} was predicted with another folds.csv than {folds_path(config)}: run "
+            f"{file} was predicted with another folds.csv than {Run.of(config).folds}: run "
             f"01_prepare_folds.py, 02_train.py and 03_infer.py of {run} with the data, folds and "
             "label_policy of this run"
         )
@@ -61,7 +60,7 @@ def _require_same(
         )
     for name, sha in found["models"].items():
         if name.isdigit():  # the fold of a model, not a run of an ensemble
-            model = run / model_path(config, int(name)).relative_to(run_folder(config))
+            model = run / Run.of(config).model(int(name)).relative_to(Run.of(config).folder)
             if model.is_file() and sha_of_file(model) != sha:
                 raise InputError(f"{file} is older than {model}: run 03_infer.py of {run} again")
     if "caveats" not in found:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from lib.artifacts.folds import Folds, training_part, unseen_part
-from lib.artifacts.log import log_path, save_log
-from lib.artifacts.model import model_path, save_model
-from lib.artifacts.state import delete_state_before, load_state, save_state, state_path
+from lib.artifacts.log import save_log
+from lib.artifacts.model import save_model
+from lib.artifacts.run import Run
+from lib.artifacts.state import delete_state_before, load_state, save_state
 from lib.config.fields import Config, training_settings
 from lib.dataset import Batch
 from lib.runtime.device import describe, device_of, set_up
@@ -140,7 +141,7 @@ class Trainer:
             print(f"fold {self.fold}: ends after epoch {epochs:.2f}: {why}")
         save_model(self.config, self.fold, self.folds, weights, self.rows, code_version(__name__))
         delete_state_before(self.config, self.fold)
-        print(f"{model_path(self.config, self.fold)}, {log_path(self.config, self.fold).name}")
+        print(f"{Run.of(self.config).model(self.fold)}, {Run.of(self.config).log(self.fold).name}")
 
     def _groups(self) -> Iterator[list[Batch]]:
         """The batches of each update that is left, epoch by epoch."""
@@ -258,9 +259,9 @@ class Trainer:
             if state["finished"]:
                 return
             raise InputError(
-                f"{state_path(self.config, self.fold)} is of a training that was cut off, by other "
-                f"settings, data or code (now, then): {'; '.join(changed)}. Go back to those to go "
-                "on, or delete the file to train anew."
+                f"{Run.of(self.config).state(self.fold)} is of a training that was cut off, by "
+                f"other settings, data or code (now, then): {'; '.join(changed)}. Go back to those "
+                "to go on, or delete the file to train anew."
             )
         self._take_up(state)
         print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")

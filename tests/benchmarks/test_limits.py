@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import limits
 from lib import rle
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.decision.search import Evidence
 
@@ -87,12 +87,12 @@ def test_each_error_is_taken_away_in_turn(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_nearest_twin_is_a_training_image_either_way(tmp_path: Path) -> None:
     config = Config(runs_folder=str(tmp_path))
-    run_folder(config).mkdir(parents=True)
+    Run.of(config).folder.mkdir(parents=True)
     rows = [
         ("1", "2", "train", 0.91),
         ("1", "3", "train", 0.97),
         ("1", "9", "test", 0.99),
     ]
     table = pd.DataFrame(rows, columns=["image", "twin", "twin_part", "similarity"])
-    table.to_csv(run_folder(config) / "duplicates.csv", index=False)
+    table.to_csv(Run.of(config).duplicates, index=False)
     assert limits.nearest_twins(config) == {"1": "3", "3": "1", "2": "1"}

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from benchmarks import same_folds
+from lib.artifacts.run import Run
 from lib.config.read import DEFAULT_FILE
 from lib.data.layouts import load_settings
 from tests.conftest import step
-from tools.watch.speed import speed_path
 
 SIZE, FOLDS = (96, 128), [0, 1]
 
@@ -62,7 +62,7 @@ def test_a_peer_is_scored_as_ours_is(
         for fold in FOLDS:
             same_folds.train(same_folds.Job("base", fold), given)
             columns = {"training_seconds": [60], "validation_seconds": [6], "peak_memory_gib": [2]}
-            path = speed_path(load_settings(DEFAULT_FILE, settings), fold)
+            path = Run.of(load_settings(DEFAULT_FILE, settings)).speed(fold)
             table = pd.DataFrame({"epoch": [1], "device": "x", "torch": "y", **columns})
             table.to_csv(path, index=False)
         in_this_process(4, settings)

@@ -11,13 +11,11 @@ import pandas as pd
 import pytest
 
 from lib import rle
-from lib.artifacts import probabilities as module
 from lib.artifacts.audit import save_audit, save_quarantine
 from lib.artifacts.caveats import training_caveats
 from lib.artifacts.folds import FOLD_COLUMNS, load_folds, save_folds
-from lib.artifacts.model import model_path
-from lib.artifacts.probabilities import ProbabilityWriter, oof_path, provenance_of
-from lib.artifacts.run import run_folder
+from lib.artifacts.probabilities import ProbabilityWriter, provenance_of
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.config.read import DEFAULT_FILE
 from lib.data.layouts import load_settings
@@ -60,15 +58,17 @@ def write_run(
     folds = load_folds(config)
     names = dict(zip(table["image"], range(len(table)), strict=True))
     for fold in range(3):
-        model_path(config, fold).parent.mkdir(exist_ok=True)
-        model_path(config, fold).write_bytes(b"model")
+        Run.of(config).fold(fold).mkdir(exist_ok=True)
+        Run.of(config).model(fold).write_bytes(b"model")
         rows_of_fold = folds.table[folds.table["fold"] == fold]
         provenance = provenance_of({str(fold): sha_of(b"model")}, rows_of_fold, folds) | {
             "caveats": training_caveats(config)
         }
         if presence is not None:
             provenance["presence_head"] = True
-        write_maps(oof_path(config, fold), provenance, rows_of_fold["image"], names, maps, presence)
+        write_maps(
+            Run.of(config).oof(fold), provenance, rows_of_fold["image"], names, maps, presence
+        )
 
 
 def write_maps(
@@ -88,7 +88,7 @@ def write_maps(
 
 def last_step(config: Config) -> Path:
     importlib.import_module(STEPS[3]).main(config)
-    return run_folder(config)
+    return Run.of(config).folder
 
 
 def test_each_image_is_scored_by_the_mask_of_the_rule_chosen_without_its_fold(
@@ -245,7 +245,7 @@ def write_test_maps(config: Config, maps: Sequence[np.ndarray]) -> None:
     models = dict.fromkeys("012", sha_of(b"model"))
     provenance = provenance_of(models, with_sha(test), load_folds(config))
     names = dict(zip(test["image"], range(len(test)), strict=True))
-    write_maps(module.test_path(config), provenance, test["image"].tolist(), names, maps, None)
+    write_maps(Run.of(config).test, provenance, test["image"].tolist(), names, maps, None)
 
 
 def test_a_presence_that_only_the_training_images_have_is_refused(tmp_path: Path) -> None:
@@ -264,9 +264,9 @@ def test_folds_of_networks_with_and_without_a_presence_are_refused(tmp_path: Pat
     maps, truths, presence = made_up(24)
     config = config_of(tmp_path)
     write_run(config, maps, truths, presence)
-    of_fold = oof_path(config, 2).read_bytes()
+    of_fold = Run.of(config).oof(2).read_bytes()
     write_run(config, maps, truths)
-    oof_path(config, 2).write_bytes(of_fold)
+    Run.of(config).oof(2).write_bytes(of_fold)
     with pytest.raises(InputError, match="the folds differ in presence_head"):
         last_step(config)
 

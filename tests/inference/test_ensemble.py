@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.artifacts.model import model_path
 from lib.artifacts.probabilities import Probabilities, ProbabilityWriter
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.inference.ensemble import Samples, averaged, fitted_weights, sampled
 from lib.runtime.errors import InputError
@@ -132,7 +131,7 @@ def runs(trained: Path, tmp_path: Path) -> list[str]:
 def chain(config: Config) -> Path:
     for number in range(1, 5):
         step(number).main(config)
-    return run_folder(config)
+    return Run.of(config).folder
 
 
 def set_member(config: Config, member: str, name: str, value: int) -> None:
@@ -204,7 +203,7 @@ def test_fitted_weights_are_nested(runs: list[str]) -> None:
     for value in (10, 250):  # most pixels are no nerve
         set_member(config, "a", "oof_fold0.npz", value)
         step(3).main(config)
-        folder = run_folder(config)
+        folder = Run.of(config).folder
         found.append([provenance_of_file(folder, name)["weights"] for name in names])
     assert found[0][0] == found[1][0]
     assert found[0][1] != found[1][1]
@@ -242,11 +241,11 @@ def test_a_run_that_was_trained_again_or_is_not_predicted_is_named(
     config = configured(runs)
     step(1).main(config)
     other = configured(settings_in(tmp_path), "experiment_name=b")
-    with model_path(other, 0).open("ab") as file:
+    with Run.of(other).model(0).open("ab") as file:
         file.write(b"of another training")
     with pytest.raises(InputError, match=r"b/oof_fold0.npz is older than .*fold0/model.pt: run 03"):
         step(3).main(config)
-    model_path(other, 0).unlink()  # a run without its models will do
-    (run_folder(other) / "oof_fold1.npz").unlink()
+    Run.of(other).model(0).unlink()  # a run without its models will do
+    Run.of(other).oof(1).unlink()
     with pytest.raises(InputError, match=r"b/oof_fold1.npz is missing: run 03_infer.py, with the"):
         step(3).main(config)

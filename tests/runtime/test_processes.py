@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lib.artifacts.log import log_path
-from lib.artifacts.model import model_path, read_model
+from lib.artifacts.model import read_model
+from lib.artifacts.run import Run
 from lib.artifacts.state import load_state
 from lib.runtime.errors import InputError
 from lib.runtime.processes import any_says, gathered, joined, of_first
@@ -118,8 +118,8 @@ def test_two_processes_train_as_one_does(
             )
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("epoch 2/2") == 1  # one of them speaks
-        logs.append(pd.read_csv(log_path(config, 0)))
-        weights.append(read_model(model_path(config, 0)).weights["convolution.weight"])
+        logs.append(pd.read_csv(Run.of(config).log(0)))
+        weights.append(read_model(Run.of(config).model(0)).weights["convolution.weight"])
     pd.testing.assert_frame_equal(*logs, rtol=1e-4, atol=1e-5)
     assert abs(weights[0] - weights[1]).max() < 1e-4
 
@@ -136,7 +136,7 @@ def test_the_second_step_runs_under_torchrun_and_is_scored_whole(settings: list[
     alone = configured(settings, "experiment_name=alone")
     step(1).main(alone)
     step(2).main(alone)
-    losses = [pd.read_csv(log_path(one, 0))["train_loss"] for one in (config, alone)]
+    losses = [pd.read_csv(Run.of(one).log(0))["train_loss"] for one in (config, alone)]
     assert losses[0].tolist() == pytest.approx(losses[1].tolist(), rel=0.1)
 
 
@@ -189,7 +189,7 @@ def test_a_training_of_two_processes_goes_on_after_a_stop(
             result = torchrun(script, str(REPOSITORY / "config.yaml"), *words)
             assert "goes on after epoch 1.33" in result.stdout
         assert result.returncode == 0, result.stdout + result.stderr
-        outcomes.append((model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()))
+        outcomes.append((Run.of(config).model(0).read_bytes(), Run.of(config).log(0).read_bytes()))
     assert outcomes[0] == outcomes[1]
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lib.artifacts.probabilities import Probabilities
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.clips import frames_of
 from lib.data.pictures import read_image
@@ -70,7 +70,7 @@ def test_killed_and_gone_on_with_by_two_processes_the_bytes_are_those_of_one(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = configured(words)
-    folder = run_folder(config)
+    folder = Run.of(config).folder
     step(3).main(config)
     whole = probabilities(folder)
     assert set(whole) == {"oof_fold0.npz", "oof_fold1.npz", "test.npz"}
@@ -94,7 +94,7 @@ def test_what_flatters_the_networks_is_told_from_their_own_settings(words: list[
     config = configured(words, "save_best_checkpoint=false")
     step(3).main(config)
     for name in ("oof_fold0.npz", "test.npz"):
-        with Probabilities(run_folder(config) / name) as found:
+        with Probabilities(Run.of(config).folder / name) as found:
             caveats = found.provenance["caveats"]
         assert len(caveats) == 1
         assert caveats[0].startswith("EPOCH CHOSEN ON THESE IMAGES")
@@ -108,7 +108,7 @@ def test_views_are_counted_and_change_the_probabilities(
     for more in ([], ["test_time_augmentations=[Horizontal flip, Rotation]"]):
         config = configured(few, *more)
         step(3).main(config)
-        with Probabilities(run_folder(config) / "test.npz") as probabilities:
+        with Probabilities(Run.of(config).test) as probabilities:
             found.append(probabilities["1"].astype(float))
     assert "4 views of each image, so 4 times the work of one" in capsys.readouterr().out
     assert 0 < np.abs(found[0] - found[1]).mean() < 60
@@ -236,9 +236,9 @@ def test_a_video_is_predicted_and_submitted_in_place_of_the_test_set(
     config = configured(words, f"test={save_video(tmp_path / 'clip.mp4', 11, 'mp4v')}")
     for number in (3, 4):
         step(number).main(config)
-    submission = pd.read_csv(run_folder(config) / "submission.csv", dtype=str)
+    submission = pd.read_csv(Run.of(config).submission, dtype=str)
     assert submission["img"].tolist() == [f"clip_{number}" for number in range(1, 12)]
-    with Probabilities(run_folder(config) / "test.npz") as found:
+    with Probabilities(Run.of(config).test) as found:
         assert found["clip_11"].shape == (1, 60, 80)
 
 
@@ -256,8 +256,6 @@ def test_new_images_that_cannot_be_used_are_listed_or_left_out_and_keep_their_ro
     out = capsys.readouterr().out
     assert "QUARANTINE: 1 test images could not be used and are not predicted" in out
     assert "1 files or folders in" in out
-    submission = pd.read_csv(
-        run_folder(config) / "submission.csv", dtype=str, keep_default_na=False
-    )
+    submission = pd.read_csv(Run.of(config).submission, dtype=str, keep_default_na=False)
     assert submission["img"].tolist() == ["2", "3", "10", "scan_1", "scan_2", "scan_3"]
     assert submission.loc[1, "pixels"] == ""

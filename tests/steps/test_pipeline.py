@@ -12,7 +12,7 @@ import pytest
 
 from lib import rle
 from lib.artifacts.folds import load_folds
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import FIELDS, Config
 from lib.data.table import read_test_table
 from lib.decision.rule import Rule, decide
@@ -194,7 +194,7 @@ def test_a_model_that_other_code_trained_is_kept_and_told(
     finished: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = configured(finished)
-    folder = run_folder(config)
+    folder = Run.of(config).folder
     before = snapshot(folder)
     monkeypatch.setattr("02_train.code_version", lambda _: "another")
     step(2).main(config)
@@ -234,7 +234,7 @@ def test_a_model_of_other_folds_is_refused(finished: list[str], tmp_path: Path) 
 
 def test_a_model_of_another_fold_is_refused(finished: list[str]) -> None:
     config = configured(finished)
-    folder = run_folder(config)
+    folder = Run.of(config).folder
     (folder / "fold0/model.pt").write_bytes((folder / "fold1/model.pt").read_bytes())
     with pytest.raises(InputError, match="is the model of fold 1"):
         step(3).main(config)
@@ -292,7 +292,7 @@ def test_the_log_of_a_training_that_was_cut_off_gives_way_to_that_of_the_model(
     finished: list[str],
 ) -> None:
     config = configured(finished)
-    log = run_folder(config) / "fold0/log.csv"
+    log = Run.of(config).log(0)
     before = log.read_bytes()
     log.write_text("of another training")
     step(2).main(config)
@@ -308,7 +308,7 @@ def test_folds_that_the_first_step_did_not_make_are_named(settings: list[str]) -
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
 def test_a_damaged_model_is_named(finished: list[str], content: bytes) -> None:
     config = configured(finished)
-    folder = run_folder(config)
+    folder = Run.of(config).folder
     (folder / "fold0/model.pt").write_bytes(content)
     with pytest.raises(InputError, match=r"fold0/model.pt is not a model of this version"):
         step(3).main(config)
@@ -363,7 +363,7 @@ def test_image_files_that_are_identical_stay_in_one_fold(settings: list[str], da
     (data / "train_masks.csv").unlink()
     config = configured(settings)
     step(1).main(config)
-    folds = pd.read_csv(run_folder(config) / "folds.csv", dtype=str)
+    folds = pd.read_csv(Run.of(config).folds, dtype=str)
     assert folds[folds["subject"].isin(["1", "6"])]["fold"].nunique() == 1
     assert set(folds["group"]) == {"1+6", "2", "3", "4", "5"}
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lib import rle
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.runtime.errors import InputError
@@ -129,7 +129,7 @@ def test_a_coco_file_and_a_folder_of_masks_give_the_same_folds(tmp_path: Path) -
     for data in (coco, pictures):
         config = config_of(data, tmp_path / "runs", "validation_strategy=kfold")
         step(1).main(config)
-        table = pd.read_csv(run_folder(config) / "folds.csv", dtype=str, keep_default_na=False)
+        table = pd.read_csv(Run.of(config).folds, dtype=str, keep_default_na=False)
         table["image"] = table["image"].str.removesuffix(".png")
         tables.append(table.drop(columns=["subject", "group"]))
     assert tables[0].equals(tables[1])
@@ -243,7 +243,7 @@ def test_where_no_subject_is_known_clusters_are_groups_and_it_says_what_they_can
     table.to_csv(data / "train.csv", index=False)
     config = config_of(data, tmp_path / "runs")
     step(1).main(config)
-    folds = pd.read_csv(run_folder(config) / "folds.csv").set_index("image")
+    folds = pd.read_csv(Run.of(config).folds).set_index("image")
     assert folds["group"].nunique() == 6
     for number, name in enumerate(NAMES[:3]):
         assert folds.loc[f"copy{number}.png", "fold"] == folds.loc[f"{name}.png", "fold"]

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from lib.artifacts.folds import load_folds
-from lib.artifacts.log import log_path
-from lib.artifacts.model import model_path, read_model
+from lib.artifacts.model import read_model
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.table import with_files
 from lib.dataset import Batch
@@ -149,7 +149,7 @@ def test_validations_come_as_often_as_asked_for_and_at_the_end(
 ) -> None:
     config = configured(settings, f"evaluation_epochs={every}")
     trainer(config).fit()
-    found = pd.read_csv(log_path(config, 0))["epoch"]
+    found = pd.read_csv(Run.of(config).log(0))["epoch"]
     assert found.tolist() == pytest.approx(epochs, abs=1e-5)
 
 
@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
         more = [f"runs_folder={tmp_path / run}", "mixed_precision_training=false"]
         config = configured(settings, *more, f"number_of_workers={2 if run == 'c' else 0}")
         trainer(config).fit()
-        contents.append((model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()))
+        contents.append((Run.of(config).model(0).read_bytes(), Run.of(config).log(0).read_bytes()))
     assert contents[0] == contents[1] == contents[2]
 
 
@@ -170,14 +170,14 @@ def test_another_seed_gives_another_model(settings: list[str]) -> None:
     for seed in (1, 2):
         config = configured(settings, f"seed={seed}", f"experiment_name=seed{seed}")
         trainer(config).fit()
-        models.append(read_model(model_path(config, 0)).weights)
+        models.append(read_model(Run.of(config).model(0)).weights)
     assert not torch.equal(*(next(iter(weights.values())) for weights in models))
 
 
 def test_training_lowers_the_loss(settings: list[str]) -> None:
     config = configured(settings, "epochs=8", "image_height=64", "image_width=96")
     trainer(config).fit()
-    log = pd.read_csv(log_path(config, 0))
+    log = pd.read_csv(Run.of(config).log(0))
     assert len(log) == 8
     assert log["train_loss"].iloc[-1] < 0.7 * log["train_loss"].iloc[0]
     assert log["learning_rate"].is_monotonic_decreasing
@@ -272,7 +272,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_images(config: Co
         next(training.learner.model.parameters()).fill_(math.nan)
     with pytest.raises(InputError, match=r"not finite on \d_\d, .*lower learning_rate"):
         training.fit()
-    assert not model_path(config, 0).exists()
+    assert not Run.of(config).model(0).exists()
 
 
 def test_only_the_images_with_the_wrong_loss_are_named() -> None:
@@ -297,7 +297,7 @@ def test_weights_that_break_in_the_last_update_are_not_kept(config: Config) -> N
     training.learner.update = breaking  # type: ignore[method-assign]
     with pytest.raises(InputError, match="the loss is not finite"):
         training.fit()
-    assert not model_path(config, 0).exists()
+    assert not Run.of(config).model(0).exists()
 
 
 def test_a_model_is_marked_with_the_folds_it_was_trained_on(config: Config) -> None:
@@ -307,7 +307,7 @@ def test_a_model_is_marked_with_the_folds_it_was_trained_on(config: Config) -> N
     other = Config(**{**vars(config), "n_folds": 3, "folds": ["0", "1", "2"]})
     step(1).main(other)
     training.fit()
-    assert read_model(model_path(config, 0)).folds_sha == trained_on != load_folds(config).sha
+    assert read_model(Run.of(config).model(0)).folds_sha == trained_on != load_folds(config).sha
     with pytest.raises(InputError, match=r"trained on another folds.csv"):
         step(3).main(config)
 

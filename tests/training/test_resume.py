@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from lib.artifacts.folds import load_folds
-from lib.artifacts.log import log_path
-from lib.artifacts.model import model_path
-from lib.artifacts.state import load_state, save_state, state_path
+from lib.artifacts.run import Run
+from lib.artifacts.state import load_state, save_state
 from lib.config.fields import Config
 from lib.data.table import with_files
 from lib.runtime.errors import InputError
@@ -34,7 +33,7 @@ def trainer(config: Config) -> Trainer:
 
 
 def outcome(config: Config) -> tuple[bytes, bytes]:
-    return model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()
+    return Run.of(config).model(0).read_bytes(), Run.of(config).log(0).read_bytes()
 
 
 def train(config: Config) -> tuple[bytes, bytes]:
@@ -95,7 +94,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     config = configured(settings, EVERY, f"runs_folder={tmp_path / 'killed'}")
     step(1).main(config)
     killed_after(config, 3)
-    path = state_path(config, 0)
+    path = Run.of(config).state(0)
     path.write_bytes(path.read_bytes()[:-1000])
     assert trainer(config).done == 2
     assert "state.pt is damaged" in capsys.readouterr().out
@@ -107,7 +106,7 @@ def test_a_kill_between_two_renames_loses_nothing(settings: list[str]) -> None:
     config = configured(settings, EVERY)
     step(1).main(config)
     killed_after(config, 2)
-    path = state_path(config, 0)
+    path = Run.of(config).state(0)
     path.replace(path.with_name("state.before.pt"))
     state = load_state(config, 0)
     assert state is not None and state["done"] == 2
@@ -117,7 +116,7 @@ def test_without_any_whole_state_it_starts_anew(settings: list[str]) -> None:
     config = configured(settings, EVERY)
     step(1).main(config)
     killed_after(config, 1)
-    state_path(config, 0).write_bytes(b"")
+    Run.of(config).state(0).write_bytes(b"")
     assert trainer(config).done == 0
 
 
@@ -177,7 +176,7 @@ def test_a_stop_in_the_last_validation_is_a_stop(settings: list[str], tmp_path: 
     training.validation.scores = interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         training.fit()
-    assert not model_path(config, 0).is_file()
+    assert not Run.of(config).model(0).is_file()
     trainer(config).fit()
     assert outcome(config) == expected
 
@@ -233,11 +232,11 @@ def test_a_process_that_is_killed_or_stopped_loses_nothing(
     config = configured(settings)
     step(1).main(config)
     process = command(settings)
-    wait_for(state_path(config, 0), process)
+    wait_for(Run.of(config).state(0), process)
     end(process.pid, number)
     out = process.communicate(timeout=120)[0]
     assert process.returncode not in (0, None)
-    assert not model_path(config, 0).is_file()
+    assert not Run.of(config).model(0).is_file()
     if number != signal.SIGKILL:  # after which an orphaned worker complains
         assert "Start the same command again to go on" in out
         assert "Traceback" not in out

@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from lib.artifacts.folds import load_folds
-from lib.artifacts.log import log_path
-from lib.artifacts.model import model_path, read_model
-from lib.artifacts.state import state_path
+from lib.artifacts.model import read_model
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.table import with_files
 from lib.dataset import Batch
@@ -69,7 +68,7 @@ def test_the_best_checkpoint_is_kept_if_asked_for_and_the_last_otherwise(
     scoring(training, [0.2, 0.6, 0.6, 0.5])  # of two that are equal the first
     weights = weights_at(training)
     training.fit()
-    assert same(read_model(model_path(config, 0)).weights, weights[kept])
+    assert same(read_model(Run.of(config).model(0)).weights, weights[kept])
 
 
 def test_the_best_checkpoint_outlives_a_kill(settings: list[str]) -> None:
@@ -78,10 +77,10 @@ def test_the_best_checkpoint_outlives_a_kill(settings: list[str]) -> None:
     scoring(training, [0.6, 0.1])
     weights = weights_at(training)
     training.fit()
-    model_path(config, 0).unlink()
+    Run.of(config).model(0).unlink()
     again = trainer(config)
     again.fit()
-    assert same(read_model(model_path(config, 0)).weights, weights[0])
+    assert same(read_model(Run.of(config).model(0)).weights, weights[0])
 
 
 def test_training_stops_when_the_score_has_not_risen_for_so_many_epochs(
@@ -92,13 +91,13 @@ def test_training_stops_when_the_score_has_not_risen_for_so_many_epochs(
     scoring(training, [0.2, 0.5, 0.4, 0.5])
     training.fit()
     assert [row["epoch"] for row in training.rows] == [1, 2, 3, 4]
-    assert len(read_model(model_path(config, 0)).log) == 4
+    assert len(read_model(Run.of(config).model(0)).log) == 4
     assert "ends after epoch 4.00: the score stopped rising" in capsys.readouterr().out
-    model_path(config, 0).unlink()
+    Run.of(config).model(0).unlink()
     again = trainer(config)
     again.fit()  # cut off between the last state and the model: nothing is trained any more
     assert again.done == training.done
-    assert model_path(config, 0).is_file()
+    assert Run.of(config).model(0).is_file()
 
 
 @pytest.mark.parametrize(("metric", "ends", "kept"), [("IoU", 4, 1), ("Dice", 3, 0)])
@@ -111,7 +110,7 @@ def test_the_metric_decides_when_training_stops_and_what_is_kept(
     weights = weights_at(training)
     training.fit()
     assert training.rows[-1]["epoch"] == ends
-    assert same(read_model(model_path(training.config, 0)).weights, weights[kept])
+    assert same(read_model(Run.of(training.config).model(0)).weights, weights[kept])
 
 
 def test_the_time_budget_ends_a_training_which_goes_on_when_it_is_raised(
@@ -128,7 +127,7 @@ def test_the_time_budget_ends_a_training_which_goes_on_when_it_is_raised(
     out = capsys.readouterr().out
     assert "time_budget_minutes: 0.0, 1e-05" in out
     assert "goes on after epoch 0.33" in out
-    assert read_model(model_path(longer, 0)).log[-1]["epoch"] == 3
+    assert read_model(Run.of(longer).model(0)).log[-1]["epoch"] == 3
 
 
 def test_the_average_of_weights_is_scored_and_kept(settings: list[str]) -> None:
@@ -146,7 +145,7 @@ def test_the_average_of_weights_is_scored_and_kept(settings: list[str]) -> None:
     start = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
     learner.update = noting  # type: ignore[assignment, method-assign]
     training.fit()
-    kept = read_model(model_path(config, 0)).weights
+    kept = read_model(Run.of(config).model(0)).weights
     assert same(kept, scored[0])
     name = "segmentation_head.0.weight"
     expected = start[name]
@@ -176,8 +175,8 @@ def test_a_training_with_all_that_goes_on_with_the_same_bytes(
 ) -> None:
     config = configured(settings, *more, "checkpoint_minutes=0", "folds=[0]")
     trainer(config).fit()
-    expected = model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()
-    for path in (model_path(config, 0), state_path(config, 0)):
+    expected = Run.of(config).model(0).read_bytes(), Run.of(config).log(0).read_bytes()
+    for path in (Run.of(config).model(0), Run.of(config).state(0)):
         path.unlink()
     training = trainer(config)
     update: Callable[..., list[torch.Tensor]] = training.learner.update
@@ -193,13 +192,13 @@ def test_a_training_with_all_that_goes_on_with_the_same_bytes(
     again = trainer(config)
     assert again.done == 4
     again.fit()
-    assert (model_path(config, 0).read_bytes(), log_path(config, 0).read_bytes()) == expected
+    assert (Run.of(config).model(0).read_bytes(), Run.of(config).log(0).read_bytes()) == expected
 
 
 def test_training_images_are_scored_if_asked_for(settings: list[str]) -> None:
     config = configured(settings, "calculate_train_metric=true", "epochs=8", "image_height=64")
     trainer(config).fit()
-    log = pd.read_csv(log_path(config, 0))
+    log = pd.read_csv(Run.of(config).log(0))
     assert log["train_iou"].between(0, 1).all()
     assert (log["train_dice"] >= log["train_iou"]).all()
     assert log["train_iou"].iloc[-1] > log["train_iou"].iloc[0]
@@ -239,7 +238,7 @@ def test_a_presence_head_learns_from_images_with_and_without_a_nerve(settings: l
     config = configured(settings, "presence_head=1", "epochs=30", "learning_rate=0.01")
     training = trainer(config)
     training.fit()
-    weights = read_model(model_path(config, 0)).weights
+    weights = read_model(Run.of(config).model(0)).weights
     assert any(name.startswith("classification_head") for name in weights)
     assert training.rows[-1]["validation_auc"] > 0.9
 

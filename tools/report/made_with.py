@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from lib.artifacts.log import log_path
-from lib.artifacts.probabilities import Probabilities, oof_path
-from lib.artifacts.run import run_folder
+from lib.artifacts.probabilities import Probabilities
+from lib.artifacts.run import Run
 from lib.config.fields import DEFAULTS, FIELDS, Config
 from lib.decision.results import Results
 from lib.runtime.files import sha_of
@@ -22,7 +21,7 @@ def speeds(config: Config) -> list[dict[str, Any]]:
     """Of each fold whose speed.csv is there, what it says last."""
     found = []
     for fold in config.fold_numbers:
-        path = log_path(config, fold).with_name("speed.csv")
+        path = Run.of(config).speed(fold)
         table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
         if len(table):
             found.append({"fold": fold, **table.iloc[-1].to_dict()})
@@ -59,14 +58,14 @@ def hashes(results: Results) -> dict[str, str]:
     """Of what the scores were made from, and of the submission."""
     found = {"folds.csv": results.folds.sha}
     for fold in results.config.fold_numbers:
-        path = oof_path(results.config, fold)
+        path = Run.of(results.config).oof(fold)
         with Probabilities(path) as probabilities:
             origins = probabilities.provenance["models"]
         for origin, sha in origins.items():
             run = results.config.ensemble and f"{without_path(origin)}/{path.name}"
             found[run or f"fold{origin}/model.pt"] = sha
     for name in ("oof_iou.csv", "decision.json", "submission.csv"):
-        path = run_folder(results.config) / name
+        path = Run.of(results.config).folder / name
         if path.is_file():
             found[name] = sha_of(path.read_bytes())
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.decision.results import Results
 from lib.runtime.files import written_whole
 from tools.report import tables
@@ -34,13 +34,13 @@ SCRIPTS = ("numbers.js", "thresholds.js", "images.js", "viewer.js")  # in this o
 
 def write_report(results: Results, others: list[Path] | None = None) -> Path:
     """Writes report.html and plots/*.png into the run's folder; `others` are folders of runs."""
-    folder = run_folder(results.config)
+    run = Run.of(results.config)
     subjects = tables.subjects_table(results)
     plots = plots_of(results, subjects)
-    save_pngs((plots[name] for name in sorted(MAIN_PLOTS & plots.keys())), folder / "plots")
-    with written_whole(folder / "report.html") as file:
+    save_pngs((plots[name] for name in sorted(MAIN_PLOTS & plots.keys())), run.plots)
+    with written_whole(run.report) as file:
         file.write(page(results, subjects, plots, others or []).encode())
-    return folder / "report.html"
+    return run.report
 
 
 def page(
@@ -64,7 +64,7 @@ def page(
         live=live,
         plots=plots,
         script=vega.replace("</script", "<\\/script"),
-        compared=comparisons(run_folder(results.config), others),
+        compared=comparisons(Run.of(results.config).folder, others),
         **of_the_scores(results),
         subjects=subjects,
         **of_the_run(results, twins, missing),

@@ -17,7 +17,7 @@ import pandas as pd
 
 from lib.artifacts.folds import true_mask
 from lib.artifacts.probabilities import Probability
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.data.pictures import Grey, ImageFile, UnusableImage, image_files, read_image, sha_of_image
 from lib.data.table import folder_of
 from lib.decision.evidence import open_all
@@ -143,7 +143,7 @@ def first_batches(results: Results) -> list[dict[str, Any]]:
     """The first augmented batch of each fold whose picture is there; of one fold in full size."""
     found: list[dict[str, Any]] = []
     for fold in results.config.fold_numbers:
-        path = run_folder(results.config) / f"fold{fold}" / "first_batch.png"
+        path = Run.of(results.config).first_batch(fold)
         if (content := embedded(path, 1400 if not found else 700)) is not None:
             found.append({"fold": fold, "picture": content})
     return found

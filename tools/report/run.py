@@ -3,8 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lib.artifacts.probabilities import oof_path
-from lib.config.read import load_config
+from lib.artifacts.run import Run
 from lib.decision.results import Results, results_of
 from lib.runtime.errors import InputError
 
@@ -14,12 +13,9 @@ def read_run(folder: Path, overrides: list[str]) -> Results:
 
     `overrides` are key=value settings. InputError where the folder is no such run.
     """
-    folder = folder.resolve()
-    place = [f"runs_folder={folder.parent}", f"experiment_name={folder.name}"]
-    if not (folder / "config.yaml").is_file():
-        raise InputError(f"{folder / 'config.yaml'} is missing: run 01_prepare_folds.py first")
-    config = load_config(folder / "config.yaml", [*overrides, *place])
-    there = [str(k) for k in config.fold_numbers if oof_path(config, k).is_file()]
+    run = Run(folder)
+    config = run.config(overrides)
+    there = [str(k) for k in config.fold_numbers if run.oof(k).is_file()]
     if missing := set(map(str, config.fold_numbers)) - set(there):
         print(f"without folds {sorted(missing)}, whose probabilities are missing: run 03_infer.py")
     if not there:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lib.artifacts.caveats import marks
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.decision.results import Results
 from lib.decision.text import rule_text
 from tools.compare.comparison import Comparison, compared_runs
@@ -58,7 +58,7 @@ def of_the_run(results: Results, twins: pd.DataFrame, missing: str) -> dict[str,
         "images": len(table),
         "twins": twins.head(50).to_dict("records"),
         "twins_number": len(twins),
-        "twins_picture": embedded(run_folder(config) / "contradictions.png", SHEET_SIDE),
+        "twins_picture": embedded(Run.of(config).contradictions_sheet, SHEET_SIDE),
         "settings": made_with.other_settings(config),
         "speeds": made_with.speeds(config),
         "versions": made_with.versions(),

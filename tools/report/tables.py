@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.artifacts.folds import TRAINING_ONLY, mask_areas, masks_in, true_mask
-from lib.artifacts.log import log_path
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.decision.results import Results
 from lib.metric import Floats, bootstrap_interval
@@ -71,9 +70,9 @@ def unscored_folds(results: Results) -> list[int]:
 def training_log(config: Config) -> pd.DataFrame:
     """The rows of every fold{k}/log.csv that is there, with a column fold; empty without any."""
     logs = [
-        pd.read_csv(log_path(config, fold)).assign(fold=str(fold))
+        pd.read_csv(Run.of(config).log(fold)).assign(fold=str(fold))
         for fold in config.fold_numbers
-        if log_path(config, fold).is_file()
+        if Run.of(config).log(fold).is_file()
     ]
     return pd.concat(logs, ignore_index=True) if logs else pd.DataFrame(columns=["fold", "epoch"])
 
@@ -101,7 +100,7 @@ def places(table: pd.DataFrame) -> Floats:
 
 def twins_table(config: Config) -> pd.DataFrame:
     """contradictions.csv; empty where 01 found none."""
-    path = run_folder(config) / "contradictions.csv"
+    path = Run.of(config).contradictions
     if not path.is_file():
         return pd.DataFrame(columns=["image", "twin"])
     words = dict.fromkeys(("image", "twin", "subject", "twin_subject"), str)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lib.artifacts.run import Run
 from lib.runtime.errors import InputError
 
 ABOUT = """\
@@ -15,9 +16,9 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m tools.scoring", description=ABOUT)
     parser.add_argument("run", type=Path, help="folder of a finished run, such as runs/nerve")
     given = parser.parse_args(words)
-    from tools.scoring.export import config_of, export  # slow to load: it brings torch
+    from tools.scoring.export import export  # slow to load: it brings torch
 
-    print(f"the scoring pipeline: {export(config_of(given.run))}")
+    print(f"the scoring pipeline: {export(Run(given.run).config())}")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,9 @@ from typing import Any
 
 from lib.artifacts.decision import load_decision
 from lib.artifacts.folds import load_folds
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.artifacts.shapes import shapes_path
 from lib.config.fields import Config
-from lib.config.read import load_config
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing, written_whole
 from tools.scoring.graph import load_ensemble, write_graph
@@ -43,7 +42,7 @@ def export(config: Config) -> Path:
     way = decision["way"]  # of the images it was chosen on, maybe not that of the present settings
     _require_plain({name: way.get(name) for name in PLAIN} | {"ensemble": way["weights"]})
     ensemble = load_ensemble(config, folds)
-    folder = run_folder(config) / "scoring"
+    folder = Run.of(config).scoring
     unfinished = folder.with_name(".scoring.part")
     shutil.rmtree(unfinished, ignore_errors=True)  # what a stopped run left
     unfinished.mkdir()
@@ -106,10 +105,3 @@ def _write_sums(folder: Path) -> None:
     ]
     with written_whole(folder / "SHA256SUMS") as file:
         file.write("".join(lines).encode())
-
-
-def config_of(folder: Path) -> Config:
-    """The settings of a run's folder, wherever it was moved; InputError where it is none."""
-    path = existing(folder / "config.yaml", "01_prepare_folds.py")
-    whole = folder.resolve()
-    return load_config(path, [f"runs_folder={whole.parent}", f"experiment_name={whole.name}"])

@@ -19,8 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from torch import Tensor
 
-from lib.artifacts.log import log_path
-from lib.artifacts.model import model_path
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.files import written_whole
 from tools.report.hydrogen_torch import REFERENCE_NAME, reference_run
@@ -79,7 +78,7 @@ def save_first_batch(
     mixture is the strength of its outline.
     """
     grey, layers = (part[:IMAGES_DRAWN].float().cpu().numpy() for part in (images[:, 0], masks))
-    path = model_path(config, fold).with_name("first_batch.png")
+    path = Run.of(config).first_batch(fold)
     with _saved(path) as figure:
         places = _places(figure, len(grey), grey[0].shape, legend=len(classes) > 1)
         for axes, name, image, mask in zip(places, names, grey, layers, strict=False):
@@ -94,10 +93,10 @@ def save_first_batch(
 
 def save_curves(config: Config, fold: int) -> Path:
     """The path of fold{k}/curves.png: losses, scores and learning rate of fold{k}/log.csv."""
-    log = pd.read_csv(log_path(config, fold))
+    log = pd.read_csv(Run.of(config).log(fold))
     reference = _reference(log, config)
     panels = _panels(log, not reference.empty)
-    path = model_path(config, fold).with_name("curves.png")
+    path = Run.of(config).fold(fold) / "curves.png"
     with _saved(path) as figure:
         places = _stacked(figure, len(panels))
         _entitle(figure, f"{config.experiment_name}, fold {fold}")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lib.artifacts.model import model_path
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import save_table
@@ -30,7 +30,7 @@ class Stopwatch:
     """
 
     def __init__(self, config: Config, fold: int, device: torch.device) -> None:
-        self._path, self._device = speed_path(config, fold), device
+        self._path, self._device = Run.of(config).speed(fold), device
         self._began = self._trained = time.monotonic()
         self.images = 0
 
@@ -56,10 +56,6 @@ class Stopwatch:
         kept = before[before["epoch"] < epoch].to_dict("records")
         save_table(self._path, pd.DataFrame([*kept, row]))
         self._began, self.images = now, 0
-
-
-def speed_path(config: Config, fold: int) -> Path:
-    return model_path(config, fold).with_name("speed.csv")
 
 
 def load_speed(path: Path) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
-from lib.artifacts.model import model_path
+from lib.artifacts.run import Run
 from lib.config.fields import FIELDS, Config
 from lib.runtime.errors import InputError
 
@@ -50,7 +50,7 @@ class TensorBoard(Tracker):
         board, summary = _modules(
             ["torch.utils.tensorboard", "torch.utils.tensorboard.summary"], "tensorboard"
         )
-        folder = model_path(config, fold).parent
+        folder = Run.of(config).fold(fold)
         if not done:
             for old in folder.glob("events.out.tfevents.*"):
                 old.unlink()

@@ -14,8 +14,8 @@ import pytest
 from lib.artifacts.caveats import training_caveats
 from lib.artifacts.folds import load_folds, true_mask
 from lib.artifacts.log import save_log
-from lib.artifacts.model import model_path
-from lib.artifacts.probabilities import oof_path, provenance_of
+from lib.artifacts.probabilities import provenance_of
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.decision.results import Results, results_of
 from lib.decision.rule import Rule
@@ -80,10 +80,10 @@ def predict_by_hand(config: Config) -> None:
         rows = folds.table[folds.table["fold"] == fold]
         model = f"model {fold}".encode()
         save_log(config, fold, [{"epoch": k, "validation_iou": k / 9} for k in (1, 2)])
-        model_path(config, fold).write_bytes(model)
+        Run.of(config).model(fold).write_bytes(model)
         provenance = provenance_of({str(fold): sha_of(model)}, rows, folds)
         provenance |= {"presence_head": True, "caveats": training_caveats(config)}
-        write_maps(oof_path(config, fold), provenance, rows["image"], names, maps, presence)
+        write_maps(Run.of(config).oof(fold), provenance, rows["image"], names, maps, presence)
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from lib import rle
 from lib.artifacts.audit import save_audit
 from lib.artifacts.caveats import training_caveats
 from lib.artifacts.folds import load_folds
-from lib.artifacts.probabilities import oof_path
-from lib.artifacts.run import run_folder, save_config
+from lib.artifacts.run import Run, save_config
 from lib.config.fields import Config
 from lib.decision.results import Results, results_of
 from lib.runtime.errors import InputError
@@ -150,7 +149,7 @@ def live_of(text: str) -> dict[str, Any]:
 
 def with_audit(config: Config, **changes: Any) -> None:
     folds = load_folds(config)
-    path = run_folder(config) / "folds_audit.json"
+    path = Run.of(config).audit
     audit = json.loads(path.read_text()) | changes
     save_audit(config, audit)
     assert load_folds(config).sha == folds.sha
@@ -265,8 +264,8 @@ def test_two_runs_stand_side_by_side(tmp_path: Path) -> None:
     for config in (first, other):
         save_config(config)
         step(4).main(config)
-    folder = run_folder(first)
-    words = words_of(read(command.main([str(folder), str(run_folder(other))])))
+    folder = Run.of(first).folder
+    words = words_of(read(command.main([str(folder), str(Run.of(other).folder)])))
     assert "Beside second" in words
     assert "tune_decision" in words
     assert str(folder.parent) not in words
@@ -282,7 +281,7 @@ def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_folder_with_an_equals_sign_is_a_run(tmp_path: Path) -> None:
     config = made_run(tmp_path, "experiment_name=rate=0.002")
     save_config(config)
-    folder = run_folder(config)
+    folder = Run.of(config).folder
     assert command.main([str(folder)]) == folder / "report.html"
 
 
@@ -295,7 +294,7 @@ def test_a_long_training_has_a_curve() -> None:
 def test_twins_of_unknown_people_are_of_nobody(tmp_path: Path) -> None:
     config = made_run(tmp_path)
     table = pd.DataFrame({"image": ["NA"], "twin": ["b"], "subject": "", "twin_subject": ""})
-    table.to_csv(run_folder(config) / "contradictions.csv", index=False)
+    table.to_csv(Run.of(config).contradictions, index=False)
     found = twins_table(config)
     assert found.loc[0].tolist() == ["NA", "b", "", ""]
 
@@ -305,8 +304,8 @@ def test_folds_without_probabilities_are_left_out_and_named(
 ) -> None:
     config = made_run(tmp_path)
     save_config(config)
-    oof_path(config, 1).unlink()
-    words = words_of(read(command.main([str(run_folder(config))])))
+    Run.of(config).oof(1).unlink()
+    words = words_of(read(command.main([str(Run.of(config).folder)])))
     assert "without folds ['1']" in capsys.readouterr().out
     assert "FOLDS MISSING: 1 is not in these scores" in words
 
@@ -316,13 +315,13 @@ def test_of_one_share_held_out_no_other_fold_is_missing(
 ) -> None:
     config = made_run(tmp_path, "validation_strategy=automatic")
     save_config(config)
-    command.main([str(run_folder(config))])
+    command.main([str(Run.of(config).folder)])
     assert "missing" not in capsys.readouterr().out
 
 
 def test_speed_and_the_first_batch_are_shown_where_a_training_left_them(tmp_path: Path) -> None:
     config = made_run(tmp_path)
-    fold = run_folder(config) / "fold1"
+    fold = Run.of(config).fold(1)
     pd.DataFrame({"device": ["some accelerator"], "images_per_second": [123.0]}).to_csv(
         fold / "speed.csv", index=False
     )

@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from lib.artifacts.decision import load_decision, save_decision
-from lib.artifacts.model import model_path
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.inference.predict import answer_of
 from lib.runtime.errors import InputError
 from lib.unet import build_model, outputs_of, to_input
 from tests.conftest import configured
-from tools.scoring.export import config_of, export, require
+from tools.scoring.export import export, require
 from tools.scoring.graph import Ensemble
 
 TINY = Config(backbone="tu-test_efficientnet", image_height=32, image_width=64)
@@ -50,26 +49,26 @@ def test_a_presence_is_told_only_where_all_networks_tell_it() -> None:
 
 def test_what_is_missing_is_said(config: Config) -> None:
     with pytest.raises(InputError, match=r"config.yaml is missing: run 01_prepare_folds.py first"):
-        config_of(run_folder(config))
+        Run.of(config).config()
 
 
 def test_a_decision_of_other_models_or_of_an_older_version_is_refused(
     finished: list[str],
 ) -> None:
     config = configured(finished)
-    path = model_path(config, 1)
+    path = Run.of(config).model(1)
     path.write_bytes(path.read_bytes() + b"trained again")
     with pytest.raises(InputError, match=r"was chosen for other models than the present"):
         export(config)
     save_decision(config, {"rules": {}})
     with pytest.raises(InputError, match=r"of an older version: run 04_make_submission.py"):
         export(config)
-    (run_folder(config) / "decision.json").unlink()
+    Run.of(config).decision.unlink()
     with pytest.raises(
         InputError, match=r"decision.json is missing: run 04_make_submission.py first"
     ):
         export(config)
-    assert not (run_folder(config) / "scoring").exists()
+    assert not Run.of(config).scoring.exists()
 
 
 @pytest.mark.parametrize(

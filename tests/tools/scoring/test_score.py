@@ -23,7 +23,7 @@ from PIL import Image
 
 from lib import rle
 from lib.artifacts.folds import load_folds
-from lib.artifacts.run import run_folder
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.pictures import ImageFile, UnusableImage, read_image
 from lib.decision.rule import NEVER, Rule, decide
@@ -65,7 +65,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = run_folder(config)
+    folder = Run.of(config).folder
     scoring = folder / "scoring"
     files = {path.relative_to(scoring).as_posix() for path in scoring.rglob("*") if path.is_file()}
     samples = {
@@ -119,7 +119,7 @@ def test_the_graph_gives_what_torch_gives_in_both_engines_and_names_no_file(
 @pytest.fixture
 def pipeline(config: Config, tmp_path: Path) -> Path:
     """A copy of the folder, away from the repository."""
-    return Path(shutil.copytree(run_folder(config) / "scoring", tmp_path / "pipeline"))
+    return Path(shutil.copytree(Run.of(config).scoring, tmp_path / "pipeline"))
 
 
 def run(pipeline: Path, *words: object) -> subprocess.CompletedProcess[str]:

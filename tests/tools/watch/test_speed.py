@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
-from tools.watch.speed import Stopwatch, load_speed, memory_with_workers, peak_memory, speed_path
+from tools.watch.speed import Stopwatch, load_speed, memory_with_workers, peak_memory
 
 CPU = torch.device("cpu")
 
@@ -27,7 +28,7 @@ def validated(config: Config, epochs: list[float], images: int = 32) -> pd.DataF
         watch.images += images
         watch.validating()
         watch.write(epoch)
-    return load_speed(speed_path(config, 0))
+    return load_speed(Run.of(config).speed(0))
 
 
 def test_a_row_tells_images_seconds_memory_and_machine(config: Config) -> None:
@@ -70,7 +71,7 @@ def test_rows_beyond_the_epoch_that_a_training_goes_on_from_are_replaced(
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch\nfirst\n"])
 def test_a_damaged_file_is_named(config: Config, content: str) -> None:
-    path = speed_path(config, 0)
+    path = Run.of(config).speed(0)
     path.parent.mkdir(parents=True)
     path.write_text(content)
     with pytest.raises(InputError, match=r"speed\.csv .*delete it"):
