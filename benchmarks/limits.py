@@ -1,6 +1,6 @@
 """What keeps a run's masks from the true ones: place, size, outline, resolution or labels?
 
-    python -m benchmarks.limits RUN [--picture FILE]
+    python -m benchmarks.limits RUN
 
 Of the images of RUN (runs/nerve, after 04) that show a nerve, each as it is scored, out of fold:
 IoU as it is; with the best threshold for that image, which is all that choosing thresholds could
@@ -9,8 +9,7 @@ what is lost then is outline. A mask that is shown to the network at its size an
 again is all that this resolution allows. Where an image has a near-duplicate, the label of the
 nearest stands beside the network's mask: nearly the same picture, marked twice by people.
 
-Then the spread over people and the five worst, of whom --picture draws frames, the true outline
-green and the predicted one red (for looking at: people's images belong in no repository).
+Then the spread over people and the five worst.
 """
 
 import argparse
@@ -21,14 +20,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from lib.artifacts.folds import true_mask
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
-from lib.data.pictures import read_image
-from lib.data.table import with_files
 from lib.decision.evidence import open_all
 from lib.decision.nested import fold_shapes
 from lib.decision.results import Results, results_of
@@ -36,11 +32,11 @@ from lib.decision.rule import Mask
 from lib.decision.search import Evidence, above_level
 from lib.metric import Floats, iou, overlap, score_arrays
 
-WORST, FRAMES = 5, 4  # people, and frames of each in the picture
+WORST = 5  # people
 MISSED = 0.1  # an IoU below is no outline of the nerve
 
 
-def main(run: Path, picture: Path | None) -> None:
+def main(run: Path) -> None:
     whole = run.resolve()
     names = [f"runs_folder={whole.parent}", f"experiment_name={whole.name}", "quiet=true"]
     config = load_settings(whole / "config.yaml", names)
@@ -48,8 +44,6 @@ def main(run: Path, picture: Path | None) -> None:
     table = measured(results, config)
     people = by_person(table)
     print("\n".join([*limits(table, config), "", *spread(people)]))
-    if picture:
-        draw(picture, results, table, people.index[:WORST].tolist(), config)
 
 
 def masks_out_of_fold(results: Results, config: Config) -> Iterator[tuple[dict[str, Any], Mask]]:
@@ -185,37 +179,9 @@ def spread(people: pd.DataFrame) -> list[str]:
     return lines
 
 
-def draw(
-    path: Path, results: Results, table: pd.DataFrame, people: list[str], config: Config
-) -> None:
-    """A row a person: frames from the worst to the best."""
-    chosen: dict[str, list[str]] = {}
-    for person in people:
-        images = table[table["subject"] == person].sort_values("iou", kind="stable")["image"]
-        places = np.linspace(0, len(images) - 1, FRAMES).round().astype(int)
-        chosen[person] = images.iloc[np.unique(places)].tolist()
-    files = with_files(results.folds.table, config).set_index("image")["file"]
-    masks = {row["image"]: (row, mask) for row, mask in masks_out_of_fold(results, config)}
-    scores = table.set_index("image")["iou"]
-    figure = Figure(figsize=(3.2 * FRAMES, 2.6 * len(people)), layout="constrained")
-    grid = figure.subplots(len(people), FRAMES, squeeze=False)
-    for axes_row, images in zip(grid, chosen.values(), strict=True):
-        for axes in axes_row:
-            axes.axis("off")
-        for axes, image in zip(axes_row, images, strict=False):  # some have fewer frames
-            row, mask = masks[image]
-            axes.imshow(read_image(files[image]), cmap="gray")
-            for one, colour in ((true_mask(row, results.folds.masks[0]), "lime"), (mask, "red")):
-                if one.any():
-                    axes.contour(one, levels=[0.5], colors=colour, linewidths=1)
-            axes.set_title(f"{image}: {scores[image]:.2f}", fontsize=9)
-    figure.savefig(path, dpi=80)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser("python -m benchmarks.limits", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("run", type=Path)
-    parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
-    main(given.run, given.picture)
+    main(given.run)

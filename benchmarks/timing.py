@@ -23,7 +23,7 @@ import torch
 from tqdm import tqdm
 
 from lib.config.fields import Config
-from tools.watch.speed import GIB, device_name, proportional_set_size
+from tools.watch.speed import GIB, device_name
 
 REPOSITORY = Path(__file__).parent.parent
 NETWORKS = {
@@ -126,6 +126,16 @@ def _watch(pid: int, done: threading.Event, looks: list[float]) -> None:
         with contextlib.suppress(OSError):
             found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
             looks.append(1024 * int(found[1]) if found else 0)
+
+
+def proportional_set_size(pid: int | str | None) -> float:
+    """Bytes that a process holds, its share of pages that several hold; nan where none tells it."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # another system, or a process that is not ours to read
+        return math.nan
+    found = re.search(r"^Pss:\s+(\d+) kB$", text, re.MULTILINE)
+    return 1024 * int(found[1]) if found else math.nan
 
 
 def _family(pid: int) -> Iterator[int]:

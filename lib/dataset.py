@@ -1,8 +1,10 @@
 """Images and masks, at the size the network sees, in batches of uint8 tensors."""
 
 import inspect
+import math
 import os
 import platform
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +33,7 @@ from lib.runtime.versions import code_version
 
 Pixels = npt.NDArray[np.uint8]
 
+BATCHES_A_WORKER = 4  # at least: starting and ending a process costs about as much
 AT_ONCE = 16  # images that a worker reads for the cache before it hands them over
 
 
@@ -98,14 +101,21 @@ def plain_loader(table: pd.DataFrame, config: Config) -> DataLoader[Batch]:
     """All images in their order, not augmented."""
     keys = [(index, -1) for index in range(len(table))]
     size = config.batch_size
-    return loader(table, config, [keys[at : at + size] for at in range(0, len(keys), size)])
+    batches = [keys[at : at + size] for at in range(0, len(keys), size)]
+    return loader(table, config, batches, math.ceil(len(batches) / BATCHES_A_WORKER))
 
 
 def loader(
-    table: pd.DataFrame, config: Config, batches: Iterable[list[tuple[int, int]]]
+    table: pd.DataFrame,
+    config: Config,
+    batches: Iterable[list[tuple[int, int]]],
+    most: int | None = None,
 ) -> DataLoader[Batch]:
-    """The batches whose keys (row, draw) are given, read by number_of_workers processes."""
-    workers = _workers(config)
+    """The batches whose keys (row, draw) are given.
+
+    number_of_workers processes read them, but not more than `most`.
+    """
+    workers = min(_workers(config), most or sys.maxsize)
     return DataLoader(
         NerveImages(table, config),
         batch_sampler=batches,

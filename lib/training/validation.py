@@ -1,6 +1,7 @@
 """Scoring a network on the images of one fold while it is trained."""
 
 import math
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from lib.artifacts.folds import Folds, true_mask
 from lib.config.fields import Config
 from lib.dataset import Batch, plain_loader
 from lib.decision.rule import compared
-from lib.inference.predict import answer_of, at_own_size, outputs_of_batch
+from lib.inference.predict import Unfinished, answer_of, outputs_of_batch, unfinished
 from lib.losses import training_loss
 from lib.metric import area_under_curve, dice, iou
 from lib.runtime.errors import InputError
 from lib.runtime.processes import gathered, number_of_processes, rank
 from lib.runtime.progress import progress
+from lib.runtime.threads import in_order
 
 Row = dict[str, float]
 COLUMNS = ["image", "class", "loss", "iou", "dice", "nerve", "presence"]
@@ -42,7 +44,8 @@ class Validation:
         """
         model.eval()
         batches = progress(self._loader, "validating", unit="batches", shown=rank() == 0)
-        own = [score for batch in batches for score in self._of(model, batch)]
+        answers = (self._answer(model, batch) for batch in batches)
+        own = list(chain.from_iterable(in_order(self._scores_of, answers, ahead=4)))
         every = sorted(score for part in gathered(own) for score in part)
         table = pd.DataFrame(every, columns=COLUMNS)
         nerve = table[table["nerve"]]
@@ -56,14 +59,18 @@ class Validation:
         }
         return {name: float(value) for name, value in means.items()}  # NumPy's are not saved
 
-    def _of(self, model: nn.Module, batch: Batch) -> list[tuple[Any, ...]]:
-        """A row of COLUMNS for each image and class."""
+    def _answer(self, model: nn.Module, batch: Batch) -> tuple[list[float], list[Unfinished]]:
+        """The loss and the answer of each image."""
         outputs = outputs_of_batch(model, batch, self._config, self._device)
         losses = training_loss(outputs, batch.masks.to(self._device), self._config)
         require_finite(losses, batch, self._own, self._fold)
+        return losses.tolist(), list(unfinished(answer_of(outputs), batch))
+
+    def _scores_of(self, answers: tuple[list[float], list[Unfinished]]) -> list[tuple[Any, ...]]:
+        """A row of COLUMNS for each image and class; in a thread, while the network goes on."""
         scores = []
-        predictions = at_own_size(answer_of(outputs), batch)
-        for loss, prediction in zip(losses.tolist(), predictions, strict=True):
+        losses, predictions = answers[0], (answer.finished() for answer in answers[1])
+        for loss, prediction in zip(losses, predictions, strict=True):
             row = self._own.iloc[prediction.row]
             number = prediction.row * number_of_processes() + rank()
             parts = zip(self._folds.masks, prediction.probability, prediction.presence, strict=True)

@@ -4,7 +4,6 @@ It stands apart from log.csv, which is the same whatever machine a training ran 
 """
 
 import math
-import multiprocessing
 import platform
 import re
 import resource
@@ -47,7 +46,6 @@ class Stopwatch:
             "training_seconds": training,
             "validation_seconds": now - self._trained,
             "peak_memory_gib": peak_memory() / GIB,
-            "memory_with_workers_gib": memory_with_workers() / GIB,
             "peak_gpu_memory_gib": peak_gpu_memory(self._device) / GIB,
             "device": device_name(self._device),
             "torch": str(torch.__version__),
@@ -77,15 +75,6 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak  # man getrusage: KiB on Linux
 
 
-def memory_with_workers() -> float:
-    """Bytes that this process and its workers hold now; pages that several share count once.
-
-    The sum of their proportional set sizes, which Linux alone tells: elsewhere nan.
-    """
-    workers = [child.pid for child in multiprocessing.active_children()]
-    return math.fsum(proportional_set_size(pid) for pid in ("self", *workers))
-
-
 def peak_gpu_memory(device: torch.device) -> float:
     """Bytes: the most that tensors have held at a time; nan for a processor."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else math.nan
@@ -93,16 +82,6 @@ def peak_gpu_memory(device: torch.device) -> float:
 
 def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-
-
-def proportional_set_size(pid: int | str | None) -> float:
-    """Bytes that a process holds, its share of pages that several hold; nan where none tells it."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:  # another system, or a process that is not ours to read
-        return math.nan
-    found = re.search(r"^Pss:\s+(\d+) kB$", text, re.MULTILINE)
-    return 1024 * int(found[1]) if found else math.nan
 
 
 def _processor() -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from lib.config.fields import Config
 from lib.runtime.processes import rank
 from lib.training.watch import Watch
-from tools.watch.pictures import save_curves, save_first_batch
+from tools.watch.pictures import save_first_batch
 from tools.watch.speed import Stopwatch
 from tools.watch.tracking import Tracker, tracked
 
@@ -29,7 +29,8 @@ class Shown(Watch):
     ) -> None:
         """Images (n, 1, height, width) and masks (n, classes, height, width) as the network's."""
         if rank() == 0:
-            save_first_batch(self._config, self._fold, names, images, masks, classes)
+            path = save_first_batch(self._config, self._fold, names, images, masks, classes)
+            self._tracker.picture(path, 0)
 
     def trained(self, images: int) -> None:
         self._stopwatch.images += images
@@ -42,7 +43,6 @@ class Shown(Watch):
         if rank() == 0:
             self._stopwatch.write(row["epoch"])
             self._tracker.log(row, updates)
-            self._tracker.picture(save_curves(self._config, self._fold), updates)
 
 
 @contextmanager

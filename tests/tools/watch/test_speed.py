@@ -1,7 +1,5 @@
-import multiprocessing
 import re
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +9,7 @@ import torch
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
-from tools.watch.speed import Stopwatch, load_speed, memory_with_workers, peak_memory
+from tools.watch.speed import Stopwatch, load_speed, peak_memory
 
 CPU = torch.device("cpu")
 
@@ -83,24 +81,3 @@ def test_the_peak_of_memory_is_in_bytes() -> None:
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found
     assert 0.99 < peak_memory() / (1024 * int(found[1])) < 100
-
-
-def _hold(size: int, wire: Connection) -> None:
-    held = b"x" * size
-    wire.send(len(held))
-    wire.recv()
-
-
-def test_memory_of_workers_counts_once() -> None:
-    """A worker shares all that it was born with, and has its own 200 MB besides."""
-    size = 200_000_000
-    before = memory_with_workers()
-    here, there = multiprocessing.Pipe()
-    worker = multiprocessing.get_context("fork").Process(target=_hold, args=(size, there))
-    worker.start()
-    assert here.recv() == size
-    more = memory_with_workers() - before
-    here.send("enough")
-    worker.join()
-    assert size < more < size + 100_000_000
-    assert memory_with_workers() - before < size / 2

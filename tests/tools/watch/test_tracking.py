@@ -176,7 +176,7 @@ def test_mlflow_holds_the_settings_and_how_the_run_ended(tmp_path: Path) -> None
 
 
 def drawn_in_tensorboard(config: Config) -> np.ndarray:
-    (image,) = events(config, 0).Images("curves")
+    (image,) = events(config, 0).Images("first_batch")
     assert image.step == 7
     path = Path(config.runs_folder) / "copy.png"
     path.write_bytes(image.encoded_image_string)
@@ -184,7 +184,7 @@ def drawn_in_tensorboard(config: Config) -> np.ndarray:
 
 
 def drawn_in_mlflow(config: Config) -> np.ndarray:
-    (path,) = (Path(config.runs_folder) / "one" / "mlflow").rglob("curves.png")
+    (path,) = (Path(config.runs_folder) / "one" / "mlflow").rglob("first_batch.png")
     return np.asarray(Image.open(path))
 
 
@@ -195,10 +195,10 @@ def test_a_picture_is_copied(
     tmp_path: Path, logger: str, drawn: Callable[[Config], np.ndarray]
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "curves.png")
+    Image.fromarray(pixels).save(tmp_path / "first_batch.png")
     config = configured(tmp_path, logger)
     with tracked(config, 0, 0) as tracker:
-        tracker.picture(tmp_path / "curves.png", 7)
+        tracker.picture(tmp_path / "first_batch.png", 7)
     assert np.array_equal(drawn(config), pixels)
 
 
