@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lib.artifacts.audit import save_audit, save_quarantine
+from lib.artifacts.caveats import sentence
 from lib.artifacts.folds import save_folds
 from lib.artifacts.run import Run, save_config, with_drawn_seed
 from lib.config.command_line import run
@@ -109,7 +110,7 @@ def report(audit: dict[str, Any], config: Config) -> None:
             f"{audit['label_policy']}"
         )
     for leak in audit["leaks"]:
-        print(leak)
+        print(sentence(leak))
 
 
 if __name__ == "__main__":

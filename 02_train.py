@@ -8,7 +8,7 @@ A fold that is trained already, with the same settings on the same folds.csv, is
 from functools import partial
 
 from lib.artifacts.audit import load_audit
-from lib.artifacts.caveats import caveats, marks, training_caveats
+from lib.artifacts.caveats import beside_scores, caveats, sentence, training_caveats
 from lib.artifacts.folds import load_folds
 from lib.artifacts.log import save_log
 from lib.artifacts.model import read_model
@@ -40,8 +40,8 @@ def train(config: Config) -> None:
     audit = load_audit(config, folds)
     flattering = training_caveats(config)
     for caveat in caveats(audit, config) + flattering:
-        print(caveat)
-    flags = marks(audit["leaks"] + flattering)
+        print(sentence(caveat))
+    flags = beside_scores(audit["leaks"] + flattering)
     untrained = [
         fold
         for fold in config.fold_numbers

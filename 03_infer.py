@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from lib.artifacts.audit import load_audit
-from lib.artifacts.caveats import training_caveats
+from lib.artifacts.caveats import training_caveats, without_doubles
 from lib.artifacts.folds import Folds, load_folds, unseen_part
 from lib.artifacts.probabilities import origins_of, packed_image, provenance_of
 from lib.artifacts.run import Run
@@ -83,9 +83,9 @@ def infer(parts: list[Part], folds: Folds, config: Config) -> None:
         numbers = list(trained) if part.fold is None else [part.fold]
         models = [trained[number] for number in numbers]
         origins = {str(number): trained[number].sha for number in numbers}
-        caveats = [words for model in models for words in training_caveats(model.settings)]
+        caveats = [caveat for model in models for caveat in training_caveats(model.settings)]
         provenance = provenance_of(origins, part.images, folds) | {
-            "caveats": list(dict.fromkeys(caveats)),
+            "caveats": without_doubles(caveats),
             "custom_inference_augmentations": config.custom_inference_augmentations,
             "mixed_precision_inference": config.mixed_precision_inference,
             "presence_head": all(model.presence_head for model in models),
@@ -118,9 +118,9 @@ def average(parts: list[Part], folds: Folds, config: Config) -> None:
     for part in parts:
         others = [p for p in parts if p.fold is not None and p.fold != part.fold]
         with opened_members(part.path, part.images, folds, config) as members:
-            caveats = [words for member in members for words in member.provenance["caveats"]]
+            caveats = [caveat for member in members for caveat in member.provenance["caveats"]]
             provenance = provenance_of(origins[part.path], part.images, folds) | {
-                "caveats": list(dict.fromkeys(caveats)),
+                "caveats": without_doubles(caveats),
                 "presence_head": all(m.provenance["presence_head"] for m in members),
             }
             if config.fit_ensemble:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from lib import rle
-from lib.artifacts.caveats import marks
+from lib.artifacts.caveats import beside_scores, sentence
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.probabilities import Probabilities, open_current
@@ -54,7 +54,7 @@ def main(config: Config) -> None:
         print(rule_text(name, found.rule, config))
     print(headline(decision))
     for caveat in decision["caveats"]:
-        print(caveat)
+        print(sentence(caveat))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
@@ -81,7 +81,7 @@ def saved_shapes(folds: Folds, rules: list[Rule], config: Config) -> list[Shapes
 
 def tell(scores: pd.DataFrame, decision: dict[str, Any], config: Config) -> None:
     """The scores in tables."""
-    print(score_table(scores) + marks(decision["caveats"]))
+    print(score_table(scores) + beside_scores(decision["caveats"]))
     print(comparison(decision, config))
     for name, found in decision["presence"].items():
         print(presence_text(name, found, config.metric))

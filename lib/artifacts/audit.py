@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.artifacts.caveats import read_caveats
 from lib.artifacts.folds import Folds
 from lib.artifacts.run import Run
 from lib.config.fields import Config
@@ -26,6 +27,7 @@ def load_audit(config: Config, folds: Folds) -> dict[str, Any]:
         audit = {}
     if audit.get("folds_sha") != folds.sha:
         raise InputError(f"{path} is of another folds.csv: run 01_prepare_folds.py again")
+    read_caveats(audit.get("leaks"), path, "01_prepare_folds.py")
     return audit
 
 

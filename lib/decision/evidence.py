@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lib.artifacts.caveats import Caveat, read_caveats, without_doubles
 from lib.artifacts.folds import Folds, true_mask, unseen_part
 from lib.artifacts.probabilities import Probabilities, Probability, open_current
 from lib.artifacts.run import Run
@@ -38,7 +39,7 @@ class Unseen(NamedTuple):
     table: pd.DataFrame  # rows of folds.csv
     evidence: list[Evidence]  # one a class
     losses: list[Floats]  # one a class, (images,)
-    caveats: list[str]  # what in the networks' training flatters their scores
+    caveats: list[Caveat]  # what in the networks' training flatters their scores
     way: dict[str, Any]  # how they were predicted: see `way_of`
 
 
@@ -58,11 +59,17 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
 
         rows = list(with_bar(count, table.to_dict("records"), "counting"))
         way = _same_way(files.values())
-        caveats = [words for file in files.values() for words in file.provenance["caveats"]]
+        caveats = [
+            caveat
+            for fold, file in files.items()
+            for caveat in read_caveats(
+                file.provenance.get("caveats"), Run.of(config).oof(fold), "03_infer.py"
+            )
+        ]
     by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
     losses = [np.array([cell.loss for cell in cells]) for cells in by_class]
     evidence = [_evidence(cells, way["presence_head"]) for cells in by_class]
-    return Unseen(table, evidence, losses, list(dict.fromkeys(caveats)), way)
+    return Unseen(table, evidence, losses, without_doubles(caveats), way)
 
 
 def _same_way(files: Iterable[Probabilities]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from lib.artifacts.caveats import marks
+from lib.artifacts.caveats import beside_scores
 from lib.config.fields import Config
 from lib.decision.rule import NEVER, Rule
 
@@ -152,7 +152,7 @@ def headline(decision: dict[str, Any]) -> str:
     """The nested scores with their intervals: the figures to quote."""
     scores, metric = decision["scores"], decision["metric"]
     unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
-    words, lines = marks(decision["caveats"]), []
+    words, lines = beside_scores(decision["caveats"]), []
     several = "by_class" in scores
     everything = "all images and classes" if several else "all images"
     there = "those with a mask" if several else "images with a nerve"

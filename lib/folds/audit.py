@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.artifacts.caveats import Caveat
 from lib.artifacts.folds import mask_areas, mask_columns, masks_in
 from lib.config.fields import Config
 from lib.data.table import Images
@@ -131,34 +132,38 @@ def _split(folds: pd.DataFrame, column: str) -> int:
     return int((folds.groupby(column)["fold"].nunique() > 1).sum())
 
 
-def leaks(shared: dict[str, Any], config: Config) -> list[str]:
-    """What flatters every score, in words; empty where nothing leaks."""
+def leaks(shared: dict[str, Any], config: Config) -> list[Caveat]:
+    """What flatters every score; empty where nothing leaks."""
     found = []
     if shared["subjects_split"]:
-        found.append(
-            f"LEAK: {shared['subjects_split']} subjects stand in several folds, so the networks "
-            "know the people they are scored on: the scores flatter. validation_strategy=grouped, "
-            "by the column of the subjects, keeps each in one fold."
+        text = (
+            f"{shared['subjects_split']} subjects stand in several folds, so the networks know "
+            "the people they are scored on: the scores flatter. validation_strategy=grouped, by "
+            "the column of the subjects, keeps each in one fold."
         )
+        found.append(Caveat(mark="LEAK", text=text))
     if shared["groups_split"] and not shared["subjects_split"]:
-        found.append(
-            f"LEAK: {shared['groups_split']} groups of {config.group_fold_column} stand in several "
+        text = (
+            f"{shared['groups_split']} groups of {config.group_fold_column} stand in several "
             "folds: the scores flatter. validation_strategy=grouped keeps each in one fold."
         )
+        found.append(Caveat(mark="LEAK", text=text))
     if shared["leaking_pairs"]:
-        found.append(
-            f"LEAK: {shared['leaking_pairs']} pairs of near-duplicate images stand on both sides "
-            "of a fold, so networks are scored on pictures that they were trained on: see "
+        text = (
+            f"{shared['leaking_pairs']} pairs of near-duplicate images stand on both sides of a "
+            "fold, so networks are scored on pictures that they were trained on: see "
             "duplicates.csv."
         )
+        found.append(Caveat(mark="LEAK", text=text))
     if shared["subject_unknown"]:
         kept = config.validation_strategy in ("grouped", "automatic")
-        found.append(
-            f"LEAK, perhaps: nobody tells the subject of {shared['subject_unknown']} images"
+        text = (
+            f"the subject of {shared['subject_unknown']} images is not known"
             + (". Near-duplicates are kept together, but " if kept else ", and ")
-            + "frames of one person that do not look alike are not seen to be one person's, and "
-            "would flatter the scores. group_fold_column names the column of the subjects."
+            + "frames of one person that do not look alike may stand in several folds, and would "
+            "flatter the scores. group_fold_column names the column of the subjects."
         )
+        found.append(Caveat(mark="POSSIBLE LEAK", text=text))
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lib.artifacts.caveats import read_caveats
 from lib.artifacts.folds import Folds, masks_in, true_mask
 from lib.artifacts.probabilities import Probabilities, packed_image, provenance_of
 from lib.artifacts.run import Run
@@ -63,8 +64,7 @@ def _require_same(
             model = run / Run.of(config).model(int(name)).relative_to(Run.of(config).folder)
             if model.is_file() and sha_of_file(model) != sha:
                 raise InputError(f"{file} is older than {model}: run 03_infer.py of {run} again")
-    if "caveats" not in found:
-        raise InputError(f"{file} is of an older version: run 03_infer.py of {run} again")
+    read_caveats(found.get("caveats"), file, f"03_infer.py of {run}")
 
 
 def averaged(

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold
 
+from lib.artifacts.caveats import sentence
 from lib.artifacts.folds import TRAINING_ONLY, training_part, unseen_part
 from lib.config.fields import Config
 from lib.folds.assign import assign_folds, assign_groups
@@ -183,7 +184,7 @@ def test_split_subjects_and_pairs_are_counted_and_named() -> None:
     shared = shared_by_folds(images, pairs((first, first + 1), (0, 1)))
     assert (shared["subjects_split"], shared["leaking_pairs"]) == (1, 1)
     assert shared["leaking_pairs_first"] == [["1_3", "1_4"]]
-    words = leaks(shared, FIVE)
+    words = list(map(sentence, leaks(shared, FIVE)))
     assert words[0].startswith("LEAK: 1 subjects")
     assert words[1].startswith("LEAK: 1 pairs of near-duplicate images")
 
@@ -196,22 +197,22 @@ def test_a_pair_of_an_image_held_out_and_one_trained_on_leaks() -> None:
 def test_where_no_subject_is_known_it_says_what_groups_cannot_see() -> None:
     shared = shared_by_folds(divided().assign(subject=""), NO_PAIRS)
     assert shared["subject_unknown"] == len(divided())
-    assert "do not look alike" in leaks(shared, FIVE)[0]
+    assert "do not look alike" in leaks(shared, FIVE)[0]["text"]
 
 
 def test_one_unknown_subject_hides_no_split_of_the_others() -> None:
     images = divided().assign(fold=0)
     images.loc[images["image"] == "1_3", "fold"] = 1
     images.loc[0, "subject"] = ""
-    words = leaks(shared_by_folds(images, NO_PAIRS), FIVE)
+    words = list(map(sentence, leaks(shared_by_folds(images, NO_PAIRS), FIVE)))
     assert words[0].startswith("LEAK: 1 subjects")
-    assert "subject of 1 images" in words[1]
+    assert words[1].startswith("POSSIBLE LEAK: the subject of 1 images")
 
 
 def test_split_groups_leak_where_subjects_do_not() -> None:
     images = divided().assign(group="one")
     config = Config(validation_strategy="custom", group_fold_column="clinic")
-    words = leaks(shared_by_folds(images, NO_PAIRS), config)
+    words = list(map(sentence, leaks(shared_by_folds(images, NO_PAIRS), config)))
     assert words[0].startswith("LEAK: 1 groups of clinic stand in several folds")
 
 

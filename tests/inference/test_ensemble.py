@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.artifacts.caveats import marks
 from lib.artifacts.probabilities import Probabilities, ProbabilityWriter
 from lib.artifacts.run import Run
 from lib.config.fields import Config
@@ -166,7 +167,7 @@ def test_an_ensemble_goes_through_all_steps_and_trains_nothing(
             expected = (a[image].astype(float) + b[image]) / 2
             assert np.abs(mean[image] - expected).max() <= 0.5
     caveats = provenance_of_file(folder, "oof_fold0.npz")["caveats"]
-    assert [words.partition(":")[0] for words in caveats] == ["EPOCH CHOSEN ON THESE IMAGES"]
+    assert marks(caveats) == ["EPOCH CHOSEN ON THESE IMAGES"]
     assert len(pd.read_csv(folder / "oof_iou.csv")) == 18
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert all(words in page for words in ("a/oof_fold0.npz", "b/oof_fold1.npz"))

@@ -97,7 +97,7 @@ def test_what_flatters_the_networks_is_told_from_their_own_settings(words: list[
         with Probabilities(Run.of(config).folder / name) as found:
             caveats = found.provenance["caveats"]
         assert len(caveats) == 1
-        assert caveats[0].startswith("EPOCH CHOSEN ON THESE IMAGES")
+        assert caveats[0]["mark"] == "EPOCH CHOSEN ON THESE IMAGES"
 
 
 def test_views_are_counted_and_change_the_probabilities(

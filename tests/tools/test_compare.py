@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -253,7 +254,8 @@ def test_one_subject_has_neither_interval_nor_share(tmp_path: Path) -> None:
 
 def test_what_flatters_one_of_the_runs_is_said(tmp_path: Path) -> None:
     a, b = (write_run(tmp_path / name, table(DICE_A)) for name in "ab")
-    (b / "decision.json").write_text('{"caveats": ["LEAK: 2 subjects stand in several folds"]}')
+    caveat = {"mark": "LEAK", "text": "2 subjects stand in several folds"}
+    (b / "decision.json").write_text(json.dumps({"caveats": [caveat]}))
     assert compared_runs(a, b).warnings == [f"{b}: LEAK: 2 subjects stand in several folds"]
     (b / "decision.json").write_text("{")
     with pytest.raises(InputError, match=r"decision.json is damaged: run 04"):

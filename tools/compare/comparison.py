@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lib.artifacts.caveats import sentence
 from lib.metric import bootstrap_means, interval_of
 from lib.runtime.errors import InputError
 from tools.compare.files import (
@@ -74,7 +75,7 @@ def compared_runs(a: Path, b: Path) -> Comparison:
         raise InputError("\n".join([f"{a} and {b} have no image to compare:", *warnings]))
     subject, known = _subjects(pairs, warnings)
     warnings += [*_other_folds(folds_a, folds_b), *_other_pixels(pairs, folds_a, folds_b)]
-    warnings += [f"{run}: {caveat}" for run in (a, b) for caveat in caveats(run)]
+    warnings += [f"{run}: {sentence(caveat)}" for run in (a, b) for caveat in caveats(run)]
     masks = _masks(pairs, keys, subject)
     settings = settings_that_differ(a, b, warnings)
     return Comparison(masks, _changes(masks), settings, warnings, known)

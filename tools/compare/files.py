@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.artifacts.caveats import Caveat, read_caveats
 from lib.config.fields import FIELDS, Config, differences
 from lib.config.read import load_config
 from lib.runtime.errors import InputError
@@ -62,14 +63,16 @@ def read_folds(run: Path) -> pd.DataFrame:
     return table[["fold", "sha"]].assign(truth=truth).set_index(table["image"])
 
 
-def caveats(run: Path) -> list[str]:
+def caveats(run: Path) -> list[Caveat]:
     """What flatters the scores of a run, as 04 has it; none where decision.json is not there."""
+    path, step = run / DECISION, "04_make_submission.py"
     try:
-        return list(json.loads((run / DECISION).read_bytes())["caveats"])
+        found = json.loads(path.read_bytes())["caveats"]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{run / DECISION} is damaged: run 04_make_submission.py again") from None
+        raise InputError(f"{path} is damaged: run {step} again") from None
+    return read_caveats(found, path, step)
 
 
 def settings_that_differ(a: Path, b: Path, warnings: list[str]) -> list[str]:

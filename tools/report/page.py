@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from lib.artifacts.caveats import sentence
 from lib.artifacts.run import Run
 from lib.decision.results import Results
 from lib.runtime.files import written_whole
@@ -83,6 +84,7 @@ def template() -> Template:
     )
     environment.globals |= {
         "words": WORDS,
+        "sentence": sentence,
         "sections": SECTIONS,
         "css": (PAGES / "report.css").read_text(encoding="utf-8"),
         "js": "\n".join((PAGES / name).read_text(encoding="utf-8") for name in SCRIPTS),

@@ -35,7 +35,7 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "chosen_nested": decision["chosen_on_these_images"],
         "test_share": config.test_positive_share,
         "leaks": results.audit["leaks"],
-        "marks": marks(doubts).split("  ")[1:],
+        "marks": marks(doubts),
         "doubts": [doubt for doubt in doubts if doubt not in results.audit["leaks"]],
         "unscored": tables.unscored_folds(results),
         "rules": rules,

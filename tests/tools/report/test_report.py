@@ -13,7 +13,7 @@ import pytest
 
 from lib import rle
 from lib.artifacts.audit import save_audit
-from lib.artifacts.caveats import training_caveats
+from lib.artifacts.caveats import Caveat, sentence, training_caveats
 from lib.artifacts.folds import load_folds
 from lib.artifacts.run import Run, save_config
 from lib.config.fields import Config
@@ -173,7 +173,8 @@ def words_of(text: str) -> str:
 
 def test_a_leak_stands_in_red_beside_the_score(tmp_path: Path) -> None:
     config = made_run(tmp_path)
-    with_audit(config, leaks=["LEAK: 7 pairs of near-duplicate images stand on both sides"])
+    leak = Caveat(mark="LEAK", text="7 pairs of near-duplicate images stand on both sides")
+    with_audit(config, leaks=[leak])
     words = words_of(text_of(results_of(config)))
     assert "LEAK: 7 pairs" in words
     assert "No leak found" not in words
@@ -187,7 +188,7 @@ def test_without_a_leak_it_says_so(tmp_path: Path) -> None:
 def test_what_flatters_stands_beside_the_score(tmp_path: Path) -> None:
     config = made_run(tmp_path, "train_validation_data=true")
     words = words_of(text_of(results_of(config)))
-    assert training_caveats(config)[0] in words
+    assert sentence(training_caveats(config)[0]) in words
     assert words.count("NOT OUT OF FOLD") == 3  # beside both scores, and in full
 
 
