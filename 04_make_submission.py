@@ -16,6 +16,7 @@ from lib import rle
 from lib.artifacts.caveats import beside_scores, sentence
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
+from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.probabilities import Probabilities, open_current
 from lib.artifacts.run import Run
 from lib.artifacts.shapes import save_shapes
@@ -25,7 +26,6 @@ from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.data.table import read_test_table, with_sha
 from lib.data.test_set import left_out_of_test
-from lib.decision.evidence import way_of
 from lib.decision.results import results_of
 from lib.decision.rule import Rule, decide
 from lib.decision.shapes import Shapes, fit_shapes
@@ -61,7 +61,7 @@ def main(config: Config) -> None:
     print(f"every image's scores: {Run.of(config).scores}")
     rules = [found.rule for found in decided]
     shapes, left_out = saved_shapes(folds, rules, config), left_out_of_test(audit, config)
-    make_submission(folds, rules, shapes, left_out, results.unseen.way, config)
+    make_submission(folds, rules, shapes, left_out, results.unseen.inference, config)
     print(f"the page to inspect it all: {write_report(results)}")
     if config.build_scoring_pipelines:
         from tools.scoring.export import export  # slow to load
@@ -99,12 +99,12 @@ def make_submission(
     rules: Sequence[Rule],
     shapes: Sequence[Shapes | None],
     left_out: list[str],
-    way: dict[str, Any],
+    inference: InferenceSettings,
     config: Config,
 ) -> None:
     """submission.csv: a row a test image, and class where there are several, in the given order.
 
-    `rules` and `shapes` are one a class, `way` is how the images they were chosen on were
+    `rules` and `shapes` are one a class, `inference` is how the images they were chosen on were
     predicted. The masks of the test images `left_out` are empty.
     """
     path = Run.of(config).submission
@@ -113,7 +113,7 @@ def make_submission(
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return
-    masks = encoded_masks(test, folds, rules, shapes, way, config)
+    masks = encoded_masks(test, folds, rules, shapes, inference, config)
     table = {
         (image, name): pixels
         for image, of_image in zip(test["image"], masks, strict=True)
@@ -129,14 +129,14 @@ def encoded_masks(
     folds: Folds,
     rules: Sequence[Rule],
     shapes: Sequence[Shapes | None],
-    way: dict[str, Any],
+    inference: InferenceSettings,
     config: Config,
 ) -> list[list[str]]:
     """Run lengths of each test image, one a class; "" where the image is not to be used."""
     usable = with_sha(test.dropna(subset="file"))
     path, numbers = Run.of(config).test, config.fold_numbers
     with open_current(path, config, numbers, usable, folds) as probabilities:
-        require_same_way(probabilities, way)
+        require_same_settings(probabilities, inference)
 
         def encoded(image: str) -> list[str]:
             if image not in probabilities.presence:
@@ -148,12 +148,9 @@ def encoded_masks(
         return list(with_bar(encoded, test["image"].tolist(), "encoding"))
 
 
-def require_same_way(probabilities: Probabilities, way: dict[str, Any]) -> None:
+def require_same_settings(probabilities: Probabilities, expected: InferenceSettings) -> None:
     """InputError where test images were predicted otherwise than those the rule was chosen on."""
-    found = way_of(probabilities)
-    if changed := [
-        f"{name}: {found[name]}, {way[name]}" for name in way if found[name] != way[name]
-    ]:
+    if changed := InferenceSettings.read(probabilities.provenance).differences(expected):
         raise InputError(
             "test.npz was predicted otherwise than the out-of-fold images that chose the rule "
             f"(there, here): {'; '.join(changed)}: run 03_infer.py again"

@@ -26,7 +26,7 @@ import pandas as pd
 from benchmarks.ablations import BASE, JOBS, ONE_THREAD, minutes, run_variant
 from benchmarks.scripts import script
 from benchmarks.timing import answer_of, missing
-from lib.artifacts.folds import load_folds, training_part, unseen_part
+from lib.artifacts.folds import load_folds, training_rows, unseen_rows
 from lib.artifacts.probabilities import ProbabilityWriter, provenance_of
 from lib.artifacts.run import Run
 from lib.config.fields import Config
@@ -83,7 +83,7 @@ def train(job: Job, given: argparse.Namespace) -> Job:
     config = load_settings(DEFAULT_FILE, settings_of(job.peer, given))
     folds = load_folds(config)
     images = with_files(folds.table, config)
-    learned, unseen = (part(images, job.fold, config) for part in (training_part, unseen_part))
+    learned, unseen = (part(images, job.fold, config) for part in (training_rows, unseen_rows))
     with tempfile.TemporaryDirectory() as scratch:
         task = Path(scratch)
         write_task(task, learned, unseen, given, config)

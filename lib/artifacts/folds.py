@@ -89,24 +89,23 @@ def mask_areas(table: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
     return np.array(pixels, dtype=np.float64)
 
 
-def training_part(table: pd.DataFrame, fold: int, config: Config) -> pd.DataFrame:
+def training_rows(table: pd.DataFrame, fold: int, config: Config) -> pd.DataFrame:
     """The rows that the network of `fold` is trained on."""
     others = (table["fold"] != fold) | config.train_validation_data
-    part = table[others & (table["weight"] > 0)]
-    return _sampled(part, "Train", config)
+    return _sampled(table[others & (table["weight"] > 0)], "Train", config)
 
 
-def unseen_part(table: pd.DataFrame, fold: int, config: Config) -> pd.DataFrame:
+def unseen_rows(table: pd.DataFrame, fold: int, config: Config) -> pd.DataFrame:
     """The rows that the network of `fold` is scored on."""
     return _sampled(table[table["fold"] == fold], "Validation", config)
 
 
-def _sampled(part: pd.DataFrame, name: str, config: Config) -> pd.DataFrame:
+def _sampled(rows: pd.DataFrame, name: str, config: Config) -> pd.DataFrame:
     """The share data_sample of the rows, as their names decide; at least one."""
     if config.data_sample == 1 or name not in config.data_sample_choice:
-        return part.reset_index(drop=True)
-    hashes = part["image"].map(lambda image: stable_hash("sample", image))
+        return rows.reset_index(drop=True)
+    hashes = rows["image"].map(lambda image: stable_hash("sample", image))
     chosen = hashes.sort_values(kind="stable").index[
-        : max(1, round(config.data_sample * len(part)))
+        : max(1, round(config.data_sample * len(rows)))
     ]
-    return part.loc[chosen.sort_values()].reset_index(drop=True)
+    return rows.loc[chosen.sort_values()].reset_index(drop=True)

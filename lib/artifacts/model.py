@@ -19,11 +19,6 @@ from lib.config.fields import (
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing, sha_of, written_whole
 
-
-def model_path(config: Config, fold: int) -> Path:
-    return Run.of(config).model(fold)
-
-
 # The settings that every model depends on; others, such as the number of workers, none knows.
 MODEL_SETTINGS = sorted(NETWORK_SETTINGS | TRAINING_SETTINGS)
 

@@ -34,14 +34,6 @@ LOCAL_HEADER = 30
 RUN_03 = "03_infer.py, with the settings of that run,"  # the step, where another run lacks it
 
 
-def oof_path(config: Config, fold: int) -> Path:
-    return Run.of(config).oof(fold)
-
-
-def test_path(config: Config) -> Path:
-    return Run.of(config).test
-
-
 class Packed(NamedTuple):
     """A compressed member of a probability file."""
 

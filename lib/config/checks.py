@@ -5,7 +5,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lib.config.fields import FIELDS, TEST_TIME_AUGMENTATIONS, TYPES, Config, run_and_weight
+from lib.config.fields import (
+    FIELDS,
+    REMOVED,
+    TEST_TIME_AUGMENTATIONS,
+    TYPES,
+    Config,
+    run_and_weight,
+)
 
 
 def checked(values: dict[str, Any], source: str, errors: list[str]) -> dict[str, Any]:
@@ -14,6 +21,11 @@ def checked(values: dict[str, Any], source: str, errors: list[str]) -> dict[str,
     for name, value in values.items():
         if name == "data":
             good[name] = str(value)
+            continue
+        if name in REMOVED:
+            idle, way_out = REMOVED[name]
+            if value != idle:  # config.yaml of an older run holds every setting
+                errors.append(f"{name} ({source}): there is no such setting any more: {way_out}")
             continue
         if name not in FIELDS:
             near = difflib.get_close_matches(str(name), [*FIELDS, "data"], n=1, cutoff=0.5)
@@ -158,11 +170,5 @@ def _inference_conflicts(config: Config) -> list[str]:
     if len(folders) != len(set(folders)):
         errors.append(f"ensemble: {config.ensemble}: a run stands there twice")
     if (Path(config.runs_folder) / config.experiment_name).resolve() in folders:
-        errors.append("ensemble: a run cannot be a part of itself: set another experiment_name")
-    if config.fit_ensemble and len(pairs) < 2:
-        errors.append("fit_ensemble acts with an ensemble of two runs at least")
-    if config.fit_ensemble and any(weight != 1 for _, weight in pairs):
-        errors.append("fit_ensemble fits the weights: give the runs of the ensemble without")
-    if config.fit_ensemble and len(config.fold_numbers) < 2:
-        errors.append("fit_ensemble needs two folds at least: each is weighted by the others")
+        errors.append("ensemble: a run cannot be a member of itself: set another experiment_name")
     return errors

@@ -334,12 +334,6 @@ class Config:
         "folders of runs, such as [runs/a, 'runs/b:2'], 2 being a weight: nothing is trained, 03 "
         "averages their probability files; they must have the same folds.csv",
     )
-    fit_ensemble: bool = setting(
-        "pipeline",
-        False,
-        "weights of the ensemble fitted out of fold: for each fold on the others, for the test set "
-        "on all",
-    )
     fold_column: str = setting(
         "pipeline", "fold", "column of train_dataframe with folds counted from 0 (with custom)"
     )
@@ -437,6 +431,15 @@ class Config:
         custom = self.validation_strategy == "custom" and self.validation_dataframe != "None"
         return custom or self.validation_strategy == "automatic"
 
+
+# Settings of older versions: the value that did nothing, and what to do about any other.
+REMOVED: dict[str, tuple[Any, str]] = {
+    "fit_ensemble": (
+        False,
+        "delete it; runs count alike, or by the weights that you give, as in "
+        "ensemble=[runs/a, 'runs/b:2']",
+    ),
+}
 
 FIELDS = {item.name: item for item in dataclasses.fields(Config)}
 

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 
 from lib.artifacts.caveats import Caveat, read_caveats, without_doubles
-from lib.artifacts.folds import Folds, true_mask, unseen_part
+from lib.artifacts.folds import Folds, true_mask, unseen_rows
+from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.probabilities import Probabilities, Probability, open_current
 from lib.artifacts.run import Run
 from lib.config.fields import Config
@@ -20,7 +21,6 @@ from lib.metric import Floats
 from lib.runtime.errors import InputError
 from lib.runtime.threads import with_bar
 
-WAY = ("custom_inference_augmentations", "mixed_precision_inference", "test_time_augmentations")
 LOSS_PIXELS = 100_000  # of a larger image the loss is that of every second row and column
 
 
@@ -40,7 +40,7 @@ class Unseen(NamedTuple):
     evidence: list[Evidence]  # one a class
     losses: list[Floats]  # one a class, (images,)
     caveats: list[Caveat]  # what in the networks' training flatters their scores
-    way: dict[str, Any]  # how they were predicted: see `way_of`
+    inference: InferenceSettings  # how they were predicted
 
 
 def read_unseen(folds: Folds, config: Config) -> Unseen:
@@ -58,7 +58,7 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
             ]
 
         rows = list(with_bar(count, table.to_dict("records"), "counting"))
-        way = _same_way(files.values())
+        inference = _same_settings(files.values())
         caveats = [
             caveat
             for fold, file in files.items()
@@ -68,30 +68,20 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
         ]
     by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
     losses = [np.array([cell.loss for cell in cells]) for cells in by_class]
-    evidence = [_evidence(cells, way["presence_head"]) for cells in by_class]
-    return Unseen(table, evidence, losses, without_doubles(caveats), way)
+    evidence = [_evidence(cells, inference.presence_head) for cells in by_class]
+    return Unseen(table, evidence, losses, without_doubles(caveats), inference)
 
 
-def _same_way(files: Iterable[Probabilities]) -> dict[str, Any]:
+def _same_settings(files: Iterable[Probabilities]) -> InferenceSettings:
     """How the files were predicted; InputError where they differ."""
-    first, *others = [way_of(file) for file in files]
+    first, *others = [InferenceSettings.read(file.provenance) for file in files]
     for other in others:
-        if changed := [name for name in first if first[name] != other[name]]:
+        if changed := first.differences(other):
             raise InputError(
-                f"the out-of-fold probabilities of the folds differ in {', '.join(changed)}: run "
+                f"the out-of-fold probabilities of the folds differ in {'; '.join(changed)}: run "
                 "02_train.py and 03_infer.py for all folds with the same settings"
             )
     return first
-
-
-def way_of(file: Probabilities) -> dict[str, Any]:
-    """What a rule takes for granted: the presence, and how the probabilities came about."""
-    found = file.provenance
-    way = {name: found.get(name) for name in WAY}
-    way["presence_head"] = bool(found.get("presence_head"))
-    # Fitted weights are those of the other folds, thus not the same.
-    way["weights"] = "fitted" if "fitted_on" in found else found.get("weights")
-    return way
 
 
 def _evidence(cells: list[Counted], head: bool) -> Evidence:
@@ -105,8 +95,8 @@ def _evidence(cells: list[Counted], head: bool) -> Evidence:
 
 def unseen_table(folds: Folds, config: Config) -> pd.DataFrame:
     """The rows of folds.csv that are scored."""
-    parts = [unseen_part(folds.table, fold, config) for fold in config.fold_numbers]
-    return pd.concat(parts, ignore_index=True)
+    tables = [unseen_rows(folds.table, fold, config) for fold in config.fold_numbers]
+    return pd.concat(tables, ignore_index=True)
 
 
 @contextmanager

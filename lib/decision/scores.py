@@ -211,5 +211,5 @@ def content(
         "label_noise_ceiling": audit["label_noise_ceiling"],
         "leaks": audit["leaks"],
         "caveats": [*caveats(audit, config), *unseen.caveats],
-        "way": unseen.way,
+        "inference": unseen.inference.content(),
     }

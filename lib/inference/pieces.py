@@ -91,14 +91,14 @@ def _folder(path: Path, about: list[Any]) -> Path:
 
 
 def _make_pieces(pieces: list[_Piece], images: pd.DataFrame, title: str, make: Make) -> None:
-    parts = [piece.of(images) for piece in pieces]
-    members = make(pd.concat(parts, ignore_index=True))
+    tables = [piece.of(images) for piece in pieces]
+    members = make(pd.concat(tables, ignore_index=True))
     if number_of_processes() > 1:
         title = f"{title}, a share of {number_of_processes()}"
-    with progress(title=title, total=sum(map(len, parts)), shown=rank() == 0) as bar:
-        for piece, part in zip(pieces, parts, strict=True):
+    with progress(title=title, total=sum(map(len, tables)), shown=rank() == 0) as bar:
+        for piece, table in zip(pieces, tables, strict=True):
             with written_whole(piece.path) as file, ProbabilityWriter(file, {}) as writer:
-                for _ in range(len(part)):
+                for _ in range(len(table)):
                     writer.add_packed(*next(members))
                     bar.update()
 

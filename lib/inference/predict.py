@@ -12,16 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from lib.artifacts.model import load_model
-from lib.artifacts.probabilities import Probability
+from lib.artifacts.probabilities import Probability, packed_image
 from lib.config.fields import Config
 from lib.dataset import Batch, plain_loader
+from lib.inference.pieces import Member
 from lib.inference.tta import View, views_of
 from lib.runtime.device import precision
 from lib.runtime.errors import InputError
 from lib.runtime.threads import in_order, side_by_side
 from lib.unet import Outputs, build_model, outputs_of, placed, to_input
 
-PART = 4
+CHUNK = 4  # images that a single core predicts at once
 
 
 class Prediction(NamedTuple):
@@ -91,13 +92,31 @@ def predict(
         yield from chain.from_iterable(map(answers, batches))
         return
     with side_by_side() as threads:
-        parts = (part for batch in batches for part in parted(batch))
-        yield from chain.from_iterable(in_order(answers, parts, threads, threads))
+        chunks = (chunk for batch in batches for chunk in chunks_of(batch))
+        yield from chain.from_iterable(in_order(answers, chunks, threads, threads))
 
 
-def parted(batch: Batch) -> Iterator[Batch]:
-    """Of PART images at most: what a single core predicts at once."""
-    return (Batch(*tensors) for tensors in zip(*(t.split(PART) for t in batch), strict=True))
+def chunks_of(batch: Batch) -> Iterator[Batch]:
+    """Batches of CHUNK images at most."""
+    return (Batch(*tensors) for tensors in zip(*(t.split(CHUNK) for t in batch), strict=True))
+
+
+def packed_predictions(
+    models: Sequence[nn.Module], config: Config, device: torch.device, images: pd.DataFrame
+) -> Iterator[Member]:
+    """What `predict` says of each image, as a member of a probability file.
+
+    Answers are stretched to the image's own size and compressed in threads, while the next batches
+    are predicted.
+    """
+
+    def member(answer: Unfinished) -> Member:
+        prediction = answer.finished()
+        image = images["image"].iloc[prediction.row]
+        return Member(packed_image(image, prediction.probability), prediction.presence)
+
+    answers = predict(models, images, config, device)
+    return in_order(member, answers, ahead=2 * config.batch_size)
 
 
 def mean_answer(

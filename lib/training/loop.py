@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.artifacts.folds import Folds, training_part, unseen_part
+from lib.artifacts.folds import Folds, training_rows, unseen_rows
 from lib.artifacts.log import save_log
 from lib.artifacts.model import save_model
 from lib.artifacts.run import Run
@@ -51,8 +51,8 @@ class Trainer:
     ) -> None:
         self.config, self.fold, self.folds, self.flags = config, fold, folds, flags
         self.watched = watched
-        self.training = training_part(table, fold, config)
-        unseen = unseen_part(table, fold, config)
+        self.training = training_rows(table, fold, config)
+        unseen = unseen_rows(table, fold, config)
         self.device = device_of(config.gpus)
         set_up(self.device, config.deterministic)
         require_repeatable(self.device, config)

@@ -24,7 +24,6 @@ HELD_BY = {
     },
     "inference/test_ensemble.py": {
         "test_a_weight_counts_and_a_member_that_changed_is_told_and_averaged_again": ["ensemble"],
-        "test_fitted_weights_are_nested": ["fit_ensemble"],
     },
     "folds/test_assign.py": {
         "test_automatic_holds_out_one_part_of_whole_groups_of_the_size_asked_for": [

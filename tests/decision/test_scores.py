@@ -6,6 +6,7 @@ import pytest
 
 from lib import rle
 from lib.artifacts.folds import Folds
+from lib.artifacts.inference_settings import InferenceSettings
 from lib.config.fields import Config
 from lib.decision.constant import constant_masks, most_frequent
 from lib.decision.evidence import Unseen
@@ -45,6 +46,7 @@ TUNED = areas((4, 4), (4, 4), (0, 0), (3, 0), (0, 0))
 FIXED = areas((4, 4), (4, 2), (4, 1), (3, 0), (3, 0))
 IOU = [1, 1 / 3, 0, 0, 1]
 DICE = [1, 1 / 2, 0, 0, 1]
+SETTINGS = InferenceSettings.of_networks(Config(), presence_head=True)
 
 
 def case(rule: Rule | None = None) -> tuple[Unseen, Decided, Folds]:
@@ -62,7 +64,7 @@ def case(rule: Rule | None = None) -> tuple[Unseen, Decided, Folds]:
     presence = np.array([0.9, 0.8, 0.3, 0.6, 0.1])
     evidence = Evidence(levels(4, 4, 0, 3, 0), true_levels(*TRUTH), presence, True)
     decided = Decided(rule, [rule, rule], NESTED, presence, TUNED, FIXED)
-    return Unseen(table, [evidence], [np.arange(5.0)], [], {}), decided, Folds(table, "sha")
+    return Unseen(table, [evidence], [np.arange(5.0)], [], SETTINGS), decided, Folds(table, "sha")
 
 
 def test_rows_of_images_are_those_of_the_nested_rule() -> None:
@@ -81,7 +83,7 @@ def test_rows_of_images_are_those_of_the_nested_rule() -> None:
 def test_several_classes_stand_below_each_other_image_by_image() -> None:
     unseen, decided, folds = case()
     table = folds.table.rename(columns={"rle_mask": "rle_mask_nerve"}).assign(rle_mask_vessel="")
-    two = Unseen(unseen.table, unseen.evidence * 2, unseen.losses * 2, [], {})
+    two = Unseen(unseen.table, unseen.evidence * 2, unseen.losses * 2, [], SETTINGS)
     rows = image_rows(two, [decided, decided], Folds(table, "sha"))
     assert rows["class_id"].tolist() == ["nerve", "vessel"] * 5
     assert rows["image"].tolist() == list("aabbccddee")

@@ -4,7 +4,7 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from lib.artifacts.caveats import sentence
-from lib.artifacts.folds import TRAINING_ONLY, training_part, unseen_part
+from lib.artifacts.folds import TRAINING_ONLY, training_rows, unseen_rows
 from lib.config.fields import Config
 from lib.folds.assign import assign_folds, assign_groups
 from lib.folds.audit import leaks, shared_by_folds
@@ -232,23 +232,23 @@ def test_the_frames_of_a_loop_stay_together_where_nobody_tells_the_subject() -> 
 
 def test_the_parts_of_a_fold_are_the_others_to_train_on_and_its_own_to_score() -> None:
     images = divided()
-    assert set(training_part(images, 0, FIVE)["subject"]) == {"1", "2"}
-    assert set(unseen_part(images, 0, FIVE)["subject"]) == {"0", "3"}
+    assert set(training_rows(images, 0, FIVE)["subject"]) == {"1", "2"}
+    assert set(unseen_rows(images, 0, FIVE)["subject"]) == {"0", "3"}
 
 
 def test_an_image_of_no_weight_is_scored_and_not_trained_on() -> None:
     images = divided()
     images.loc[0, "weight"] = 0.0
-    assert "0_0" in set(unseen_part(images, 0, FIVE)["image"])
-    assert "0_0" not in set(training_part(images, 1, FIVE)["image"])
+    assert "0_0" in set(unseen_rows(images, 0, FIVE)["image"])
+    assert "0_0" not in set(training_rows(images, 1, FIVE)["image"])
 
 
 def test_data_sample_thins_out_the_parts_chosen_the_same_each_time() -> None:
     images, shuffled = divided(), divided().sample(frac=1, random_state=1)
     config = Config(data_sample=0.5, data_sample_choice=["Train"])
-    part = training_part(images, 0, config)
+    part = training_rows(images, 0, config)
     assert len(part) == round(0.5 * (images["fold"] != 0).sum())
-    assert set(part["image"]) == set(training_part(shuffled, 0, config)["image"])
-    assert len(unseen_part(images, 0, config)) == (images["fold"] == 0).sum()
+    assert set(part["image"]) == set(training_rows(shuffled, 0, config)["image"])
+    assert len(unseen_rows(images, 0, config)) == (images["fold"] == 0).sum()
     other = Config(data_sample=0.5, data_sample_choice=["Validation"])
-    assert len(unseen_part(images, 0, other)) == round(0.5 * (images["fold"] == 0).sum())
+    assert len(unseen_rows(images, 0, other)) == round(0.5 * (images["fold"] == 0).sum())

@@ -11,7 +11,7 @@ from lib.artifacts.caveats import marks
 from lib.artifacts.probabilities import Probabilities, ProbabilityWriter
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.inference.ensemble import Samples, averaged, fitted_weights, sampled
+from lib.inference.ensemble import averaged
 from lib.runtime.errors import InputError
 from lib.runtime.files import written_whole
 from tests.conftest import configured, settings_in, step, write_competition
@@ -33,7 +33,7 @@ def mean_of(tmp_path: Path, heads: bool) -> dict[str, tuple[np.ndarray, float]]:
         written(tmp_path / "a.npz", {"1": [[0, 100]], "2": [[255, 3]]}, 0.2, True),
         written(tmp_path / "b.npz", {"2": [[255, 1]], "1": [[200, 50]]}, 0.6, heads),
     ]
-    found = averaged(members, np.array([0.25, 0.75]), pd.DataFrame({"image": ["1", "2"]}))
+    found = averaged(members, [0.25, 0.75], pd.DataFrame({"image": ["1", "2"]}))
     with written_whole(tmp_path / "mean.npz") as file, ProbabilityWriter(file, {}) as writer:
         for member in found:
             writer.add_packed(*member)
@@ -52,57 +52,6 @@ def test_without_a_head_in_every_run_the_presence_is_that_of_the_largest_pixel(
     tmp_path: Path,
 ) -> None:
     assert mean_of(tmp_path, heads=False)["1"][1] == pytest.approx(150 / 255)
-
-
-def samples(seed: int, *noises: float) -> Samples:
-    """Probabilities of runs that are the truth, blurred by noise: the larger, the worse."""
-    random = np.random.default_rng(seed)
-    truth = random.random(4000) < 0.3
-    runs = [truth * 0.8 + 0.1 + random.normal(0, noise, 4000) for noise in noises]
-    return Samples(np.rint(255 * np.clip(runs, 0, 1)).astype(np.uint8), truth)
-
-
-def test_weights_prefer_the_better_run() -> None:
-    good, bad, worse = fitted_weights([samples(0, 0.1, 0.5, 0.9), samples(1, 0.1, 0.5, 0.9)])
-    assert good > 0.9
-    assert good + bad + worse == pytest.approx(1)
-    assert min(bad, worse) >= 0
-
-
-def test_weights_of_equal_runs_are_equal_and_of_runs_that_err_apart_shared() -> None:
-    one = samples(0, 0.3)
-    twice = Samples(np.concatenate([one.probabilities] * 2), one.truth)
-    assert fitted_weights([twice]).tolist() == [0.5, 0.5]
-    assert fitted_weights([samples(0, 0.3, 0.3)]) == pytest.approx([0.5, 0.5], abs=0.05)
-
-
-def test_weights_are_those_that_a_search_finds() -> None:
-    part = samples(3, 0.35, 0.45)
-    certainty = part.probabilities.clip(0.25, 254.75) / 255
-    shares = np.arange(0, 1.0001, 0.01)
-    losses = []
-    for share in shares:
-        mean = share * certainty[0] + (1 - share) * certainty[1]
-        losses.append(-np.log(np.where(part.truth, mean, 1 - mean)).mean())
-    assert fitted_weights([part])[0] == pytest.approx(shares[np.argmin(losses)], abs=0.02)
-
-
-def test_samples_are_pixels_of_the_image_and_its_mask_and_the_same_each_time(
-    tmp_path: Path,
-) -> None:
-    """Both runs hold the column's number where it is nerve, and 255 less it in the second class."""
-    columns = np.tile(np.arange(20, dtype=np.uint8), (10, 1))
-    pixels = {"x": [columns.tolist(), (255 - columns).tolist()]}
-    members = [written(tmp_path / f"{name}.npz", pixels, 0.5, False) for name in "ab"]
-    row = {"image": "x", "height": 10, "width": 20, "rle_mask_n": "1 100", "rle_mask_v": ""}
-    found = sampled(members, pd.DataFrame([row]))
-    assert found.probabilities.shape == (2, 512)
-    assert np.array_equal(found.probabilities[0], found.probabilities[1])
-    assert np.array_equal(found.truth[:256], found.probabilities[0, :256] < 10)
-    assert not found.truth[256:].any()
-    assert found.probabilities[0, 256:].min() >= 255 - 19
-    again = sampled(members, pd.DataFrame([row]))
-    assert np.array_equal(found.probabilities, again.probabilities)
 
 
 # Chains
@@ -194,24 +143,6 @@ def test_a_weight_counts_and_a_member_that_changed_is_told_and_averaged_again(
     step(3).main(weighted)
     assert capsys.readouterr().out.count("is predicted already") == 2
     step(4).main(weighted)
-
-
-def test_fitted_weights_are_nested(runs: list[str]) -> None:
-    """Those of a fold do not depend on the runs' probabilities of that fold, others do."""
-    config = configured([*runs, "fit_ensemble=true"])
-    names, found = ("oof_fold0.npz", "oof_fold1.npz", "test.npz"), []
-    step(1).main(config)
-    for value in (10, 250):  # most pixels are no nerve
-        set_member(config, "a", "oof_fold0.npz", value)
-        step(3).main(config)
-        folder = Run.of(config).folder
-        found.append([provenance_of_file(folder, name)["weights"] for name in names])
-    assert found[0][0] == found[1][0]
-    assert found[0][1] != found[1][1]
-    assert found[0][2] != found[1][2]
-    a = next(iter(config.members))
-    assert found[0][1][a] > found[1][1][a] + 0.5
-    assert all(sum(weights.values()) == pytest.approx(1) for weights in found[0])
 
 
 def test_runs_of_other_folds_are_named_with_the_steps_to_run(

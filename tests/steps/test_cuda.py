@@ -18,10 +18,8 @@ import pytest
 import torch
 
 from lib.artifacts.folds import load_folds
-from lib.artifacts.log import log_path
-from lib.artifacts.model import model_path
-from lib.artifacts.probabilities import Probabilities, oof_path
-from lib.artifacts.probabilities import test_path as path_of_test
+from lib.artifacts.probabilities import Probabilities
+from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.table import with_files
 from lib.dataset import Batch
@@ -47,7 +45,7 @@ def trainer(config: Config) -> Trainer:
 def trained(config: Config) -> bytes:
     step(1).main(config)
     trainer(config).fit()
-    return model_path(config, 0).read_bytes()
+    return Run.of(config).model(0).read_bytes()
 
 
 @pytest.fixture
@@ -85,10 +83,10 @@ def test_the_four_steps_run_in_bfloat16_and_agree_with_the_processor(
     assert "bfloat16" in told
     for name in ("submission.csv", "report.html", "oof_iou.csv"):
         assert (folder / name).exists()
-    on_gpu = probabilities(path_of_test(config))
-    path_of_test(config).unlink()
+    on_gpu = probabilities(Run.of(config).test)
+    Run.of(config).test.unlink()
     step(3).main(configured(settings, "gpus=[]"))
-    on_processor = probabilities(path_of_test(config))
+    on_processor = probabilities(Run.of(config).test)
     for name, values in on_gpu.items():
         assert np.abs(values.astype(int) - on_processor[name]).max() <= 4  # TF32 on the GPU
 
@@ -183,17 +181,17 @@ def test_a_killed_training_and_a_killed_prediction_end_with_the_same_bytes(
     step(1).main(config)
     finished(2, more)
     finished(3, more)
-    expected = [path.read_bytes() for path in (model_path(config, 0), oof_path(config, 0))]
+    expected = [path.read_bytes() for path in (Run.of(config).model(0), Run.of(config).oof(0))]
     other = [*more, f"runs_folder={tmp_path / 'killed'}"]
     config = configured(other)
     step(1).main(config)
-    state = model_path(config, 0).with_name("state.pt")
+    state = Run.of(config).state(0)
     killed_once(2, other, state.is_file)
     assert "goes on after epoch" in finished(2, other)
-    folder = oof_path(config, 0).parent
+    folder = Run.of(config).folder
     killed_once(3, other, lambda: any(folder.glob(".oof_fold0.npz.*")))
     finished(3, other)
-    assert [p.read_bytes() for p in (model_path(config, 0), oof_path(config, 0))] == expected
+    assert [p.read_bytes() for p in (Run.of(config).model(0), Run.of(config).oof(0))] == expected
 
 
 def test_short_memory_in_the_forward_pass_halves_the_batch(
@@ -231,8 +229,8 @@ def told_of_shortage(
 
     hook(training.learner.model)(short)
     training.fit()
-    assert model_path(config, 0).is_file()
-    assert np.isfinite(pd.read_csv(log_path(config, 0))["train_loss"]).all()
+    assert Run.of(config).model(0).is_file()
+    assert np.isfinite(pd.read_csv(Run.of(config).log(0))["train_loss"]).all()
     return "memory is short: 4 images at once" in capsys.readouterr().out
 
 

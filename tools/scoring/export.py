@@ -13,6 +13,7 @@ from typing import Any
 
 from lib.artifacts.decision import load_decision
 from lib.artifacts.folds import load_folds
+from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.run import Run
 from lib.artifacts.shapes import shapes_path
 from lib.config.fields import Config
@@ -39,8 +40,9 @@ def export(config: Config) -> Path:
     """
     require(config)
     folds, decision = load_folds(config), load_decision(config)
-    way = decision["way"]  # of the images it was chosen on, maybe not that of the present settings
-    _require_plain({name: way.get(name) for name in PLAIN} | {"ensemble": way["weights"]})
+    # Of the images that the rule was chosen on: maybe not that of the present settings.
+    inference = InferenceSettings.read(decision["inference"])
+    _require_plain({**inference.content(), "ensemble": inference.weights})
     ensemble = load_ensemble(config, folds)
     folder = Run.of(config).scoring
     unfinished = folder.with_name(".scoring.part")
@@ -68,11 +70,11 @@ def require(config: Config) -> None:
 
 
 def _require_plain(settings: dict[str, Any]) -> None:
-    for name, value in settings.items():
-        if value:
+    for name, plain in PLAIN.items():
+        if value := settings[name]:
             raise InputError(
                 f"{name}: {value}: the scoring pipeline has no such step: run 03_infer.py and "
-                f"04_make_submission.py with {name}={PLAIN[name]!r}"
+                f"04_make_submission.py with {name}={plain!r}"
             )
 
 

@@ -86,7 +86,7 @@ def test_a_step_that_the_pipeline_has_not_is_refused(config: Config, name: str) 
 def test_a_rule_that_was_chosen_on_views_is_not_exported_without_them(finished: list[str]) -> None:
     config = configured(finished)
     decision = load_decision(config)
-    decision["way"] |= {"test_time_augmentations": ["Horizontal flip"]}
+    decision["inference"] |= {"test_time_augmentations": ["Horizontal flip"]}
     save_decision(config, decision)
     with pytest.raises(InputError, match=r"test_time_augmentations: .* no such step.*tations=\[\]"):
         export(config)
