@@ -17,7 +17,6 @@ from lib.runtime.device import precision
 from lib.runtime.errors import InputError
 from lib.runtime.files import stable_hash
 from lib.runtime.processes import number_of_processes, rank, take_over_from_first
-from lib.training.cuda_graph import Compute, Pass, RecordedPass
 from lib.training.ema import WeightAverage
 from lib.training.mixup import mixed
 from lib.training.optimizer import build_optimizer, set_learning_rate
@@ -53,9 +52,6 @@ class Learner:
         self.optimizer = build_optimizer(self.model, config, device)
         self.average = WeightAverage(self.model, config.ema_decay) if config.ema_decay else None
         self.at_once = config.batch_size  # images whose activations are in memory together
-        self.compute: Compute = self._compute
-        if self._recordable():
-            self.compute = RecordedPass(self._compute, self.model)
 
     def _shared_out(self) -> nn.Module:
         """The network as training calls it: compiled, and in step with the other processes."""
@@ -109,7 +105,7 @@ class Learner:
                 "runs on this GPU, or choose a smaller backbone or optimizer=SGD. Start the same "
                 "command again to go on from the last state that was saved."
             ) from error
-        self.optimizer.zero_grad(set_to_none=self.compute == self._compute)
+        self.optimizer.zero_grad(set_to_none=True)
         if self.average:
             self.average.update(self.model, number + 1)
         return scores
@@ -133,28 +129,12 @@ class Learner:
         split = (tensor.tensor_split(chunks) for tensor in prepared)
         for images, masks, weights in zip(*split, strict=True):
             with self._in_step(last=at == len(parts) - 1):
-                done = self.compute(images, masks, weights, parts[at].share)
-            scores.append(self._scores_of(done, masks))
+                with precision(self.device, self.config.mixed_precision_training):
+                    outputs = outputs_of(self.network, to_input(images, self.config))
+                losses = training_loss(outputs, masks, self.config)
+                ((losses * weights).sum() * parts[at].share).backward()
+            scores.append(self._scores_of(losses.detach(), outputs, masks))
         return torch.cat(scores)
-
-    def _compute(
-        self, images: Tensor, masks: Tensor, weights: Tensor, share: float | Tensor
-    ) -> Pass:
-        """Forward and backward; an image's loss counts its weight times the share."""
-        with precision(self.device, self.config.mixed_precision_training):
-            outputs = outputs_of(self.network, to_input(images, self.config))
-        losses = training_loss(outputs, masks, self.config)
-        ((losses * weights).sum() * share).backward()
-        presence = None if outputs.presence is None else outputs.presence.detach()
-        return Pass(losses.detach(), Outputs(outputs.logits.detach(), presence))
-
-    def _recordable(self) -> bool:
-        """Whether a CUDA graph may stand in for the passes.
-
-        Not where bytes must repeat: a training that goes on after a kill records at another update.
-        """
-        alone = number_of_processes() == 1 and not self.config.compile
-        return alone and self.device.type == "cuda" and not self.config.deterministic
 
     def _in_step(self, last: bool) -> AbstractContextManager[None]:
         """The last part of an update takes the mean of all gradients over the processes."""
@@ -162,16 +142,15 @@ class Learner:
             return self.network.no_sync()
         return nullcontext()
 
-    def _scores_of(self, done: Pass, masks: Tensor) -> Tensor:
+    def _scores_of(self, losses: Tensor, outputs: Outputs, masks: Tensor) -> Tensor:
         """(n, 1 or 3): what `scored` names."""
         if not self.config.calculate_train_metric:
-            return done.losses[:, None]
-        scores = batch_scores(done.outputs.logits, masks, self.config.probability_threshold)
-        return torch.cat([done.losses[:, None], scores], dim=1)
+            return losses[:, None]
+        scores = batch_scores(outputs.logits.detach(), masks, self.config.probability_threshold)
+        return torch.cat([losses[:, None], scores], dim=1)
 
     def _halve(self, error: torch.OutOfMemoryError) -> None:
         """Fewer images at once, or the InputError that tells what to do."""
-        self.compute = self._compute  # a CUDA graph keeps its memory
         self.optimizer.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
         if self.config.automatically_adjust_batch_size and number_of_processes() > 1:
