@@ -14,6 +14,10 @@ from lib.runtime.errors import InputError
 
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+POOL_TO_ONE_PIXEL = {"DeepLabV3", "DeepLabV3Plus", "PAN", "UPerNet"}
+# Pixels of an image, down and across, to one of the encoder's last features.
+STRIDE, STRIDE_OF_PSPNET = 32, 8
+
 NOT_REPEATABLE = {"PSPNet", "UPerNet"}  # on a GPU: they pool to several sizes
 
 
@@ -52,28 +56,26 @@ def placed(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(device).to(memory_format=torch.channels_last)
 
 
+class InFloat32(nn.Module):
+    """Put before a kind of convolution, it keeps that out of autocast on a processor.
+
+    For large depthwise kernels oneDNN has no fast bfloat16 gradient: it takes 3 to 6 times as long
+    as the float32 one (5x5; at 3x3 bfloat16 is ahead), a sixth of an EfficientNet's training step.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float()).to(input.dtype)
+
+
 def placed_to_train(model: nn.Module, device: torch.device) -> nn.Module:
     """`placed`, and its gradients are fast on a processor."""
     if device.type == "cpu":
         for module in model.modules():
             if isinstance(module, nn.Conv2d) and module.groups > 1 and module.kernel_size[0] >= 5:
-                _keep_in_float32(module)
+                kind = type(module)
+                module.__class__ = type(f"Float32{kind.__name__}", (InFloat32, kind), {})
     return placed(model, device)
-
-
-def _keep_in_float32(module: nn.Conv2d) -> None:
-    """Takes a convolution out of autocast.
-
-    For large depthwise kernels oneDNN has no fast bfloat16 gradient: it takes 3 to 6 times as long
-    as the float32 one (5x5; at 3x3 bfloat16 is ahead), a sixth of an EfficientNet's training step.
-    """
-    forward = module.forward
-
-    def in_float32(input: Tensor) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
-            return forward(input.float()).to(input.dtype)
-
-    module.forward = in_float32  # type: ignore[method-assign]
 
 
 def outputs_of(model: nn.Module, images: Tensor) -> Outputs:
@@ -128,6 +130,13 @@ NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "Min_Max": _min_max,
     "None": lambda grey: grey,
 }
+
+
+def needs_two_images(config: Config) -> bool:
+    """Whether batch statistics are taken of one pixel an image, which needs a second image."""
+    stride = STRIDE_OF_PSPNET if config.architecture == "PSPNet" else STRIDE
+    smallest = config.image_height * config.image_width <= stride * stride
+    return smallest or config.architecture in POOL_TO_ONE_PIXEL
 
 
 def require_repeatable(device: torch.device, config: Config) -> None:

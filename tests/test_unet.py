@@ -18,7 +18,7 @@ from lib.runtime.device import device_of, has_bfloat16, set_up
 from lib.runtime.errors import InputError
 from lib.training.learner import has_unused_weights
 from lib.training.pretrained import fit_weights, load_pretrained
-from lib.unet import build_model, require_repeatable, to_input
+from lib.unet import build_model, needs_two_images, require_repeatable, to_input
 
 LITE0 = "tu-tf_efficientnet_lite0"
 
@@ -363,3 +363,19 @@ def test_every_architecture_gives_a_map_of_the_images_size_for_each_class(
     assert logits.shape == (2, 2, 128, 160)
     logits.sum().backward()
     assert all(p.grad is not None for p in model.segmentation_head.parameters())
+
+
+@pytest.mark.parametrize(
+    "architecture", ["Unet", "FPN", "PSPNet", "PAN", "DeepLabV3", "DeepLabV3Plus", "UPerNet"]
+)
+@pytest.mark.parametrize("side", [32, 64])
+def test_a_network_that_cannot_train_on_one_image_is_known(architecture: str, side: int) -> None:
+    config = Config(
+        architecture=architecture, backbone="resnet18", image_height=side, image_width=side
+    )
+    network, image = build_model(config).train(), torch.zeros(1, 3, side, side)
+    if needs_two_images(config):
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            network(image)
+    else:
+        network(image)

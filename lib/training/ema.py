@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class WeightAverage:
     """Exponential moving average of all weights and batch statistics (Polyak and Juditsky 1992).
 
-    Not torch.optim.swa_utils.AveragedModel, which copies the network: with it, the convolutions
-    that lib.unet keeps in float32 would go on with the weights of the original.
+    Not torch.optim.swa_utils.AveragedModel: that keeps a second network, which would have to be
+    placed and compiled like the first.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -21,7 +21,14 @@ from lib.training.ema import WeightAverage
 from lib.training.mixup import mixed
 from lib.training.optimizer import build_optimizer, set_learning_rate
 from lib.training.pretrained import load_pretrained
-from lib.unet import Outputs, build_model, outputs_of, placed_to_train, to_input
+from lib.unet import (
+    Outputs,
+    build_model,
+    needs_two_images,
+    outputs_of,
+    placed_to_train,
+    to_input,
+)
 
 
 class Part(NamedTuple):
@@ -85,16 +92,6 @@ class Learner:
                 break
             except torch.OutOfMemoryError as error:
                 self._halve(error)
-            except ValueError as error:
-                if "more than 1 value per channel" not in str(error):
-                    raise
-                way_out = "set drop_last_batch=true, or another batch_size"
-                if self.at_once == 1 < self.config.batch_size:
-                    way_out = "the memory of the GPU has room for no more: lower the image's size"
-                raise InputError(
-                    f"{self.config.architecture} cannot train on one image alone in a batch: "
-                    f"{way_out}"
-                ) from error
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         try:
@@ -128,6 +125,7 @@ class Learner:
         chunks = math.ceil(len(prepared[0]) / self.at_once)
         split = (tensor.tensor_split(chunks) for tensor in prepared)
         for images, masks, weights in zip(*split, strict=True):
+            self._require_enough(len(images))
             with self._in_step(last=at == len(parts) - 1):
                 with precision(self.device, self.config.mixed_precision_training):
                     outputs = outputs_of(self.network, to_input(images, self.config))
@@ -135,6 +133,17 @@ class Learner:
                 ((losses * weights).sum() * parts[at].share).backward()
             scores.append(self._scores_of(losses.detach(), outputs, masks))
         return torch.cat(scores)
+
+    def _require_enough(self, images: int) -> None:
+        """InputError for one image where batch statistics need two."""
+        if images > 1 or not needs_two_images(self.config):
+            return
+        way_out = "set drop_last_batch=true, or another batch_size"
+        if self.at_once == 1 < self.config.batch_size:
+            way_out = "the memory of the GPU has room for no more: lower the image's size"
+        raise InputError(
+            f"{self.config.architecture} cannot train on one image alone in a batch: {way_out}"
+        )
 
     def _in_step(self, last: bool) -> AbstractContextManager[None]:
         """The last part of an update takes the mean of all gradients over the processes."""
