@@ -6,7 +6,6 @@ data -> runs/<experiment_name>/folds.csv, folds_audit.json, duplicates.csv, cont
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lib.artifacts.audit import save_audit, save_quarantine
@@ -16,21 +15,23 @@ from lib.artifacts.run import Run, save_config, with_drawn_seed
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
-from lib.data.table import Images, read_test_images, read_training_images
+from lib.data.table import read_test_images, read_training_images
 from lib.folds.assign import assign_folds, assign_groups
-from lib.folds.audit import audited, folds_text, inventory_text
-from lib.folds.contradictions import agreement, contradictions, sheet, weights
-from lib.folds.duplicates import near_duplicates
+from lib.folds.audit import audited
+from lib.folds.audit_text import folds_text, inventory_text
+from lib.folds.contradictions import agreement, contradictions, weights
+from lib.folds.contradictions_sheet import sheet
+from lib.folds.duplicates import duplicates_table, find_duplicates
 from lib.runtime.files import save_table, written_whole
 
 
 def main(config: Config) -> None:
     config = with_drawn_seed(config)
     images, test = read_training_images(config), read_test_images(config)
-    pairs, test_pairs = find_twins(images, test)
-    pairs = agreement(images.table, pairs)
-    found = contradictions(images.table, pairs)
     table = images.table
+    pairs, test_pairs = find_duplicates(images.thumbnails, test.thumbnails if test else None)
+    pairs = agreement(table, pairs)
+    found = contradictions(table, pairs)
     table["group"] = assign_groups(table, pairs, config)
     table["fold"] = assign_folds(table, config)
     table["weight"] = weights(table, found, config.label_policy)
@@ -39,53 +40,13 @@ def main(config: Config) -> None:
     save_config(config)
     save_folds(config, table)
     save_quarantine(config, images.unusable, test.unusable if test else {})
-    save_twins(table, pairs, test, test_pairs, config)
+    duplicates = duplicates_table(table, pairs, test.table if test else None, test_pairs)
+    save_table(Run.of(config).duplicates, duplicates)
     save_contradictions(table, found, config)
     audit = audited(images, test, pairs, found, config) | {"test_twins": len(test_pairs)}
     save_audit(config, audit)
     report(audit, config)
     print(f"{path}{' (unchanged)' if before == path.read_bytes() else ''}")
-
-
-def find_twins(images: Images, test: Images | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Near-duplicates among the training images, and those of a training and a test image.
-
-    Columns a, b, similarity; row numbers, b in the second table one of the test images. Images of
-    one grey value are left out.
-    """
-    count = len(images.thumbnails)
-    both = [images.thumbnails] + ([test.thumbnails] if test and len(test.table) else [])
-    thumbnails = np.concatenate(both)
-    pairs = near_duplicates(thumbnails)
-    blank = thumbnails.min(axis=(1, 2)) == thumbnails.max(axis=(1, 2))
-    pairs = pairs[~blank[pairs["a"]]]  # black frames of two people are alike and tell nothing
-    across = pairs[(pairs["a"] < count) & (pairs["b"] >= count)]
-    return pairs[pairs["b"] < count], across.assign(b=across["b"] - count)
-
-
-def save_twins(
-    table: pd.DataFrame,
-    pairs: pd.DataFrame,
-    test: Images | None,
-    test_pairs: pd.DataFrame,
-    config: Config,
-) -> None:
-    """duplicates.csv: a row a pair of near-duplicates."""
-    parts = [named(pairs, table, table, "train")]
-    if test and len(test_pairs):
-        parts.append(named(test_pairs, table, test.table, "test"))
-    save_table(Run.of(config).duplicates, pd.concat(parts))
-
-
-def named(pairs: pd.DataFrame, table: pd.DataFrame, twins: pd.DataFrame, part: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "image": table["image"].iloc[pairs["a"]].to_numpy(),
-            "twin": twins["image"].iloc[pairs["b"]].to_numpy(),
-            "twin_part": part,
-            "similarity": pairs["similarity"].to_numpy(),
-        }
-    )
 
 
 def save_contradictions(table: pd.DataFrame, found: pd.DataFrame, config: Config) -> None:

@@ -5,5 +5,6 @@ fold for each image, the pairs of near-duplicates, those of them whose labels co
 and an audit that counts what the folds share.
 
 Begin with assign.py. duplicates.py finds images of the same view; contradictions.py compares their
-labels; balance.py makes folds that are alike; audit.py counts.
+labels; balance.py makes folds that are alike; audit.py counts; audit_text.py and
+contradictions_sheet.py show what was found.
 """

@@ -1,4 +1,4 @@
-"""What the data set holds and what its folds share, counted and in words."""
+"""What the data set holds and what its folds share: counts, and what flatters scores."""
 
 from collections import Counter
 from typing import Any
@@ -11,7 +11,7 @@ from lib.artifacts.folds import mask_areas, mask_columns, masks_in
 from lib.config.fields import Config
 from lib.data.table import Images
 from lib.data.test_set import test_set
-from lib.folds.contradictions import TWIN_DICE, label_noise_ceiling
+from lib.folds.contradictions import label_noise_ceiling
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -165,57 +165,3 @@ def leaks(shared: dict[str, Any], config: Config) -> list[Caveat]:
         )
         found.append(Caveat(mark="POSSIBLE LEAK", text=text))
     return found
-
-
-def inventory_text(found: dict[str, Any]) -> str:
-    """The table that 01 ends with; `found` is the content of folds_audit.json."""
-    data, twins, out = found["inventory"], found["near_duplicates"], found["quarantine"]
-    ceiling = found["label_noise_ceiling"]["all"]
-    rows = [
-        ("images", f"{data['images']}, {data['with_mask']} with a mask"),
-        ("subjects", data["subjects"] or "not known"),
-        ("test images", found["test_images"]),
-        ("height x width", _listed(data["sizes"])),
-        ("files", _listed(data["kinds"])),
-        *((f"masks of {name}", _mask_text(part)) for name, part in data["classes"].items()),
-        ("mask components", _listed(data["components"]) or "none"),
-        (
-            "near-duplicates",
-            f"{twins['pairs']} pairs, {twins['identical']} of them identical files, "
-            f"{twins['of_two_subjects']} of two subjects; "
-            f"{found['test_twins']} with a test image",
-        ),
-        ("contradictions", f"{found['contradictions']} pairs (labels of Dice below {TWIN_DICE})"),
-        ("quarantine", f"{out['train']} training images, {out['test']} test images"),
-    ]
-    if ceiling["images"]:
-        text = f"IoU {ceiling['iou']:.3f}, Dice {ceiling['dice']:.3f}"
-        rows.append(("copying twins", f"{text}, over the {ceiling['images']} images that have one"))
-    return "\n".join(f"{name:16} {value}" for name, value in rows)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    shown = [f"{value} ({count})" for value, count in list(counts.items())[:4]]
-    return ", ".join([*shown, *(["..."] if len(counts) > 4 else [])])
-
-
-def _mask_text(part: dict[str, Any]) -> str:
-    if part["area_quantiles"] is None:
-        return "none"
-    low, middle, high = (f"{100 * value:.1f}" for value in part["area_quantiles"])
-    return (
-        f"{part['images']} images; {middle} % of the image in the middle, {low} to {high} for 90 %"
-    )
-
-
-def folds_text(shared: dict[str, Any]) -> str:
-    """A row a fold."""
-    lines = ["fold   images   with a mask   share   mask area   subjects   groups"]
-    for row in shared["folds"]:
-        name = "train" if row["fold"] < 0 else row["fold"]
-        area = "-" if row["mask_area"] is None else f"{100 * row['mask_area']:.2f} %"
-        lines.append(
-            f"{name!s:5}  {row['images']:6}  {row['with_mask']:12}  {100 * row['share']:4.1f} %"
-            f"  {area:>10}  {row['subjects'] or '-':>9}  {row['groups']:>7}"
-        )
-    return "\n".join(lines)

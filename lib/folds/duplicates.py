@@ -55,6 +55,49 @@ STEP = 1 / 24
 BLOCK = 2**22
 
 
+def find_duplicates(thumbnails: Grey, test: Grey | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Near-duplicates among the training images, and those of a training and a test image.
+
+    Columns a, b, similarity: row numbers, b in the second table one of `test`. Images of one grey
+    value are left out: black frames of two people are alike and tell nothing.
+    """
+    count = len(thumbnails)
+    everything = (
+        np.concatenate([thumbnails, test]) if test is not None and len(test) else thumbnails
+    )
+    pairs = near_duplicates(everything)
+    blank = everything.min(axis=(1, 2)) == everything.max(axis=(1, 2))
+    pairs = pairs[~blank[pairs["a"]]]
+    across = pairs[(pairs["a"] < count) & (pairs["b"] >= count)]
+    return pairs[pairs["b"] < count], across.assign(b=across["b"] - count)
+
+
+def duplicates_table(
+    table: pd.DataFrame,
+    pairs: pd.DataFrame,
+    test: pd.DataFrame | None,
+    test_pairs: pd.DataFrame,
+) -> pd.DataFrame:
+    """The content of duplicates.csv: a row for each pair that find_duplicates found, by name."""
+    found = [_named(pairs, table, table, "train")]
+    if test is not None and len(test_pairs):
+        found.append(_named(test_pairs, table, test, "test"))
+    return pd.concat(found)
+
+
+def _named(
+    pairs: pd.DataFrame, table: pd.DataFrame, twins: pd.DataFrame, twins_of: str
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image": table["image"].iloc[pairs["a"]].to_numpy(),
+            "twin": twins["image"].iloc[pairs["b"]].to_numpy(),
+            "twin_part": twins_of,
+            "similarity": pairs["similarity"].to_numpy(),
+        }
+    )
+
+
 def near_duplicates(thumbnails: Grey, similar: float = SIMILAR) -> pd.DataFrame:
     """Columns a, b (rows of `thumbnails`, a < b), similarity (`similar`..1); sorted by a and b.
 

@@ -7,14 +7,8 @@ import pytest
 from lib import rle
 from lib.data.pictures import ImageFile, read_image
 from lib.data.thumbnails import thumbnail
-from lib.folds.contradictions import (
-    PAIRS_DRAWN,
-    agreement,
-    contradictions,
-    label_noise_ceiling,
-    sheet,
-    weights,
-)
+from lib.folds.contradictions import agreement, contradictions, label_noise_ceiling, weights
+from lib.folds.contradictions_sheet import PAIRS_DRAWN, sheet
 from lib.folds.duplicates import near_duplicates
 from tests.data.test_pictures import save
 from tools.phantom.dataset import generate
