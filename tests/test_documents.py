@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-NAMES = ("CHANGELOG.md", "CONTRIBUTING.md", "tools/scoring/pipeline/README.md")
+NAMES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "tools/scoring/pipeline/README.md")
 DOCUMENTS = [*map(REPOSITORY.joinpath, NAMES), *REPOSITORY.glob("docs/*.md")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
