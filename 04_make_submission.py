@@ -19,7 +19,6 @@ from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.probabilities import Probabilities, open_current
 from lib.artifacts.run import Run
-from lib.artifacts.shapes import save_shapes
 from lib.artifacts.submission import save
 from lib.config.command_line import run
 from lib.config.fields import Config
@@ -28,7 +27,6 @@ from lib.data.table import read_test_table, with_sha
 from lib.data.test_set import left_out_of_test
 from lib.decision.results import results_of
 from lib.decision.rule import Rule, decide
-from lib.decision.shapes import Shapes, fit_shapes
 from lib.decision.text import (
     comparison,
     headline,
@@ -60,23 +58,13 @@ def main(config: Config) -> None:
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
     print(f"every image's scores: {Run.of(config).scores}")
     rules = [found.rule for found in decided]
-    shapes, left_out = saved_shapes(folds, rules, config), left_out_of_test(audit, config)
-    make_submission(folds, rules, shapes, left_out, results.unseen.inference, config)
+    left_out = left_out_of_test(audit, config)
+    make_submission(folds, rules, left_out, results.unseen.inference, config)
     print(f"the page to inspect it all: {write_report(results)}")
     if config.build_scoring_pipelines:
         from tools.scoring.export import export  # slow to load
 
         print(f"the scoring pipeline: {export(config)}")
-
-
-def saved_shapes(folds: Folds, rules: list[Rule], config: Config) -> list[Shapes | None]:
-    """Of each class, where its rule uses them: of all masks."""
-    shapes = [
-        fit_shapes(folds.table, column, rule.mask_pca) if rule.mask_pca else None
-        for column, rule in zip(folds.masks, rules, strict=True)
-    ]
-    save_shapes(config, dict(zip(folds.class_names, shapes, strict=True)))
-    return shapes
 
 
 def tell(scores: pd.DataFrame, decision: dict[str, Any], config: Config) -> None:
@@ -97,14 +85,13 @@ def tell(scores: pd.DataFrame, decision: dict[str, Any], config: Config) -> None
 def make_submission(
     folds: Folds,
     rules: Sequence[Rule],
-    shapes: Sequence[Shapes | None],
     left_out: list[str],
     inference: InferenceSettings,
     config: Config,
 ) -> None:
     """submission.csv: a row a test image, and class where there are several, in the given order.
 
-    `rules` and `shapes` are one a class, `inference` is how the images they were chosen on were
+    `rules` are one a class, `inference` is how the images they were chosen on were
     predicted. The masks of the test images `left_out` are empty.
     """
     path = Run.of(config).submission
@@ -113,7 +100,7 @@ def make_submission(
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return
-    masks = encoded_masks(test, folds, rules, shapes, inference, config)
+    masks = encoded_masks(test, folds, rules, inference, config)
     table = {
         (image, name): pixels
         for image, of_image in zip(test["image"], masks, strict=True)
@@ -128,7 +115,6 @@ def encoded_masks(
     test: pd.DataFrame,
     folds: Folds,
     rules: Sequence[Rule],
-    shapes: Sequence[Shapes | None],
     inference: InferenceSettings,
     config: Config,
 ) -> list[list[str]]:
@@ -142,8 +128,7 @@ def encoded_masks(
             if image not in probabilities.presence:
                 return [""] * len(rules)
             planes, presence = probabilities[image], probabilities.presence[image].tolist()
-            parts = zip(planes, presence, rules, shapes, strict=True)
-            return [rle.encode(decide(*part)) for part in parts]
+            return [rle.encode(mask) for mask in map(decide, planes, presence, rules)]
 
         return list(with_bar(encoded, test["image"].tolist(), "encoding"))
 

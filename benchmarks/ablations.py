@@ -75,7 +75,6 @@ VARIANTS = {
     "no ImageNet": Variant(("pretrained=false",)),
     "flip at test time": Variant(("test_time_augmentations=['Horizontal flip']",), of="base"),
     "flip, scales": Variant(("test_time_augmentations=['Horizontal flip', Scale]",), of="base"),
-    "mask PCA 20": Variant(("mask_pca=20",), of="base"),
     "base and Soft, mean": Variant(members=("base", "Soft")),
     "base and Hard, mean": Variant(members=("base", "Hard")),
     "base and lite1, mean": Variant(members=("base", "lite1")),

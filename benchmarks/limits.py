@@ -26,7 +26,6 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.decision.evidence import open_all
-from lib.decision.nested import fold_shapes
 from lib.decision.results import Results, results_of
 from lib.decision.rule import Mask
 from lib.decision.search import Evidence, above_level
@@ -50,11 +49,10 @@ def masks_out_of_fold(results: Results, config: Config) -> Iterator[tuple[dict[s
     """Each image with a nerve of the first class: its row, and its mask as it is scored."""
     column = results.folds.masks[0]
     table = results.unseen.table.assign(place=range(len(results.unseen.table)))
-    shapes = fold_shapes(table, results.folds, config)
     with open_all(table, results.folds, config) as files:
         for row in table[table[column] != ""].to_dict("records"):
             file, image = files[row["fold"]], row["image"]
-            found = file[image], file.presence[image], shapes[row["fold"]]
+            found = file[image], file.presence[image]
             yield row, results.masks_of(row, *found)[0]
 
 

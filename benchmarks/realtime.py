@@ -11,7 +11,7 @@ each. Median and 95th percentile of a frame; within it, the median up to the net
 The weights are random, which changes no time, but would give the rule noise, or nothing to do. So
 the network's answer is computed, then replaced by what a trained one might tell of the frame: the
 phantom's true nerve, blurred, with a hole, and a piece beside it. RULE takes every step that a rule
-may have but mask_pca, and each mask is held to the one piece without a hole that must come of it.
+may have, and each mask is held to the one piece without a hole that must come of it.
 """
 
 import argparse

@@ -136,8 +136,8 @@ def _idle(config: Config) -> list[str]:
     sums, errors = ("BCEDice", "FocalDice"), []
     if config.dice_weight != 1 and config.loss_function not in sums:
         errors.append(f"dice_weight acts with loss_function {' and '.join(sums)} only")
-    if not config.tune_decision and (config.mask_pca or config.test_positive_share):
-        errors.append("mask_pca, test_positive_share act with tune_decision: true only")
+    if not config.tune_decision and config.test_positive_share:
+        errors.append("test_positive_share acts with tune_decision: true only")
     return errors
 
 

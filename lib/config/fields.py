@@ -350,14 +350,6 @@ class Config:
     mask_folder: str = setting(
         "pipeline", "None", "folder of mask pictures named as the images; a subfolder a class"
     )
-    mask_pca: int = setting(
-        "pipeline",
-        0,
-        "where that scores better, masks become the nearest that so many principal components of "
-        "the other folds' masks span; 0: not tried",
-        low=0,
-        high=1000,
-    )
     n_folds: int = setting("pipeline", 5, "folds the images are divided into", low=2, high=1000)
     positive_share: list[float] = setting(
         "pipeline",
@@ -439,6 +431,7 @@ REMOVED: dict[str, tuple[Any, str]] = {
         "delete it; runs count alike, or by the weights that you give, as in "
         "ensemble=[runs/a, 'runs/b:2']",
     ),
+    "mask_pca": (0, "delete it; projecting masks on principal components scored no better"),
 }
 
 FIELDS = {item.name: item for item in dataclasses.fields(Config)}

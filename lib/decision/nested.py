@@ -5,7 +5,6 @@ takes a second reading of the probabilities, with the rest of the rule as it was
 no rule gives a mask are not read, masks of one piece without a hole are not cleaned.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,14 +27,11 @@ from lib.decision.search import (
     sums_of,
     weighted_mean,
 )
-from lib.decision.shapes import Shapes, fit_shapes
 from lib.folds.balance import balance
 from lib.metric import Counts, Floats, overlap, score_arrays
 from lib.runtime.threads import with_bar
 
 PARTS = 5  # of the images, where there are fewer than three folds
-
-FoldShapes = Mapping[int, Sequence[Shapes | None]]  # of each fold: of each class
 
 
 class Cleaning(NamedTuple):
@@ -43,7 +39,6 @@ class Cleaning(NamedTuple):
 
     components: int
     fill_holes: bool
-    mask_pca: int
 
 
 class Areas(NamedTuple):
@@ -78,7 +73,7 @@ def decide_all(unseen: Unseen, part: Parts, folds: Folds, config: Config) -> lis
         [masks_of(evidence, rule) for rule in of_class]
         for evidence, of_class in zip(unseen.evidence, rules, strict=True)
     ]
-    candidates = cleanings(part, config)
+    candidates = cleanings(part)
     counts = [_uncleaned(of_class, len(candidates)) for of_class in masks]
     if part.any():
         _count_cleaned(counts, unseen, masks, candidates, folds, config)
@@ -105,16 +100,11 @@ def parts_of(table: pd.DataFrame, config: Config) -> Parts:
     return balance(images, [1 / parts] * parts)[group]
 
 
-def cleanings(part: Parts, config: Config) -> list[Cleaning]:
+def cleanings(part: Parts) -> list[Cleaning]:
     """The candidates; the first leaves a mask as it is. It alone where nothing is chosen."""
     if not part.any():
-        return [Cleaning(0, False, 0)]
-    return [
-        Cleaning(pieces, fill, projected)
-        for projected in sorted({0, config.mask_pca})
-        for pieces in (0, 1, 2)
-        for fill in (False, True)
-    ]
+        return [Cleaning(0, False)]
+    return [Cleaning(pieces, fill) for pieces in (0, 1, 2) for fill in (False, True)]
 
 
 def _rules(evidence: Evidence, part: Parts, config: Config) -> list[Rule]:
@@ -144,17 +134,16 @@ def _count_cleaned(
     config: Config,
 ) -> None:
     """Puts into the counts of each class (`_uncleaned`) those of the masks that are cleaned."""
-    shapes = fold_shapes(unseen.table, folds, config)
     shown = np.array([[rule.shown for rule in of_class] for of_class in masks])
     rows = unseen.table.assign(place=range(len(unseen.table)))[shown.any(axis=(0, 1))]
     with open_all(unseen.table, folds, config) as files:
 
         def clean(row: dict[str, Any]) -> list[dict[int, Counts]]:
             planes = files[row["fold"]][row["image"]]
-            parts = zip(planes, folds.masks, masks, shapes[row["fold"]], strict=True)
+            of_classes = zip(planes, folds.masks, masks, strict=True)
             return [
-                _by_level(plane, row, column, _levels(rules, row["place"]), candidates, shape)
-                for plane, column, rules, shape in parts
+                _by_level(plane, row, column, _levels(rules, row["place"]), candidates)
+                for plane, column, rules in of_classes
             ]
 
         found = with_bar(clean, rows.to_dict("records"), "pieces and holes")
@@ -163,18 +152,6 @@ def _count_cleaned(
                 for number, rule in enumerate(rules):
                     if rule.shown[place] and rule.level[place] in by_level:
                         count[number, place] = by_level[rule.level[place]]
-
-
-def fold_shapes(table: pd.DataFrame, folds: Folds, config: Config) -> FoldShapes:
-    """Of the masks of all other folds; None where no projection is asked for."""
-    numbers: list[int] = table["fold"].unique().tolist()
-    if not config.mask_pca:
-        return {fold: [None] * len(folds.masks) for fold in numbers}
-    others = {fold: folds.table[folds.table["fold"] != fold] for fold in numbers}
-    return {
-        fold: [fit_shapes(rows, column, config.mask_pca) for column in folds.masks]
-        for fold, rows in others.items()
-    }
 
 
 def _levels(rules: list[Masks], place: int) -> set[int]:
@@ -188,23 +165,18 @@ def _by_level(
     column: str,
     levels: set[int],
     candidates: list[Cleaning],
-    shapes: Shapes | None,
 ) -> dict[int, Counts]:
     """(candidates, 2) of each level whose mask a cleaning may change."""
     masks = {level: (plane > level).astype(np.uint8) for level in levels}
-    if shapes is None:
-        masks = {level: mask for level, mask in masks.items() if has_pieces_or_holes(mask)}
+    masks = {level: mask for level, mask in masks.items() if has_pieces_or_holes(mask)}
     if not masks:
         return {}
     truth = true_mask(row, column)
-    return {level: _of_each(mask, truth, candidates, shapes) for level, mask in masks.items()}
+    return {level: _of_each(mask, truth, candidates) for level, mask in masks.items()}
 
 
-def _of_each(mask: Mask, truth: Mask, candidates: list[Cleaning], shapes: Shapes | None) -> Counts:
-    counts = [
-        overlap(truth, cleaned(mask, pieces, fill, shapes if projected else None))
-        for pieces, fill, projected in candidates
-    ]
+def _of_each(mask: Mask, truth: Mask, candidates: list[Cleaning]) -> Counts:
+    counts = [overlap(truth, cleaned(mask, *candidate)) for candidate in candidates]
     return np.array([(count.prediction, count.both) for count in counts], dtype=np.int64)
 
 

@@ -1,6 +1,6 @@
 """All that 04 finds out of fold: the images counted, the rules chosen, the scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from lib.decision.nested import Decided, decide_all, parts_of
 from lib.decision.rule import Mask, decide
 from lib.decision.scores import content, image_rows
 from lib.decision.search import Parts
-from lib.decision.shapes import Shapes
 
 
 class Results(NamedTuple):
@@ -41,18 +40,15 @@ class Results(NamedTuple):
         row: Mapping[str, Any],
         planes: Probability,
         presence: npt.NDArray[np.float32],
-        shapes: Sequence[Shapes | None],
     ) -> list[Mask]:
         """One a class, as the image is scored: by the rule that was chosen without its part.
 
         `row` is one of `unseen.table` and its number `place`; `planes` (classes, height, width) and
-        `presence` (classes,) are of its probability file, `shapes` those of fold_shapes
-        for its fold.
+        `presence` (classes,) are of its probability file.
         """
         part = int(self.part[row["place"]])
         rules = [found.nested_rules[part] for found in self.decided]
-        parts = zip(planes, presence.tolist(), rules, shapes, strict=True)
-        return [decide(plane, there, rule, shape) for plane, there, rule, shape in parts]
+        return list(map(decide, planes, presence.tolist(), rules))
 
 
 def results_of(config: Config) -> Results:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.artifacts.probabilities import Probability
-from lib.decision.shapes import Shapes, nearest_shape
 from lib.metric import Floats, Overlap, overlap
 
 Mask = npt.NDArray[np.uint8]
@@ -33,15 +32,12 @@ class Rule:
     least_area: float = 0.0  # as a share of the image; a smaller mask is none
     components: int = 0  # of the pieces, so many of the largest are kept; 0: all
     fill_holes: bool = False
-    mask_pca: int = 0  # the mask nearest to it that so many components span; 0: itself
 
 
-def decide(
-    probability: Probability, presence: float, rule: Rule, shapes: Shapes | None = None
-) -> Mask:
+def decide(probability: Probability, presence: float, rule: Rule) -> Mask:
     """Probability uint8 (height, width), 0..255 = 0..1 -> mask uint8 0/1.
 
-    `presence` is that of the probability file; `shapes` are needed where the rule has a mask_pca.
+    `presence` is that of the probability file.
     """
     evidence = top_mean(levels_of(probability)[None], rule.top_share)
     if blended(np.array([presence], dtype=np.float64), evidence, rule.head_weight)[0] < rule.gate:
@@ -51,7 +47,7 @@ def decide(
         mask = (probability > probability.max() // 2).astype(np.uint8)
     if np.count_nonzero(mask) < rule.least_area * mask.size:
         return np.zeros_like(probability)
-    return cleaned(mask, rule.components, rule.fill_holes, shapes if rule.mask_pca else None)
+    return cleaned(mask, rule.components, rule.fill_holes)
 
 
 def above(probability: Probability, threshold: float) -> Mask:
@@ -93,13 +89,11 @@ def blended(presence: Floats, evidence: Floats, head_weight: float) -> Floats:
     return head_weight * presence + (1 - head_weight) * evidence
 
 
-def cleaned(mask: Mask, components: int, fill_holes: bool, shapes: Shapes | None) -> Mask:
-    """The largest pieces (8-connected), holes filled, and the nearest mask that `shapes` span."""
-    if not mask.any():
+def cleaned(mask: Mask, components: int, fill_holes: bool) -> Mask:
+    """The largest pieces (8-connected), with holes filled."""
+    if not mask.any() or not (components or fill_holes):
         return mask
-    if components or fill_holes:
-        mask = _without_pieces(mask, components, fill_holes)
-    return nearest_shape(mask, shapes) if shapes is not None else mask
+    return _without_pieces(mask, components, fill_holes)
 
 
 def has_pieces_or_holes(mask: Mask) -> bool:

@@ -26,7 +26,7 @@ ABOUT = {
     "empty mask. Else the pixels above threshold; with never_empty, where there are none, those "
     "above half the largest probability (0..255, rounded down). Fewer than least_area of the "
     "image's pixels: an empty mask. Then so many of the largest pieces (8-connected; 0: all), "
-    "holes filled, and the projection on mask_pca.npz, where mask_pca is not 0.",
+    "holes filled.",
     "scores": "Nested, as oof_iou.csv: each image by a rule of nested_rules, chosen without its "
     "part. These are the figures to quote.",
     "tuned": "By the rules above, on the images that chose them: flatters.",

@@ -141,10 +141,6 @@ def rule_text(name: str, rule: Rule, config: Config) -> str:
         steps.append(f"the {rule.components} largest piece{'s'[: rule.components - 1]}")
     if rule.fill_holes:
         steps.append("holes filled")
-    if rule.mask_pca:
-        steps.append(f"projected on {rule.mask_pca} components of masks")
-    elif config.mask_pca:
-        steps.append(f"not projected on {config.mask_pca} components, which scored no better")
     return words + ", ".join(steps)
 
 

@@ -65,7 +65,6 @@ HELD_BY = {
         "test_weights_are_read_from_a_local_file": ["pretrained_weights"],
     },
     "decision/test_nested.py": {
-        "test_masks_are_projected_where_that_scores_better_and_the_shapes_are_kept": ["mask_pca"],
         "test_one_group_or_the_setting_leave_one_part": ["tune_decision"],
         "test_the_expected_score_is_that_at_the_share_of_nerves_asked_for": ["test_positive_share"],
     },

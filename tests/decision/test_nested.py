@@ -20,9 +20,8 @@ from lib.config.fields import Config
 from lib.config.read import DEFAULT_FILE
 from lib.data.layouts import load_settings
 from lib.data.table import read_test_table, with_sha
-from lib.decision.nested import fold_shapes, parts_of
+from lib.decision.nested import parts_of
 from lib.decision.rule import Rule, decide
-from lib.decision.shapes import GRID, Shapes
 from lib.metric import iou, overlap
 from lib.runtime import threads
 from lib.runtime.errors import InputError
@@ -137,7 +136,7 @@ def test_the_same_files_come_out_of_any_number_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maps, truths, _ = made_up(24)
-    config = config_of(tmp_path, "mask_pca=2")
+    config = config_of(tmp_path)
     write_run(config, maps, truths)
     contents = []
     for readers in (1, 7):
@@ -269,67 +268,3 @@ def test_folds_of_networks_with_and_without_a_presence_are_refused(tmp_path: Pat
     Run.of(config).oof(2).write_bytes(of_fold)
     with pytest.raises(InputError, match="the folds differ in presence_head"):
         last_step(config)
-
-
-def ragged(truths: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Maps of the true masks with frayed edges, as no mask has them."""
-    random = np.random.default_rng(3)
-    maps = []
-    for truth in truths:
-        edge = cv2.dilate(truth, np.ones((9, 9))) - cv2.erode(truth, np.ones((5, 5)))
-        frayed = np.where(edge > 0, random.random(truth.shape) < 0.5, truth > 0)
-        maps.append(np.where(frayed, 240, 3).astype(np.uint8))
-    return maps
-
-
-def test_masks_are_projected_where_that_scores_better_and_the_shapes_are_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    truths = large(made_up(90)[1], (64, 96))
-    tests = ragged(large(made_up(9, seed=5)[1], (64, 96)))
-    config = with_test_images(tmp_path, tests, "mask_pca=6")
-    write_run(config, ragged(truths), truths)
-    write_test_maps(config, tests)
-    folder = last_step(config)
-    rule = Rule(**json.loads((folder / "decision.json").read_text())["rules"]["nerve"])
-    assert rule.mask_pca == 6
-    assert "projected on 6 components of masks" in capsys.readouterr().out
-    with np.load(folder / "mask_pca.npz") as kept:
-        shapes = Shapes(kept["nerve_mean"], kept["nerve_components"])
-    submission = pd.read_csv(folder / "submission.csv", keep_default_na=False)
-    for pixels, probability in zip(submission["pixels"], tests, strict=True):
-        assert pixels == rle.encode(decide(probability, 1.0, rule, shapes))
-    last_step(config_of(tmp_path))
-    assert not (folder / "mask_pca.npz").exists()
-
-
-def test_a_projection_that_scores_worse_is_not_made_and_it_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _, truths, _ = made_up(24)
-    config = config_of(tmp_path, "mask_pca=1")
-    write_run(config, specked(truths), large(truths))
-    folder = last_step(config)
-    assert not (folder / "mask_pca.npz").exists()
-    assert "not projected on 1 components, which scored no better" in capsys.readouterr().out
-
-
-def test_shapes_are_those_of_the_other_folds(tmp_path: Path) -> None:
-    """Fold 0 alone has tall masks."""
-    config = config_of(tmp_path, "mask_pca=2")
-    truths = []
-    for k in range(24):
-        truth = np.zeros((64, 96), dtype=np.uint8)
-        axes = (6, 24) if k // 3 % 3 == 0 else (20 + k % 4, 8 + k % 3)
-        cv2.ellipse(truth, (48, 32), axes, 0, 0, 360, 1, -1)
-        truths.append(truth)
-    write_run(config, truths, truths)
-    folds = load_folds(config)
-    shapes = fold_shapes(folds.table, folds, config)
-    tall = np.ravel_multi_index((12, 48), GRID)  # a pixel of the tall masks alone
-    found = [shapes[fold][0] for fold in range(3)]
-    assert [shape is not None and bool(shape.mean[tall] > 0.3) for shape in found] == [
-        False,
-        True,
-        True,
-    ]

@@ -56,7 +56,7 @@ def explorer(evidence: Evidence, rule: Rule, config: Config) -> dict[str, Any]:
         "pixels": packed_counts(evidence.pixels.sum(axis=1)[:, None]),
         "presence": packed(evidence.presence.astype("<f8")),
         "evidence": packed(presence_of(evidence, Rule(top_share=rule.top_share)).astype("<f8")),
-        "cleaned": bool(rule.components or rule.fill_holes or rule.mask_pca),
+        "cleaned": bool(rule.components or rule.fill_holes),
     }
 
 

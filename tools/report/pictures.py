@@ -21,7 +21,6 @@ from lib.artifacts.run import Run
 from lib.data.pictures import Grey, ImageFile, UnusableImage, image_files, read_image, sha_of_image
 from lib.data.table import folder_of
 from lib.decision.evidence import open_all
-from lib.decision.nested import fold_shapes
 from lib.decision.results import Results
 from lib.decision.rule import Mask
 from lib.runtime.errors import InputError
@@ -43,7 +42,6 @@ def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
     table = results.unseen.table
     wanted = table.assign(place=range(len(table)))[table["image"].isin(images)]
     rows = [row for row in wanted.to_dict("records") if row["image"] in files]
-    shapes = fold_shapes(table, results.folds, results.config)
     with open_all(table, results.folds, results.config) as probabilities:
 
         def draw(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -52,7 +50,7 @@ def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
                 return None
             file = probabilities[row["fold"]]
             planes, presence = file[row["image"]], file.presence[row["image"]]
-            masks = results.masks_of(row, planes, presence, shapes[row["fold"]])
+            masks = results.masks_of(row, planes, presence)
             return _picture(grey, planes, masks, row, results.folds.masks)
 
         drawn = list(with_bar(draw, rows, "pictures"))

@@ -1,6 +1,6 @@
 """A finished run -> its scoring pipeline: a folder that needs neither torch nor this repository.
 
-config.yaml, folds.csv, fold{k}/model.pt, decision.json, mask_pca.npz -> scoring/
+config.yaml, folds.csv, fold{k}/model.pt, decision.json -> scoring/
 """
 
 import hashlib
@@ -15,10 +15,9 @@ from lib.artifacts.decision import load_decision
 from lib.artifacts.folds import load_folds
 from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.run import Run
-from lib.artifacts.shapes import shapes_path
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
-from lib.runtime.files import existing, written_whole
+from lib.runtime.files import written_whole
 from tools.scoring.graph import load_ensemble, write_graph
 from tools.scoring.samples import samples_of, write_samples
 
@@ -93,9 +92,6 @@ def _write_rule(folder: Path, decision: dict[str, Any], config: Config) -> None:
     }
     with written_whole(folder / "decision.json") as file:
         file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-    if any(rule["mask_pca"] for rule in decision["rules"].values()):
-        shapes = existing(shapes_path(config), "04_make_submission.py")
-        shutil.copyfile(shapes, folder / "mask_pca.npz")
 
 
 def _write_sums(folder: Path) -> None:

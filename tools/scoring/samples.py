@@ -13,12 +13,10 @@ import numpy.typing as npt
 import torch
 
 from lib.artifacts.folds import Folds
-from lib.artifacts.shapes import load_shapes
 from lib.config.fields import Config
 from lib.data.pictures import Grey
 from lib.dataset import Batch, resize
 from lib.decision.rule import Mask, Rule, decide
-from lib.decision.shapes import Shapes
 from lib.inference.predict import Answer, at_own_size
 from lib.runtime.files import written_whole
 from tools.phantom.dataset import pictures
@@ -48,9 +46,8 @@ def samples_of(
     sizes = folds.table[["height", "width"]].value_counts()
     shape: tuple[int, int] = sizes.index[0]
     rules = {name: Rule(**rule) for name, rule in decision["rules"].items()}
-    shapes = _shapes(rules, config)
     made = [
-        _sample(resize(grey, shape), ensemble, rules, shapes, config)
+        _sample(resize(grey, shape), ensemble, rules, config)
         for seed in SEEDS
         for grey in pictures(CANDIDATES, seed)
     ]
@@ -60,21 +57,10 @@ def samples_of(
     return [by_area[place] for place in places]
 
 
-def _shapes(rules: dict[str, Rule], config: Config) -> dict[str, Shapes | None]:
-    members = load_shapes(config)
-    return {
-        name: Shapes(members[f"{name}_mean"], members[f"{name}_components"])
-        if rule.mask_pca
-        else None
-        for name, rule in rules.items()
-    }
-
-
 def _sample(
     grey: Grey,
     ensemble: Ensemble,
     rules: dict[str, Rule],
-    shapes: dict[str, Shapes | None],
     config: Config,
 ) -> Sample:
     small = torch.from_numpy(resize(grey, (config.image_height, config.image_width)))[None, None]
@@ -87,9 +73,7 @@ def _sample(
         answer = Answer(*(value + shift for value in found), *[None] * (2 - len(found)))
         prediction = next(at_own_size(answer, batch))
         of_classes = zip(prediction.probability, prediction.presence.tolist(), rules, strict=True)
-        return np.stack(
-            [decide(p, told, rules[name], shapes[name]) for p, told, name in of_classes]
-        )
+        return np.stack([decide(p, told, rules[name]) for p, told, name in of_classes])
 
     plain = masks(0.0)
     unsure = sum(int((masks(shift) != plain).sum()) for shift in (-SLACK, SLACK))

@@ -27,7 +27,6 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.pictures import ImageFile, UnusableImage, read_image
 from lib.decision.rule import NEVER, Rule, decide
-from lib.decision.shapes import GRID, Shapes, nearest_shape
 from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of
 from lib.unet import build_model
@@ -552,13 +551,3 @@ def test_a_map_becomes_the_mask_that_the_pipeline_makes_of_it(
     expected = decide(levels, presence, rule)
     assert np.array_equal(score.decide(levels, presence, asdict(rule)), expected)
     assert writing.run_lengths(expected) == rle.encode(expected)
-
-
-def test_a_mask_is_projected_on_the_shapes_that_the_pipeline_has() -> None:
-    random = np.random.default_rng(0)
-    components = np.linalg.qr(random.standard_normal((GRID[0] * GRID[1], 3)))[0].T
-    shapes = Shapes(*(a.astype(np.float32) for a in (random.random(GRID[0] * GRID[1]), components)))
-    mask = tiny_image(1, nerve=True)[1]
-    expected = nearest_shape(mask, shapes)
-    assert np.array_equal(score.nearest_shape(mask, *shapes), expected)
-    assert not np.array_equal(expected, mask)

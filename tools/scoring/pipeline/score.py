@@ -33,8 +33,6 @@ else:
     import reading  # type: ignore[import-not-found, no-redef]
     import writing  # type: ignore[import-not-found, no-redef]
 
-GRID = (64, 96)  # rows and columns of the shapes in mask_pca.npz
-
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -50,8 +48,6 @@ class Scorer:
         self.rules: dict[str, dict[str, Any]] = about["rules"]
         self.bits, self.head = int(about["image_bits"]), bool(about["presence_head"])
         self._size = tuple(about["network_size"])
-        shapes = folder / "mask_pca.npz"
-        self._shapes = dict(np.load(shapes)) if shapes.is_file() else {}
         self.engine, self._run = engines.started(folder / "model.onnx", engine)
         self.average, self._before = average, list[Array]()
         contents = [(folder / name).read_bytes() for name in ("model.onnx", "decision.json")]
@@ -89,17 +85,13 @@ class Scorer:
             plane = cv2.resize(found[0][k], grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
             levels = np.rint(plane * 255).astype(np.uint8)
             presence = float(found[1][k]) if self.head else float(levels.max()) / 255
-            mask = decide(levels, presence, rule)
-            if rule["mask_pca"] and mask.any():
-                shapes = (self._shapes[f"{name}_{kind}"] for kind in ("mean", "components"))
-                mask = nearest_shape(mask, *shapes)
-            masks[name] = mask
+            masks[name] = decide(levels, presence, rule)
         return masks
 
 
 def decide(levels: Array, presence: float, rule: dict[str, Any]) -> Array:
     """Probability uint8, 0..255 = 0..1 -> mask uint8 0/1. The "about" of decision.json has it in
-    words, but for mask_pca, which comes after."""
+    words."""
     nothing = np.zeros_like(levels)
     wanted = max(1, round(rule["top_share"] * levels.size))
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
@@ -123,14 +115,6 @@ def decide(levels: Array, presence: float, rule: dict[str, Any]) -> Array:
         _, labels = cv2.connectedComponents(np.pad(1 - box, 1, constant_values=1), connectivity=4)
         box[:] = labels[1:-1, 1:-1] != labels[0, 0]
     return mask
-
-
-def nearest_shape(mask: Array, mean: Array, components: Array) -> Array:
-    """The mask that mean and components span next to it; itself where that leaves nothing."""
-    small = cv2.resize(mask.astype(np.float32), GRID[::-1], interpolation=cv2.INTER_AREA)
-    flat = mean + ((small.ravel() - mean) @ components.T) @ components
-    near = cv2.resize(flat.reshape(GRID), mask.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-    return near.astype(np.uint8) if near.any() else mask
 
 
 class Work:
