@@ -88,9 +88,9 @@ def read_model(path: Path) -> Model:
     """A checkpoint's content; InputError where the file is not one."""
     try:
         content = path.read_bytes()
-        parts = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        settings = Config(**parts.pop("config"))
-        return Model(**parts, config=settings, sha=sha_of(content))
+        fields = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        settings = Config(**fields.pop("config"))
+        return Model(**fields, config=settings, sha=sha_of(content))
     except Exception as error:  # torch.load raises what its many formats raise
         reason = str(error).partition("\n")[0]
         raise InputError(

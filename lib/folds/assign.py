@@ -1,4 +1,4 @@
-"""A table of images -> the group and fold of each, and the part that each network sees."""
+"""A table of images -> the group and the fold of each."""
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def _joined_name(members: pd.Series) -> str:
 
 
 def assign_folds(table: pd.DataFrame, config: Config) -> npt.NDArray[np.int64]:
-    """The fold 0..n_folds-1 of each row, or 0 and TRAINING_ONLY where one part is held out.
+    """The fold 0..n_folds-1 of each row, or 0 and TRAINING_ONLY where one fold is held out.
 
     Depends on the rows and the settings of folds alone: on no order, seed or machine. Needs columns
     image, group, height, width, those of run lengths, and with custom told_fold and validation.
@@ -89,7 +89,7 @@ def _balanced(table: pd.DataFrame, shares: list[float], name: str) -> npt.NDArra
     if len(names) < len(shares):
         joined = [group for group in names if "+" in group]
         raise InputError(
-            f"{len(names)} groups cannot make {len(shares)} parts ({name}), of which none is empty"
+            f"{len(names)} groups cannot make {len(shares)} folds ({name}), of which none is empty"
             + (f": n_folds={len(names)} at most" if name == "n_folds" else "")
             + (f". Near-duplicates join {joined[0]}" if joined else "")
         )

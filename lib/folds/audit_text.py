@@ -15,7 +15,7 @@ def inventory_text(found: dict[str, Any]) -> str:
         ("test images", found["test_images"]),
         ("height x width", _listed(data["sizes"])),
         ("files", _listed(data["kinds"])),
-        *((f"masks of {name}", _mask_text(part)) for name, part in data["classes"].items()),
+        *((f"masks of {name}", _mask_text(masks)) for name, masks in data["classes"].items()),
         ("mask components", _listed(data["components"]) or "none"),
         (
             "near-duplicates",

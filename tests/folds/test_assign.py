@@ -82,7 +82,7 @@ def test_a_single_group_is_named_with_what_to_do() -> None:
 
 
 def test_too_few_groups_are_named() -> None:
-    with pytest.raises(InputError, match="3 groups cannot make 5 parts"):
+    with pytest.raises(InputError, match="3 groups cannot make 5 folds"):
         assign_folds(table(3), FIVE)
 
 
@@ -230,7 +230,7 @@ def test_the_frames_of_a_loop_stay_together_where_nobody_tells_the_subject() -> 
     assert group.tolist() == ["x", "x", "c", "d"]
 
 
-def test_the_parts_of_a_fold_are_the_others_to_train_on_and_its_own_to_score() -> None:
+def test_the_rows_of_a_fold_are_the_others_to_train_on_and_its_own_to_score() -> None:
     images = divided()
     assert set(training_rows(images, 0, FIVE)["subject"]) == {"1", "2"}
     assert set(unseen_rows(images, 0, FIVE)["subject"]) == {"0", "3"}
@@ -246,9 +246,9 @@ def test_an_image_of_no_weight_is_scored_and_not_trained_on() -> None:
 def test_data_sample_thins_out_the_parts_chosen_the_same_each_time() -> None:
     images, shuffled = divided(), divided().sample(frac=1, random_state=1)
     config = Config(data_sample=0.5, data_sample_choice=["Train"])
-    part = training_rows(images, 0, config)
-    assert len(part) == round(0.5 * (images["fold"] != 0).sum())
-    assert set(part["image"]) == set(training_rows(shuffled, 0, config)["image"])
+    rows = training_rows(images, 0, config)
+    assert len(rows) == round(0.5 * (images["fold"] != 0).sum())
+    assert set(rows["image"]) == set(training_rows(shuffled, 0, config)["image"])
     assert len(unseen_rows(images, 0, config)) == (images["fold"] == 0).sum()
     other = Config(data_sample=0.5, data_sample_choice=["Validation"])
     assert len(unseen_rows(images, 0, other)) == round(0.5 * (images["fold"] == 0).sum())

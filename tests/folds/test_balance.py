@@ -29,24 +29,24 @@ HAND_WORKED = [
 def test_hand_worked_groups_are_divided_as_well_as_can_be(
     rows: list[list[int]], shares: list[float], together: list[set[int]]
 ) -> None:
-    part = balance(np.array(rows, dtype=float), shares)
-    found = [{int(group) for group in np.flatnonzero(part == one)} for one in range(len(shares))]
+    fold = balance(np.array(rows, dtype=float), shares)
+    found = [{int(group) for group in np.flatnonzero(fold == one)} for one in range(len(shares))]
     assert sorted(map(sorted, found)) == sorted(map(sorted, together))
 
 
-def test_unequal_shares_go_to_their_own_parts() -> None:
-    part = balance(np.tile([10.0, 4.0, 70.0], (20, 1)), [0.7, 0.1, 0.2])
-    assert np.bincount(part).tolist() == [14, 2, 4]
+def test_unequal_shares_go_to_their_own_folds() -> None:
+    fold = balance(np.tile([10.0, 4.0, 70.0], (20, 1)), [0.7, 0.1, 0.2])
+    assert np.bincount(fold).tolist() == [14, 2, 4]
 
 
-def test_fewer_groups_than_parts_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 groups cannot fill 3 parts"):
+def test_fewer_groups_than_folds_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 groups cannot fill 3 folds"):
         balance(np.ones((2, 3)), [0.4, 0.3, 0.3])
 
 
-def test_as_many_groups_as_parts_are_one_each_however_unequal() -> None:
-    part = balance(np.array([[1000.0, 900, 9], [1, 0, 0], [1, 1, 1]]), [0.4, 0.3, 0.3])
-    assert sorted(part) == [0, 1, 2]
+def test_as_many_groups_as_folds_are_one_each_however_unequal() -> None:
+    fold = balance(np.array([[1000.0, 900, 9], [1, 0, 0], [1, 1, 1]]), [0.4, 0.3, 0.3])
+    assert sorted(fold) == [0, 1, 2]
 
 
 def subjects(number: int = 47, seed: int = 0) -> np.ndarray:
@@ -58,18 +58,18 @@ def subjects(number: int = 47, seed: int = 0) -> np.ndarray:
     )
 
 
-def share_spread(features: np.ndarray, part: np.ndarray) -> float:
-    """Largest - smallest share of images with a nerve over the parts."""
-    images, positives = np.bincount(part, features[:, 0]), np.bincount(part, features[:, 1])
+def share_spread(features: np.ndarray, fold: np.ndarray) -> float:
+    """Largest - smallest share of images with a nerve over the folds."""
+    images, positives = np.bincount(fold, features[:, 0]), np.bincount(fold, features[:, 1])
     return float(np.ptp(positives / images))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_folds_of_subjects_differ_by_less_than_a_point_in_images_with_a_nerve(seed: int) -> None:
     features = subjects(seed=seed)
-    part = balance(features, [0.2] * 5)
-    assert share_spread(features, part) < 0.01
-    assert set(np.bincount(part)) == {9, 10}
+    fold = balance(features, [0.2] * 5)
+    assert share_spread(features, fold) < 0.01
+    assert set(np.bincount(fold)) == {9, 10}
 
 
 TABLES = st.lists(
@@ -80,13 +80,13 @@ SHARES = st.sampled_from([[0.5, 0.5], [0.2, 0.8], [0.25, 0.25, 0.5], [1 / 3] * 3
 
 @settings(deadline=None)
 @given(TABLES, SHARES)
-def test_no_part_is_empty_and_the_same_rows_give_the_same_parts(
+def test_no_fold_is_empty_and_the_same_rows_give_the_same_folds(
     features: np.ndarray, shares: list[float]
 ) -> None:
-    part = balance(features, shares)
-    assert part.shape == (len(features),)
-    assert set(part) == set(range(len(shares)))
-    assert np.array_equal(part, balance(features.copy(), shares))
+    fold = balance(features, shares)
+    assert fold.shape == (len(features),)
+    assert set(fold) == set(range(len(shares)))
+    assert np.array_equal(fold, balance(features.copy(), shares))
 
 
 ROUNDING = 1e-4
@@ -94,12 +94,12 @@ ROUNDING = 1e-4
 SEARCHED = settings(deadline=None, derandomize=True)
 
 
-def cost(features: np.ndarray, shares: Sequence[float], part: np.ndarray) -> float:
+def cost(features: np.ndarray, shares: Sequence[float], fold: np.ndarray) -> float:
     """What `balance` makes small, worked out from its description."""
     totals = features.sum(axis=0)
     found = 0.0
     for number, share in enumerate(shares):
-        images, *sums = features[part == number].sum(axis=0)
+        images, *sums = features[fold == number].sum(axis=0)
         found += (4 * (images / (share * totals[0]) - 1)) ** 2
         for weight, part_sum, total in zip([4, 2], sums, totals[1:], strict=True):
             surplus = part_sum - images * total / totals[0]
@@ -108,13 +108,13 @@ def cost(features: np.ndarray, shares: Sequence[float], part: np.ndarray) -> flo
 
 
 def by_size(features: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """The largest group first, to the part that lacks most images: what GroupKFold does."""
+    """The largest group first, to the fold that lacks most images: what GroupKFold does."""
     lacking = np.array(shares) * features[:, 0].sum()
-    part = np.zeros(len(features), dtype=int)
+    fold = np.zeros(len(features), dtype=int)
     for group in np.argsort(-features[:, 0], kind="stable"):
-        part[group] = lacking.argmax()
-        lacking[part[group]] -= features[group, 0]
-    return part
+        fold[group] = lacking.argmax()
+        lacking[fold[group]] -= features[group, 0]
+    return fold
 
 
 @settings(deadline=None)
@@ -122,14 +122,14 @@ def by_size(features: np.ndarray, shares: Sequence[float]) -> np.ndarray:
 def test_no_swap_of_two_groups_and_no_move_of_one_helps(
     features: np.ndarray, shares: list[float]
 ) -> None:
-    part = balance(features, shares)
-    least = cost(features, shares, part) - ROUNDING
-    for one, other in itertools.combinations(range(len(part)), 2):
-        swapped = part.copy()
-        swapped[[one, other]] = part[[other, one]]
+    fold = balance(features, shares)
+    least = cost(features, shares, fold) - ROUNDING
+    for one, other in itertools.combinations(range(len(fold)), 2):
+        swapped = fold.copy()
+        swapped[[one, other]] = fold[[other, one]]
         assert cost(features, shares, swapped) > least
-    for group, place in itertools.product(range(len(part)), range(len(shares))):
-        moved = part.copy()
+    for group, place in itertools.product(range(len(fold)), range(len(shares))):
+        moved = fold.copy()
         moved[group] = place
         assert len(set(moved)) < len(shares) or cost(features, shares, moved) > least
 
@@ -148,7 +148,7 @@ def test_the_division_is_no_worse_than_one_by_size(
 @given(TABLES.filter(lambda features: len(features) <= 7))
 def test_few_groups_are_divided_as_well_as_trying_all_divisions_finds(features: np.ndarray) -> None:
     divisions = map(np.array, itertools.product([0, 1], repeat=len(features)))
-    least = min(cost(features, [0.5, 0.5], part) for part in divisions if 0 < part.mean() < 1)
+    least = min(cost(features, [0.5, 0.5], fold) for fold in divisions if 0 < fold.mean() < 1)
     assert cost(features, [0.5, 0.5], balance(features, [0.5, 0.5])) < least + ROUNDING
 
 
@@ -157,7 +157,7 @@ def test_a_hundred_thousand_single_images_take_seconds_and_end_up_even() -> None
     positive = random.random(100_000) < 0.4
     features = np.column_stack([np.ones(len(positive)), positive, positive * 7000.0])
     start = time.perf_counter()
-    part = balance(features, [0.2] * 5)
+    fold = balance(features, [0.2] * 5)
     assert time.perf_counter() - start < 10  # about 1, on a machine with nothing else to do
-    assert set(np.bincount(part)) == {20_000}
-    assert share_spread(features, part) < 1e-3
+    assert set(np.bincount(fold)) == {20_000}
+    assert share_spread(features, fold) < 1e-3
