@@ -26,10 +26,10 @@ HELD_BY = {
         "test_a_weight_counts_and_a_member_that_changed_is_told_and_averaged_again": ["ensemble"],
     },
     "folds/test_assign.py": {
-        "test_automatic_holds_out_one_part_of_whole_groups_of_the_size_asked_for": [
+        "test_automatic_holds_out_one_fold_of_whole_groups_of_the_size_asked_for": [
             "validation_size"
         ],
-        "test_data_sample_thins_out_the_parts_chosen_the_same_each_time": [
+        "test_data_sample_thins_out_the_rows_chosen_the_same_each_time": [
             "data_sample",
             "data_sample_choice",
         ],

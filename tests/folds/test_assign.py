@@ -134,7 +134,7 @@ def test_kfold_takes_every_image_by_itself() -> None:
     assert assign_groups(table(2), pairs((0, 1)), config).tolist() == table(2)["image"].tolist()
 
 
-def test_automatic_holds_out_one_part_of_whole_groups_of_the_size_asked_for() -> None:
+def test_automatic_holds_out_one_fold_of_whole_groups_of_the_size_asked_for() -> None:
     images = table(30)
     config = Config(validation_strategy="automatic", validation_size=0.25)
     fold = assign_folds(images, config)
@@ -243,7 +243,7 @@ def test_an_image_of_no_weight_is_scored_and_not_trained_on() -> None:
     assert "0_0" not in set(training_rows(images, 1, FIVE)["image"])
 
 
-def test_data_sample_thins_out_the_parts_chosen_the_same_each_time() -> None:
+def test_data_sample_thins_out_the_rows_chosen_the_same_each_time() -> None:
     images, shuffled = divided(), divided().sample(frac=1, random_state=1)
     config = Config(data_sample=0.5, data_sample_choice=["Train"])
     rows = training_rows(images, 0, config)
