@@ -12,21 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from lib import rle
 from lib.artifacts.caveats import beside_scores, sentence
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
-from lib.artifacts.probabilities import Probabilities, open_current
 from lib.artifacts.run import Run
 from lib.artifacts.submission import save
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
-from lib.data.table import read_test_table, with_sha
+from lib.data.table import read_test_table
 from lib.data.test_set import left_out_of_test
 from lib.decision.results import results_of
-from lib.decision.rule import Rule, decide
+from lib.decision.rule import Rule
+from lib.decision.test_masks import encoded_masks
 from lib.decision.text import (
     comparison,
     headline,
@@ -35,9 +34,7 @@ from lib.decision.text import (
     score_table,
     subjects_text,
 )
-from lib.runtime.errors import InputError
 from lib.runtime.files import save_table
-from lib.runtime.threads import with_bar
 from tools.report.page import write_report
 
 
@@ -109,37 +106,6 @@ def make_submission(
     save(path, table)
     nerves = sum(any(of_image) for of_image in masks)
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
-
-
-def encoded_masks(
-    test: pd.DataFrame,
-    folds: Folds,
-    rules: Sequence[Rule],
-    inference: InferenceSettings,
-    config: Config,
-) -> list[list[str]]:
-    """Run lengths of each test image, one a class; "" where the image is not to be used."""
-    usable = with_sha(test.dropna(subset="file"))
-    path, numbers = Run.of(config).test, config.fold_numbers
-    with open_current(path, config, numbers, usable, folds) as probabilities:
-        require_same_settings(probabilities, inference)
-
-        def encoded(image: str) -> list[str]:
-            if image not in probabilities.presence:
-                return [""] * len(rules)
-            planes, presence = probabilities[image], probabilities.presence[image].tolist()
-            return [rle.encode(mask) for mask in map(decide, planes, presence, rules)]
-
-        return list(with_bar(encoded, test["image"].tolist(), "encoding"))
-
-
-def require_same_settings(probabilities: Probabilities, expected: InferenceSettings) -> None:
-    """InputError where test images were predicted otherwise than those the rule was chosen on."""
-    if changed := InferenceSettings.read(probabilities.provenance).differences(expected):
-        raise InputError(
-            "test.npz was predicted otherwise than the out-of-fold images that chose the rule "
-            f"(there, here): {'; '.join(changed)}: run 03_infer.py again"
-        )
 
 
 if __name__ == "__main__":

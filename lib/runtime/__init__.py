@@ -1,0 +1,4 @@
+"""What any program needs: errors, files, progress, processes, threads, the device.
+
+Knows no setting and no image. Begin with errors.py and files.py.
+"""
