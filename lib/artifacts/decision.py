@@ -32,5 +32,6 @@ def load_decision(config: Config) -> dict[str, Any]:
 
 
 def _model_shas(config: Config) -> dict[str, str]:
-    paths = {str(fold): Run.of(config).model(fold) for fold in config.fold_numbers}
-    return {fold: sha_of(path.read_bytes()) for fold, path in paths.items() if path.is_file()}
+    run = Run.of(config)
+    trained = run.trained(config.fold_numbers)
+    return {str(fold): sha_of(run.model(fold).read_bytes()) for fold in trained}

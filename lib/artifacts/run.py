@@ -13,7 +13,7 @@ from lib.runtime.files import existing, written_whole
 
 @dataclass(frozen=True)
 class Run:
-    """The files of a run by what they hold. A path does not say that its file is there."""
+    """The files of a run by what they hold, and which steps have left theirs."""
 
     folder: Path
 
@@ -30,6 +30,14 @@ class Run:
         path, whole = existing(self.settings, "01_prepare_folds.py"), self.folder.resolve()
         place = [f"runs_folder={whole.parent}", f"experiment_name={whole.name}"]
         return load_config(path, [*overrides, *place])
+
+    def trained(self, folds: Iterable[int]) -> list[int]:
+        """Those of the folds whose model is there."""
+        return [fold for fold in folds if self.model(fold).is_file()]
+
+    def predicted(self, folds: Iterable[int]) -> list[int]:
+        """Those of the folds whose images have probabilities."""
+        return [fold for fold in folds if self.oof(fold).is_file()]
 
     # 01_prepare_folds.py
 

@@ -15,9 +15,9 @@ def read_run(folder: Path, overrides: list[str]) -> Results:
     """
     run = Run(folder)
     config = run.config(overrides)
-    there = [str(k) for k in config.fold_numbers if run.oof(k).is_file()]
-    if missing := set(map(str, config.fold_numbers)) - set(there):
+    there = run.predicted(config.fold_numbers)
+    if missing := set(config.fold_numbers) - set(there):
         print(f"without folds {sorted(missing)}, whose probabilities are missing: run 03_infer.py")
     if not there:
         raise InputError(f"{folder} has no probabilities of any fold: run 03_infer.py first")
-    return results_of(replace(config, folds=there))
+    return results_of(replace(config, folds=list(map(str, there))))

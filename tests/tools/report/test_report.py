@@ -307,7 +307,7 @@ def test_folds_without_probabilities_are_left_out_and_named(
     save_config(config)
     Run.of(config).oof(1).unlink()
     words = words_of(read(command.main([str(Run.of(config).folder)])))
-    assert "without folds ['1']" in capsys.readouterr().out
+    assert "without folds [1]" in capsys.readouterr().out
     assert "FOLDS MISSING: 1 is not in these scores" in words
 
 
