@@ -37,7 +37,7 @@ import pandas as pd
 from lib import rle
 from lib.artifacts.decision import load_decision
 from lib.data.layouts import load_settings
-from lib.metric import score_arrays
+from lib.metric import Metric
 from lib.runtime.threads import in_order
 from tools.phantom.dataset import generate
 
@@ -109,7 +109,7 @@ def score_of(submission: Path, truth: Path) -> float:
         own.append(int(mask.sum()))
         areas.append(int(guess.sum()))
         both.append(int((mask & guess).sum()))
-    return float(score_arrays("IoU", *map(np.array, (own, areas, both))).mean())
+    return float(Metric.IOU.of_counts(*map(np.array, (own, areas, both))).mean())
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from lib.decision.evidence import open_all
 from lib.decision.results import Results, results_of
 from lib.decision.rule import Mask
 from lib.decision.search import Evidence, above_level
-from lib.metric import Floats, iou, overlap, score_arrays
+from lib.metric import Floats, Metric, iou, overlap
 
 WORST = 5  # people
 MISSED = 0.1  # an IoU below is no outline of the nerve
@@ -84,7 +84,7 @@ def measured(results: Results, config: Config) -> pd.DataFrame:
 def best_thresholds(evidence: Evidence) -> Floats:
     """(images,): the largest IoU of an image's mask, whole, over all thresholds."""
     area, both = above_level(evidence.pixels), above_level(evidence.true)
-    return np.asarray(score_arrays("IoU", evidence.truth[:, None], area, both).max(axis=1))
+    return np.asarray(Metric.IOU.of_counts(evidence.truth[:, None], area, both).max(axis=1))
 
 
 def between(truth: Mask, mask: Mask) -> float:

@@ -1,5 +1,6 @@
 """IoU and Dice per image, as the competition counts the empty image."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -36,12 +37,32 @@ def dice(counts: Overlap) -> float:
     return 2 * counts.both / total if total else 1.0
 
 
-def score_arrays(metric: str, truth: Counts, prediction: Counts, both: Counts) -> Floats:
-    """iou() or dice() of many overlaps at once: `metric` is IoU or Dice, the counts broadcast."""
-    top, bottom = 2 * both, truth + prediction
-    if metric == "IoU":
-        top, bottom = both, bottom - both
-    return np.divide(top, bottom, out=np.ones(bottom.shape), where=bottom > 0)
+class Metric(StrEnum):
+    """How a mask is scored against the true one; the value is that of the setting `metric`."""
+
+    IOU = "IoU"
+    DICE = "Dice"
+
+    @property
+    def column(self) -> str:
+        """Its name in tables and JSON files: iou, dice."""
+        return self.value.lower()
+
+    def of_counts(self, truth: Counts, prediction: Counts, both: Counts) -> Floats:
+        """iou() or dice() of many overlaps at once; the counts broadcast."""
+        top, bottom = 2 * both, truth + prediction
+        if self is Metric.IOU:
+            top, bottom = both, bottom - both
+        return np.divide(top, bottom, out=np.ones(bottom.shape), where=bottom > 0)
+
+
+class Score(NamedTuple):
+    """The mean of a metric over images, with its 95 % interval over people."""
+
+    mean: float | None  # None without images
+    low: float | None  # None, as `high`, for fewer than two subjects
+    high: float | None
+    n: int  # subjects
 
 
 def area_under_curve(there: npt.NDArray[np.bool_], presence: Floats) -> float | None:
@@ -67,6 +88,18 @@ def bootstrap_interval(
     means = bootstrap_means(scores, subjects, draws, weights)
     counted = subjects if weights is None else subjects[weights > 0]
     return None if means is None else interval_of(means, len(np.unique(counted)))
+
+
+def mean_score(
+    scores: Floats,
+    subjects: npt.NDArray[np.str_],
+    draws: int = DRAWS,
+    weights: Floats | None = None,
+) -> Score:
+    """The (weighted) mean and `bootstrap_interval`; `scores` and `subjects` are one an image."""
+    mean = float(np.average(scores, weights=weights)) if len(scores) else None
+    low, high = bootstrap_interval(scores, subjects, draws, weights) or (None, None)
+    return Score(mean, low, high, len(set(subjects)))
 
 
 def interval_of(means: Floats, subjects: int) -> tuple[float, float]:

@@ -8,14 +8,15 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
 
 from lib.metric import (
+    Metric,
     Overlap,
     area_under_curve,
     bootstrap_interval,
     bootstrap_means,
     dice,
     iou,
+    mean_score,
     overlap,
-    score_arrays,
 )
 from lib.training.learner import batch_scores
 
@@ -102,6 +103,26 @@ def test_one_subject_has_no_interval() -> None:
     assert bootstrap_interval(np.array([0.1, 0.9]), np.array(["a", "a"])) is None
 
 
+SCORES = [
+    ([0.2, 0.4, 0.9], ["a", "a", "a"], None, (0.5, None, None, 1)),
+    ([0.25, 0.25, 0.25], ["a", "b", "c"], None, (0.25, 0.25, 0.25, 3)),
+    ([0.0, 1.0], ["a", "a"], [3.0, 1.0], (0.25, None, None, 1)),
+    ([], [], None, (None, None, None, 0)),
+]
+
+
+@pytest.mark.parametrize(("values", "subjects", "weights", "expected"), SCORES)
+def test_hand_worked_scores_of_images(
+    values: list[float],
+    subjects: list[str],
+    weights: list[float] | None,
+    expected: tuple[float | None, float | None, float | None, int],
+) -> None:
+    counted = None if weights is None else np.array(weights)
+    found = mean_score(np.array(values), np.array(subjects, dtype=str), weights=counted)
+    assert found == expected
+
+
 def test_weights_count_images_as_often_as_they_say() -> None:
     scores, subjects = np.array([0.2, 0.8, 0.5]), np.array(["a", "b", "c"])
     twice = bootstrap_interval(np.repeat(scores, 2), np.repeat(subjects, 2))
@@ -170,5 +191,5 @@ def test_areas_under_the_curve_equal_those_of_scikit_learn(images: list[tuple[bo
 def test_scores_of_arrays_are_those_of_each_overlap(regions: list[tuple[int, int, int]]) -> None:
     counts = [Overlap(both + one, both + other, both) for one, other, both in regions]
     arrays = np.array(counts).T
-    assert score_arrays("IoU", *arrays).tolist() == [iou(count) for count in counts]
-    assert score_arrays("Dice", *arrays).tolist() == [dice(count) for count in counts]
+    assert Metric.IOU.of_counts(*arrays).tolist() == [iou(count) for count in counts]
+    assert Metric.DICE.of_counts(*arrays).tolist() == [dice(count) for count in counts]

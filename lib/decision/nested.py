@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts.folds import Folds, true_mask
@@ -28,7 +27,7 @@ from lib.decision.search import (
     weighted_mean,
 )
 from lib.folds.balance import balance
-from lib.metric import Counts, Floats, overlap, score_arrays
+from lib.metric import Counts, Floats, Metric, overlap
 from lib.runtime.threads import with_bar
 
 PARTS = 5  # of the images, where there are fewer than three folds
@@ -46,10 +45,6 @@ class Areas(NamedTuple):
 
     area: Counts
     both: Counts
-
-    def where(self, shown: npt.NDArray[np.bool_]) -> "Areas":
-        """Empty masks elsewhere."""
-        return Areas(np.where(shown, self.area, 0), np.where(shown, self.both, 0))
 
 
 class Decided(NamedTuple):
@@ -112,7 +107,7 @@ def _rules(evidence: Evidence, part: Parts, config: Config) -> list[Rule]:
     number = int(part.max()) + 1
     if number == 1:
         return [Rule(threshold=config.probability_threshold)] * 2
-    sums = sums_of(evidence, part, config.metric)
+    sums = sums_of(evidence, part, Metric(config.metric))
     return [
         choose(sums.without(left_out), config.test_positive_share)
         for left_out in (None, *range(number))
@@ -206,7 +201,8 @@ def _decided(
 
 def _best_cleanings(truth: Counts, counts: Counts, part: Parts, config: Config) -> list[int]:
     """Of each rule, on the images that chose it; of equals the first."""
-    scores = score_arrays(config.metric, truth[:, None], counts[..., 0], counts[..., 1])
+    metric = Metric(config.metric)
+    scores = metric.of_counts(truth[:, None], counts[..., 0], counts[..., 1])
     left_out = [-1, *range(len(counts) - 1)] if part.any() else [-1, -1]
     means = [
         weighted_mean(of_rule[part != out], truth[part != out] > 0, config.test_positive_share)

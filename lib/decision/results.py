@@ -16,6 +16,7 @@ from lib.decision.nested import Decided, decide_all, parts_of
 from lib.decision.rule import Mask, decide
 from lib.decision.scores import content, image_rows
 from lib.decision.search import Parts
+from lib.metric import Metric
 
 
 class Results(NamedTuple):
@@ -31,9 +32,9 @@ class Results(NamedTuple):
     decision: dict[str, Any]  # decision.json
 
     @property
-    def metric(self) -> str:
-        """The column of `rows` that the rule was chosen by."""
-        return self.config.metric.lower()
+    def metric(self) -> Metric:
+        """What the rule was chosen by."""
+        return Metric(self.config.metric)
 
     def masks_of(
         self,

@@ -4,6 +4,7 @@ Rules are told apart by what chose them. `nested`: without the part of the image
 `tuned`: on these very images, which flatters; `fixed`: probability_threshold alone, nothing chosen.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,13 +14,11 @@ import pandas as pd
 from lib.artifacts.caveats import caveats
 from lib.artifacts.folds import Folds
 from lib.config.fields import Config
-from lib.decision.constant import constant_masks
 from lib.decision.evidence import Unseen
 from lib.decision.nested import Areas, Decided
 from lib.decision.search import Evidence, presence_of, weights_of
-from lib.metric import Floats, area_under_curve, bootstrap_interval, score_arrays
+from lib.metric import Floats, Metric, Score, area_under_curve, mean_score
 
-METRICS = ("IoU", "Dice")
 ABOUT = {
     "rules": "By class; for new images. presence = head_weight x the network's presence + (1 - "
     "head_weight) x the mean probability of the top_share most probable pixels. Below the gate: an "
@@ -31,8 +30,6 @@ ABOUT = {
     "part. These are the figures to quote.",
     "tuned": "By the rules above, on the images that chose them: flatters.",
     "fixed": "The pixels above probability_threshold; nothing was chosen.",
-    "constant": "One mask for every image, of the places most frequent in the other folds' masks.",
-    "constant_where_shown": "The same, where the nested rule shows any mask.",
     "label_noise_ceiling": "Each image given the label of its nearest near-duplicate.",
 }
 NEAR_GATE = 0.05  # share of the images, those of presence next to the gate
@@ -49,7 +46,7 @@ def image_rows(
     tables = []
     for k, name in enumerate(folds.classes):
         truth, of_class = unseen.evidence[k].truth, (areas[k] if areas else decided[k].nested)
-        scores = {m.lower(): score_arrays(m, truth, of_class.area, of_class.both) for m in METRICS}
+        scores = {m.column: m.of_counts(truth, of_class.area, of_class.both) for m in Metric}
         table = unseen.table[["image", "fold", "subject"]].assign(
             **scores,
             loss=unseen.losses[k],
@@ -88,35 +85,37 @@ def summarise(rows: pd.DataFrame, positive_share: float = 0.0) -> dict[str, Any]
 
 def _means(rows: pd.DataFrame, known: bool, weights: Floats | None) -> dict[str, Any]:
     subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
+    empty = (rows["true_area"] == 0).to_numpy(dtype=float)  # what an empty mask scores
     found: dict[str, Any] = {
         "images": rows["image"].nunique(),
         "subjects": len(set(subjects)),
-        "all_empty": _mean((rows["true_area"] == 0).to_numpy(dtype=float), weights),
+        "all_empty": float(np.average(empty, weights=weights)) if len(empty) else None,
     }
-    for metric in ("iou", "dice"):
-        values = rows[metric].to_numpy(dtype=float)
-        found[metric] = _mean(values, weights)
-        found[f"{metric}_interval"] = bootstrap_interval(values, subjects, weights=weights)
+    for metric in Metric:
+        values = rows[metric.column].to_numpy(dtype=float)
+        found |= score_content(mean_score(values, subjects, weights=weights), metric)
     return found
 
 
-def _mean(values: Floats, weights: Floats | None) -> float | None:
-    return float(np.average(values, weights=weights)) if len(values) else None
+def score_content(score: Score, metric: Metric) -> dict[str, Any]:
+    """The score as the JSON files hold it; `score_in` reads it back."""
+    interval = None if score.low is None else (score.low, score.high)
+    return {metric.column: score.mean, f"{metric.column}_interval": interval}
+
+
+def score_in(summary: Mapping[str, Any], metric: Metric) -> Score:
+    """The score of one set of images; `summary` is one of those that `summarise` tells."""
+    low, high = summary[f"{metric.column}_interval"] or (None, None)
+    return Score(summary[metric.column], low, high, summary["subjects"])
 
 
 def other_scores(
     unseen: Unseen, decided: list[Decided], folds: Folds, config: Config
 ) -> dict[str, Any]:
     """What the nested score is to be held against, each as `summarise` has it."""
-    constant = constant_masks(unseen.table, folds)
-    shown = [
-        areas.where(rules.nested.area > 0) for areas, rules in zip(constant, decided, strict=True)
-    ]
     masks = {
         "tuned": [rules.tuned for rules in decided],
         "fixed": [rules.fixed for rules in decided],
-        "constant_where_shown": shown,
-        "constant": constant,
     }
     return {
         name: summarise(image_rows(unseen, decided, folds, areas), config.test_positive_share)
@@ -163,7 +162,7 @@ def _gate_check(evidence: Evidence, decided: Decided, config: Config) -> dict[st
     is no calibrated probability, the share with a nerve of the images of presence next to the gate.
     """
     there, tuned = evidence.truth > 0, decided.tuned
-    scores = score_arrays(config.metric, evidence.truth, tuned.area, tuned.both)
+    scores = Metric(config.metric).of_counts(evidence.truth, tuned.area, tuned.both)
     hits = scores[there & (tuned.area > 0)]
     gate, presence = decided.rule.gate, presence_of(evidence, decided.rule)
     near = np.argsort(np.abs(presence - gate), kind="stable")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 
 from lib.decision.rule import NEVER, Levels, Rule, blended, level_of, top_mean
-from lib.metric import Counts, Floats, score_arrays
+from lib.metric import Counts, Floats, Metric
 
 HEAD_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 THRESHOLDS = tuple(k / 20 for k in range(2, 19))
@@ -95,7 +95,7 @@ class Sums(NamedTuple):
         return Sums(images[None], scores[None], self.head_weights)
 
 
-def sums_of(evidence: Evidence, part: Parts, metric: str) -> Sums:
+def sums_of(evidence: Evidence, part: Parts, metric: Metric) -> Sums:
     """Scores every candidate on every image; `part` 0, 1, ... is that of each image."""
     truth = evidence.truth
     group = 2 * part + (truth > 0)
@@ -118,17 +118,21 @@ def sums_of(evidence: Evidence, part: Parts, metric: str) -> Sums:
     return Sums(images.reshape(-1, 2), scores.reshape(-1, 2, *gains.shape[1:]), head_weights)
 
 
-def _gains(evidence: Evidence, withheld: Floats, metric: str) -> Iterable[tuple[int, int, Floats]]:
+def _gains(
+    evidence: Evidence, withheld: Floats, metric: Metric
+) -> Iterable[tuple[int, int, Floats]]:
     """Number of threshold and area, and what a mask by them scores more than an empty one."""
     areas, boths = above_level(evidence.pixels), above_level(evidence.true)
-    truth, pixels, image = evidence.truth, evidence.pixels.sum(axis=1), np.arange(len(withheld))
+    pixels, image = evidence.pixels.sum(axis=1), np.arange(len(withheld))
+    least_areas = list(enumerate(AREAS))
     for t, threshold in enumerate(THRESHOLDS):
-        for a, least in enumerate(AREAS):
-            level = effective_level(areas, threshold, least is None)
-            if a < 2:  # the masks are those of the areas after it
-                area = areas[image, level]
-                gain = score_arrays(metric, truth, area, boths[image, level]) - withheld
-            yield t, a, np.where(area >= (least or 0) * pixels, gain, 0)
+        for never_empty in (True, False):  # a least area draws no other mask, it empties some
+            level = effective_level(areas, threshold, never_empty)
+            area = areas[image, level]
+            gain = metric.of_counts(evidence.truth, area, boths[image, level]) - withheld
+            for a, least in least_areas:
+                if (least is None) == never_empty:
+                    yield t, a, np.where(area >= (least or 0) * pixels, gain, 0)
 
 
 def choose(sums: Sums, positive_share: float) -> Rule:

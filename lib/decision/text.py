@@ -7,13 +7,13 @@ import pandas as pd
 from lib.artifacts.caveats import beside_scores
 from lib.config.fields import Config
 from lib.decision.rule import NEVER, Rule
+from lib.decision.scores import score_in
+from lib.metric import Metric, Score
 
 NAMES = {
     "nested": "rule chosen without the images scored",
     "tuned": "rule chosen on these images: flatters",
     "fixed": "pixels above {threshold:g}, nothing chosen",
-    "constant_where_shown": "one constant mask, where the first shows any",
-    "constant": "one constant mask, always",
 }
 
 
@@ -45,7 +45,7 @@ def _cells(rows: pd.DataFrame) -> str:
 
 def comparison(decision: dict[str, Any], config: Config) -> str:
     """The headline metric of every way to decide, with intervals over subjects."""
-    scores, metric = decision["scores"], decision["metric"].lower()
+    scores, metric = decision["scores"], Metric(decision["metric"])
     parts = [name for name in ("all", "with_nerve", "expected") if name in scores]
     heads = {
         "all": "all images",
@@ -62,7 +62,8 @@ def comparison(decision: dict[str, Any], config: Config) -> str:
     ]
     for name, way in ways.items():
         words = NAMES[name].format(threshold=config.probability_threshold)
-        lines.append(words.ljust(wide) + "  ".join(_cell(way[part], metric) for part in parts))
+        cells = [_cell(score_in(way[part], metric)) for part in parts]
+        lines.append(words.ljust(wide) + "  ".join(cells))
     empty = [_number(scores[part]["all_empty"]).ljust(19) for part in parts]
     lines += ["all masks empty".ljust(wide) + "  ".join(empty)]
     lines += _ceiling(decision, wide, metric)
@@ -72,21 +73,20 @@ def comparison(decision: dict[str, Any], config: Config) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(part: dict[str, Any], metric: str) -> str:
-    interval = part[f"{metric}_interval"]
-    between = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
-    return f"{_number(part[metric])}  {between:<12}".ljust(19)
+def _cell(score: Score) -> str:
+    between = "" if score.low is None else f"{score.low:.3f} to {score.high:.3f}"
+    return f"{_number(score.mean)}  {between:<12}".ljust(19)
 
 
 def _number(value: float | None) -> str:
     return "    -" if value is None else f"{value:.3f}"
 
 
-def _ceiling(decision: dict[str, Any], wide: int, metric: str) -> list[str]:
+def _ceiling(decision: dict[str, Any], wide: int, metric: Metric) -> list[str]:
     parts = [decision["label_noise_ceiling"][name] for name in ("all", "with_mask")]
     if not parts[0]["images"]:
         return []
-    cells = [f"{_number(part[metric])}  of {part['images']}".ljust(19) for part in parts]
+    cells = [f"{_number(part[metric.column])}  of {part['images']}".ljust(19) for part in parts]
     return ["copying the label of the nearest twin".ljust(wide) + "  ".join(cells)]
 
 
@@ -114,10 +114,10 @@ def presence_text(name: str, found: dict[str, Any], metric: str) -> str:
 
 def subjects_text(decision: dict[str, Any]) -> str:
     """The worst, the middle and the best subject; "" where they are not known."""
-    metric, found = decision["metric"], decision["by_subject"]
+    metric, found = Metric(decision["metric"]), decision["by_subject"]
     if not decision["scores"]["subjects_known"] or len(found) < 2:
         return ""
-    ranked = sorted((row[metric.lower()], name) for name, row in found.items())
+    ranked = sorted((row[metric.column], name) for name, row in found.items())
     (low, worst), (high, best) = ranked[0], ranked[-1]
     middle = pd.Series([score for score, _ in ranked]).median()
     return (
@@ -146,20 +146,21 @@ def rule_text(name: str, rule: Rule, config: Config) -> str:
 
 def headline(decision: dict[str, Any]) -> str:
     """The nested scores with their intervals: the figures to quote."""
-    scores, metric = decision["scores"], decision["metric"]
+    scores, metric = decision["scores"], Metric(decision["metric"])
     unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
     words, lines = beside_scores(decision["caveats"]), []
     several = "by_class" in scores
     everything = "all images and classes" if several else "all images"
     there = "those with a mask" if several else "images with a nerve"
     for name, title in (("all", everything), ("with_nerve", there)):
-        part = scores[name]
-        if part[metric.lower()] is None:
+        score, empty = score_in(scores[name], metric), scores[name]["all_empty"]
+        if score.mean is None:
             continue
-        interval = part[f"{metric.lower()}_interval"]
-        between = f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+        between = (
+            "" if score.low is None else f", 95 % interval {score.low:.3f} to {score.high:.3f}"
+        )
         lines.append(
-            f"out-of-fold {metric} over {title}: {part[metric.lower()]:.3f}{between} by bootstrap "
-            f"over {part['subjects']} {unit}; all-empty {part['all_empty']:.3f}{words}"
+            f"out-of-fold {metric} over {title}: {score.mean:.3f}{between} by bootstrap "
+            f"over {score.n} {unit}; all-empty {empty:.3f}{words}"
         )
     return "\n".join(lines)

@@ -4,17 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import rle
 from lib.artifacts.folds import Folds
 from lib.artifacts.inference_settings import InferenceSettings
 from lib.config.fields import Config
-from lib.decision.constant import constant_masks, most_frequent
 from lib.decision.evidence import Unseen
 from lib.decision.nested import Areas, Decided
 from lib.decision.rule import NEVER, Rule
-from lib.decision.scores import grouped, image_rows, presence_scores, summarise
+from lib.decision.scores import (
+    grouped,
+    image_rows,
+    presence_scores,
+    score_content,
+    score_in,
+    summarise,
+)
 from lib.decision.search import Evidence
 from lib.decision.text import comparison, presence_text, rule_text, subjects_text
+from lib.metric import Metric
 
 PIXELS = 10
 
@@ -124,6 +130,17 @@ def test_scores_of_no_image_are_none() -> None:
     assert (found["images"], found["iou"], found["iou_interval"]) == (0, None, None)
 
 
+def test_a_score_is_read_back_as_it_was_told() -> None:
+    unseen, decided, folds = case()
+    found = summarise(image_rows(unseen, [decided], folds))["all"]
+    for metric in Metric:
+        score = score_in(found, metric)
+        assert score.n == 3
+        assert score.mean == found[metric.column]
+        assert (score.low, score.high) == found[f"{metric.column}_interval"]
+        assert score_content(score, metric).items() <= found.items()
+
+
 def test_where_a_subject_is_unknown_images_are_the_sample_and_it_says_so() -> None:
     unseen, decided, folds = case()
     rows = image_rows(unseen, [decided], folds).assign(subject=["x", "x", "", "y", "y"])
@@ -172,43 +189,6 @@ def test_scores_by_subject_name_the_worst_and_the_best() -> None:
     assert subjects_text(decision) == "by subject: IoU from 0.000 (y) to 1.000 (z), median 0.667"
 
 
-FREQUENT = np.array([[3.0, 0.0], [5.0, 3.0]])
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [(0.0, [[0, 0], [0, 0]]), (0.25, [[0, 0], [1, 0]]), (0.5, [[1, 0], [1, 0]])],
-)
-def test_the_constant_mask_has_the_most_frequent_places(share: float, expected: Any) -> None:
-    assert most_frequent(FREQUENT, share).tolist() == expected
-
-
-def test_the_constant_mask_of_a_fold_is_that_of_the_others_at_the_image_s_size() -> None:
-    top, bottom = np.zeros((4, 6), dtype=np.uint8), np.zeros((4, 6), dtype=np.uint8)
-    top[:2], bottom[2:] = 1, 1
-    twice = np.kron(top, np.ones((2, 2), dtype=np.uint8))
-    masks = [top, top, bottom, bottom * 0, twice]
-    table = pd.DataFrame(
-        {
-            "image": list("abcde"),
-            "fold": [0, 0, 1, 1, 1],
-            "rle_mask": [rle.encode(mask) for mask in masks],
-            "height": [mask.shape[0] for mask in masks],
-            "width": [mask.shape[1] for mask in masks],
-        }
-    )
-    found = constant_masks(table[table["fold"] == 1], Folds(table, "sha"))[0]
-    assert found.area.tolist() == [12, 12, 48]  # the upper half, as fold 0 has it
-    assert found.both.tolist() == [0, 0, 48]
-
-
-def test_where_no_other_fold_has_a_mask_the_constant_one_is_empty() -> None:
-    columns = {"image": ["a", "b"], "fold": [0, 1], "rle_mask": ["1 2", ""]}
-    table = pd.DataFrame(columns).assign(height=2, width=2)
-    found = constant_masks(table, Folds(table, "sha"))[0]
-    assert found.area.tolist() == [0, 2]
-
-
 RULES = [
     (Rule(), "the rule: pixels above 0.5"),
     (Rule(gate=NEVER), "the rule: no masks at all, as none scored better"),
@@ -227,11 +207,11 @@ def test_rules_in_words(rule: Rule, expected: str) -> None:
 
 def part(iou: float | None) -> dict[str, Any]:
     interval = None if iou is None else (iou - 0.1, iou + 0.1)
-    return {"iou": iou, "iou_interval": interval, "all_empty": 0.6}
+    return {"iou": iou, "iou_interval": interval, "all_empty": 0.6, "subjects": 9}
 
 
 def test_the_table_of_ways_to_decide_marks_what_flatters_and_leaves_out_what_was_not_done() -> None:
-    ways = ("tuned", "fixed", "constant", "constant_where_shown")
+    ways = ("tuned", "fixed")
     twins = {"images": 7, "iou": 0.82}
     decision: dict[str, Any] = {
         "metric": "IoU",

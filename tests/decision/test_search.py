@@ -19,7 +19,7 @@ from lib.decision.search import (
     weighted_mean,
     weights_of,
 )
-from lib.metric import Overlap, dice, iou, overlap
+from lib.metric import Metric, Overlap, dice, iou, overlap
 
 SHAPE = (16, 20)
 
@@ -79,7 +79,7 @@ def every_rule(head: bool) -> list[tuple[tuple[int, ...], Rule]]:
 def test_every_candidate_scores_what_its_masks_score() -> None:
     """Brute force: each of 22,542 rules draws the masks of four images."""
     maps, truths, presence = made_up(4)
-    sums = sums_of(evidence_of(maps, truths, presence, False), np.array([0, 1, 0, 1]), "IoU")
+    sums = sums_of(evidence_of(maps, truths, presence, False), np.array([0, 1, 0, 1]), Metric.IOU)
     found = sums.scores.sum(axis=(0, 1))
     drawn = np.zeros_like(found)
     for place, rule in every_rule(head=False):
@@ -89,9 +89,9 @@ def test_every_candidate_scores_what_its_masks_score() -> None:
     assert found.argmax() == np.round(drawn, 9).argmax()
 
 
-@pytest.mark.parametrize(("metric", "score"), [("IoU", iou), ("Dice", dice)])
+@pytest.mark.parametrize(("metric", "score"), [(Metric.IOU, iou), (Metric.DICE, dice)])
 def test_candidates_with_a_head_score_what_their_masks_score(
-    metric: str, score: Callable[[Overlap], float]
+    metric: Metric, score: Callable[[Overlap], float]
 ) -> None:
     maps, truths, presence = made_up(12)
     sums = sums_of(evidence_of(maps, truths, presence, True), np.zeros(12, dtype=int), metric)
@@ -129,7 +129,7 @@ def hits_only() -> Evidence:
 def test_where_every_image_has_a_nerve_the_gate_is_open_and_none_is_emptied() -> None:
     evidence = hits_only()
     part = np.arange(len(evidence.presence)) % 5
-    sums = sums_of(evidence, part, "IoU")
+    sums = sums_of(evidence, part, Metric.IOU)
     for left_out in (None, 0, 1, 2, 3, 4):
         rule = choose(sums.without(left_out), 0.0)
         assert (rule.gate, rule.least_area, rule.never_empty) == (0.0, 0.0, True)
@@ -140,14 +140,14 @@ def test_where_every_image_has_a_nerve_the_gate_is_open_and_none_is_emptied() ->
 def test_where_no_image_has_a_nerve_none_gets_a_mask() -> None:
     maps, truths, presence = made_up(20)
     evidence = evidence_of(maps, [truth * 0 for truth in truths], presence, False)
-    rule = choose(sums_of(evidence, np.zeros(20, dtype=int), "IoU"), 0.0)
+    rule = choose(sums_of(evidence, np.zeros(20, dtype=int), Metric.IOU), 0.0)
     assert not masks_of(evidence, rule).shown.any()
 
 
 def test_more_nerves_expected_in_the_test_set_mean_more_masks() -> None:
     maps, truths, presence = made_up(90)
     evidence = evidence_of(maps, truths, presence, False)
-    sums = sums_of(evidence, np.zeros(90, dtype=int), "IoU")
+    sums = sums_of(evidence, np.zeros(90, dtype=int), Metric.IOU)
     shown = [
         masks_of(evidence, choose(sums, share)).shown.sum() for share in (0.05, 0.5, 0.95, 1.0)
     ]
@@ -157,7 +157,7 @@ def test_more_nerves_expected_in_the_test_set_mean_more_masks() -> None:
 
 def test_a_share_as_in_the_images_changes_nothing() -> None:
     maps, truths, presence = made_up(30)
-    sums = sums_of(evidence_of(maps, truths, presence, False), np.zeros(30, dtype=int), "IoU")
+    sums = sums_of(evidence_of(maps, truths, presence, False), np.zeros(30, dtype=int), Metric.IOU)
     assert choose(sums, 0.0) == choose(sums, 20 / 30)
 
 

@@ -59,7 +59,7 @@ def expected_scores(results: Results) -> pd.DataFrame:
     there = (results.rows["true_area"] > 0).to_numpy()
     if there.all() or not there.any():
         return pd.DataFrame(columns=["share", "what", "score"])
-    values = results.rows[results.metric].to_numpy(dtype=float)
+    values = results.rows[results.metric.column].to_numpy(dtype=float)
     empty, full = values[~there].mean(), values[there].mean()
     lines = {
         "rules chosen without the images": (1 - SHARES) * empty + SHARES * full,

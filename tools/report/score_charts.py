@@ -6,7 +6,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from lib.decision.scores import score_in
 from lib.decision.text import NAMES
+from lib.metric import Metric, Score
 from tools.report.hydrogen_torch import REFERENCE_IOU
 from tools.report.vega import GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
 
@@ -41,21 +43,20 @@ def _ways(
     decision: dict[str, Any], kinds: dict[str, str], probability_threshold: float
 ) -> list[dict[str, Any]]:
     """A row for each rule and kind of images; only the fixed rule where nothing was chosen."""
-    metric = decision["metric"].lower()
+    metric = Metric(decision["metric"])
     ways = {"nested": decision["scores"]} | decision["other_scores"]
     if not decision["chosen_on_these_images"]:
         ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
     return [
-        _way(NAMES[name].format(threshold=probability_threshold), of, way[kind], metric)
+        _way(NAMES[name].format(threshold=probability_threshold), of, score_in(way[kind], metric))
         for name, way in ways.items()
         for kind, of in kinds.items()
-        if way[kind][metric] is not None
+        if way[kind][metric.column] is not None
     ]
 
 
-def _way(rule: str, of: str, scores: dict[str, Any], metric: str) -> dict[str, Any]:
-    low, high = scores[f"{metric}_interval"] or (None, None)
-    return {"rule": rule, "of": of, "score": scores[metric], "low": low, "high": high}
+def _way(rule: str, of: str, score: Score) -> dict[str, Any]:
+    return {"rule": rule, "of": of, "score": score.mean, "low": score.low, "high": score.high}
 
 
 def _yardsticks(decision: dict[str, Any], kinds: dict[str, str]) -> list[dict[str, Any]]:
@@ -80,16 +81,15 @@ def _labels_above() -> alt.Axis:
     )
 
 
-def subjects_plot(rows: list[dict[str, Any]], metric: str) -> Plot:
+def subjects_plot(rows: list[dict[str, Any]], metric: Metric) -> Plot:
     """A line for each subject; `rows` are those of tables.subjects_table."""
-    words = {"iou": "IoU", "dice": "Dice"}[metric]
     table = pd.DataFrame(
         [
             {
                 "subject": row["name"],
-                "score": row[metric],
-                "low": (row[f"{metric}_interval"] or [None])[0],
-                "high": (row[f"{metric}_interval"] or [None])[-1],
+                "score": row[metric.column],
+                "low": (row[f"{metric.column}_interval"] or [None])[0],
+                "high": (row[f"{metric.column}_interval"] or [None])[-1],
                 "images": row["images"],
                 "share with a nerve": row["share"],
             }
@@ -99,7 +99,7 @@ def subjects_plot(rows: list[dict[str, Any]], metric: str) -> Plot:
     base = alt.Chart(table).encode(y=alt.Y("subject:N", sort=None, title="subject, worst first"))
     lines = base.mark_rule(color=GREY, strokeWidth=2).encode(x="low:Q", x2="high:Q")
     dots = base.mark_circle(opacity=1).encode(
-        x=alt.X("score:Q", title=f"mean {words}", scale=WHOLE),
+        x=alt.X("score:Q", title=f"mean {metric}", scale=WHOLE),
         size=alt.value(90),
         color=alt.Color(
             "share with a nerve:Q",
@@ -108,24 +108,23 @@ def subjects_plot(rows: list[dict[str, Any]], metric: str) -> Plot:
         ),
         tooltip=tooltips(table),
     )
-    about = f"Mean {words} of each subject, with 95 % intervals over its images."
+    about = f"Mean {metric} of each subject, with 95 % intervals over its images."
     chart = (lines + dots).properties(height=15 * len(table) + 20)
-    return plot_of("subjects", f"{words} by subject", about, chart, table)
+    return plot_of("subjects", f"{metric} by subject", about, chart, table)
 
 
-def scores_histogram(rows: pd.DataFrame, metric: str) -> Plot:
+def scores_histogram(rows: pd.DataFrame, metric: Metric) -> Plot:
     """How many images have which score, with and without a nerve."""
-    words = {"iou": "IoU", "dice": "Dice"}[metric]
-    place = np.minimum((rows[metric] * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    place = np.minimum((rows[metric.column] * SCORE_BINS).astype(int), SCORE_BINS - 1)
     what = np.where(rows["true_area"] > 0, "with a nerve", "without")
     table = pd.DataFrame({"from": place / SCORE_BINS, "what": what}).value_counts(sort=False)
     table = table.rename("images").reset_index().assign(to=lambda t: t["from"] + 1 / SCORE_BINS)
-    about = f"How many images have which {words}, by the rules chosen without them."
+    about = f"How many images have which {metric}, by the rules chosen without them."
     return plot_of(
-        f"{metric}_histogram",
-        f"{words} of the images",
+        f"{metric.column}_histogram",
+        f"{metric} of the images",
         about,
-        _bars(table, words),
+        _bars(table, metric.value),
         table,
     )
 

@@ -10,7 +10,8 @@ from lib.artifacts.folds import TRAINING_ONLY, mask_areas, masks_in, true_mask
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.decision.results import Results
-from lib.metric import Floats, bootstrap_interval
+from lib.decision.scores import score_content
+from lib.metric import Floats, Metric, mean_score
 
 DRAWS = 1000  # of a bootstrap for each subject: enough for an interval that is drawn
 
@@ -29,7 +30,7 @@ def subjects_table(results: Results) -> list[dict[str, Any]]:
     `cost` is how much the mean over all images would rise if the subject scored as all do. The
     interval is over images, as there is one subject: frames are near-copies, so it is too narrow.
     """
-    rows, metric = results.rows, results.metric
+    rows, metric = results.rows, results.metric.column
     if (rows["subject"] == "").any():
         return []
     mean = rows[metric].mean()
@@ -54,10 +55,9 @@ def _scored(
         "share": nerve["image"].nunique() / rows["image"].nunique(),
         "iou_nerve": float(nerve["iou"].mean()) if len(nerve) else None,
     }
-    for metric in ("iou", "dice"):
-        values = rows[metric].to_numpy(dtype=float)
-        interval = bootstrap_interval(values, units, draws)
-        row |= {metric: float(values.mean()), f"{metric}_interval": interval}
+    for metric in Metric:
+        values = rows[metric.column].to_numpy(dtype=float)
+        row |= score_content(mean_score(values, units, draws), metric)
     return row
 
 

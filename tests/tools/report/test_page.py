@@ -20,7 +20,7 @@ from lib.config.fields import Config
 from lib.decision.results import Results, results_of
 from lib.decision.rule import Rule
 from lib.decision.search import AREAS, GATES, HEAD_WEIGHTS, masks_of
-from lib.metric import score_arrays
+from lib.metric import Metric
 from lib.runtime.files import sha_of
 from tests.conftest import chain, configured, step, write_competition
 from tests.data.test_labels import two_classes_in_lists, write_images
@@ -118,13 +118,13 @@ def rule_of(sliders: dict[str, Any]) -> Rule:
 def told_by_python(results: Results, rule: Rule) -> dict[str, float]:
     evidence = results.unseen.evidence[0]
     masks, truth = masks_of(evidence, rule), evidence.truth
-    scores = {m: score_arrays(m, truth, masks.area, masks.both) for m in ("IoU", "Dice")}
+    scores = {m: m.of_counts(truth, masks.area, masks.both) for m in Metric}
     there, shown = truth > 0, masks.area > 0
     return {
-        "iou": float(scores["IoU"].mean()),
-        "dice": float(scores["Dice"].mean()),
-        "iouNerve": float(scores["IoU"][there].mean()),
-        "diceEmpty": float(scores["Dice"][~there].mean()),
+        "iou": float(scores[Metric.IOU].mean()),
+        "dice": float(scores[Metric.DICE].mean()),
+        "iouNerve": float(scores[Metric.IOU][there].mean()),
+        "diceEmpty": float(scores[Metric.DICE][~there].mean()),
         "tp": int((there & shown).sum()),
         "fp": int((~there & shown).sum()),
         "fn": int((there & ~shown).sum()),
