@@ -46,7 +46,7 @@ def main(config: Config) -> None:
     save_decision(config, decision)
     tell(results.rows, decision, config)
     for name, found in zip(folds.classes, decided, strict=True):
-        print(rule_text(name, found.rule, config))
+        print(rule_text(name, found.rule))
     print(headline(decision))
     for caveat in decision["caveats"]:
         print(sentence(caveat))

@@ -2,7 +2,7 @@
 # The whole pipeline on one GPU, proven and timed, without a network: bash benchmarks/gpu.sh OUT [STAGE ...]
 #
 #   tests      what only a GPU can show: tests/steps/test_cuda.py
-#   step       Unet/resnet34 at 448x448, batch 16: precisions, compilation, CUDA graphs, a plain loop
+#   step       Unet/resnet34 at 448x448, batch 16: precisions, compilation, a plain loop
 #   reference  Hydrogen Torch's use case 70 on 2,323 phantom frames: five folds of five epochs, 03, 04
 #   real       configs/best.yaml on the images of DATA (any layout), at 192x256 and 448x448
 #
@@ -52,7 +52,7 @@ pipeline() {
 for stage in $stages; do
     case $stage in
         tests) timed tests "tests/steps/test_cuda.py" "$python" -m pytest -p no:cacheprovider -n 6 -v --durations=0 tests/steps/test_cuda.py ;;
-        step) timed step "all variants" "$python" -m benchmarks.gpu step "$out" ${TINY:+--tiny} ;;
+        step) timed step "all variants" "$python" -m benchmarks.gpu_step "$out" ${TINY:+--tiny} ;;
         reference)
             [ -d "$work/phantom" ] ||
                 timed reference "drawing the phantom" "$python" -m tools.phantom "$work/phantom" "${people[@]}"

@@ -24,7 +24,6 @@ import pandas as pd
 from lib.artifacts.folds import true_mask
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.data.layouts import load_settings
 from lib.decision.evidence import open_all
 from lib.decision.results import Results, results_of
 from lib.decision.rule import Mask
@@ -36,9 +35,7 @@ MISSED = 0.1  # an IoU below is no outline of the nerve
 
 
 def main(run: Path) -> None:
-    whole = run.resolve()
-    names = [f"runs_folder={whole.parent}", f"experiment_name={whole.name}", "quiet=true"]
-    config = load_settings(whole / "config.yaml", names)
+    config = Run(run).config(["quiet=true"])
     results = results_of(config)
     table = measured(results, config)
     people = by_person(table)

@@ -3,14 +3,9 @@
 A mask may be soft, 0..1, as Mixup leaves it: each is then least where the probability equals it.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-if TYPE_CHECKING:
-    pass  # slow to load, which 04 does without
 
 # Added to both sides of the Dice fraction, as a share of the image's pixels: a thirtieth of a
 # usual nerve. It makes the loss of an empty image fall smoothly to 0 as the predicted area shrinks

@@ -4,7 +4,6 @@ import inspect
 import math
 import os
 import platform
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,13 +108,13 @@ def loader(
     table: pd.DataFrame,
     config: Config,
     batches: Iterable[list[tuple[int, int]]],
-    most: int | None = None,
+    most: float = math.inf,
 ) -> DataLoader[Batch]:
     """The batches whose keys (row, draw) are given.
 
     number_of_workers processes read them, but not more than `most`.
     """
-    workers = min(_workers(config), most or sys.maxsize)
+    workers = int(min(_workers(config), most))
     return DataLoader(
         NerveImages(table, config),
         batch_sampler=batches,

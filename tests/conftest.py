@@ -4,6 +4,7 @@ import importlib
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from lib import rle
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
+
+if TYPE_CHECKING:
+    from lib.training.loop import Trainer
 
 REPOSITORY = Path(__file__).parent.parent
 STEPS = ["01_prepare_folds", "02_train", "03_infer", "04_make_submission"]
@@ -119,3 +123,13 @@ def chain(config: Config) -> Path:
     for number in range(1, 5):
         step(number).main(config)
     return Path(config.runs_folder) / config.experiment_name
+
+
+def trainer(config: Config) -> "Trainer":
+    """Of fold 0; 01 has run."""
+    from lib.artifacts.folds import load_folds  # slow to load, with the training
+    from lib.data.table import with_files
+    from lib.training.loop import Trainer
+
+    folds = load_folds(config)
+    return Trainer(folds, with_files(folds.table, config), 0, config)

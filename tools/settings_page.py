@@ -42,9 +42,7 @@ def row(name: str, item: dataclasses.Field[Any]) -> str:
 def values(name: str, item: dataclasses.Field[Any]) -> str:
     """The type, and the choices or the range."""
     about = item.metadata
-    kind = str(
-        getattr(TYPES[name], "__name__", TYPES[name]) if TYPES[name] != list[str] else "list"
-    )
+    kind = str(TYPES[name].__name__)
     if about["choices"]:
         return ", ".join(f"`{choice}`" for choice in about["choices"])
     ends = [f"{end:g}" for end in (about["low"], about["high"])]

@@ -49,7 +49,8 @@ class Results(NamedTuple):
         """
         part = int(self.part[row["place"]])
         rules = [found.nested_rules[part] for found in self.decided]
-        return list(map(decide, planes, presence.tolist(), rules))
+        of_classes = zip(planes, presence.tolist(), rules, strict=True)
+        return [decide(*of_class) for of_class in of_classes]
 
 
 def results_of(config: Config) -> Results:

@@ -37,7 +37,8 @@ def encoded_masks(
             if image not in probabilities.presence:
                 return [""] * len(rules)
             planes, presence = probabilities[image], probabilities.presence[image].tolist()
-            return [rle.encode(mask) for mask in map(decide, planes, presence, rules)]
+            of_classes = zip(planes, presence, rules, strict=True)
+            return [rle.encode(decide(*of_class)) for of_class in of_classes]
 
         return list(with_bar(encoded, test["image"].tolist(), "encoding"))
 

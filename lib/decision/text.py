@@ -125,7 +125,7 @@ def subjects_text(decision: dict[str, Any]) -> str:
     )
 
 
-def rule_text(name: str, rule: Rule, config: Config) -> str:
+def rule_text(name: str, rule: Rule) -> str:
     """What is done to test images."""
     words = f"the rule{f' for {name}' if name else ''}: "
     if rule.gate >= NEVER:

@@ -202,7 +202,7 @@ RULES = [
 
 @pytest.mark.parametrize(("rule", "expected"), RULES)
 def test_rules_in_words(rule: Rule, expected: str) -> None:
-    assert rule_text("", rule, Config()) == expected
+    assert rule_text("", rule) == expected
 
 
 def part(iou: float | None) -> dict[str, Any]:

@@ -17,26 +17,18 @@ import pandas as pd
 import pytest
 import torch
 
-from lib.artifacts.folds import load_folds
 from lib.artifacts.probabilities import Probabilities
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.data.table import with_files
 from lib.inference.predict import outputs_to
 from lib.runtime.errors import InputError
-from lib.training.loop import Trainer
 from lib.unet import build_model, placed, to_input
-from tests.conftest import REPOSITORY, chain, configured, step
+from tests.conftest import REPOSITORY, chain, configured, step, trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 GPU = torch.device("cuda", 0)
 REPEATABLE = ("deterministic=true", "checkpoint_minutes=0")
-
-
-def trainer(config: Config) -> Trainer:
-    folds = load_folds(config)
-    return Trainer(folds, with_files(folds.table, config), 0, config)
 
 
 def trained(config: Config) -> bytes:

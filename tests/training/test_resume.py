@@ -11,25 +11,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.artifacts.folds import load_folds
 from lib.artifacts.run import Run
 from lib.artifacts.state import load_state, save_state
 from lib.config.fields import Config
-from lib.data.table import with_files
 from lib.runtime.errors import InputError
 from lib.training.learner import Part
-from lib.training.loop import Trainer
 from lib.training.validation import Row
-from tests.conftest import REPOSITORY, configured, step
+from tests.conftest import REPOSITORY, configured, step, trainer
 
 
 class Killed(Exception):
     """Stands for the end of the process: nothing of the training runs after it."""
-
-
-def trainer(config: Config) -> Trainer:
-    folds = load_folds(config)
-    return Trainer(folds, with_files(folds.table, config), 0, config)
 
 
 def outcome(config: Config) -> tuple[bytes, bytes]:

@@ -23,7 +23,7 @@ def of_the_scores(results: Results) -> dict[str, Any]:
     config, decision = results.config, results.decision
     doubts = decision["caveats"]
     rules = [
-        rule_text(name, found.rule, config)
+        rule_text(name, found.rule)
         for name, found in zip(results.folds.classes, results.decided, strict=True)
     ]
     return {
