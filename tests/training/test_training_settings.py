@@ -301,6 +301,19 @@ def test_short_memory_halves_the_batch_and_accumulates(
     assert "memory is short: 1 images at once" in capsys.readouterr().out
 
 
+def test_memory_too_short_for_the_optimizer_is_an_error_with_the_way_out(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = trainer(config)
+
+    def cramped() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(training.learner.optimizer, "step", cramped)
+    with pytest.raises(InputError, match="no room for the optimizer's own state"):
+        training.fit()
+
+
 def test_memory_too_short_for_the_last_image_alone_shares_the_batch_out_evenly(
     settings: list[str],
 ) -> None:

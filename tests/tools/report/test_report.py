@@ -24,6 +24,7 @@ from tests.decision.test_nested import config_of, write_run
 from tests.decision.test_search import evidence_of, made_up
 from tests.tools.report.browser import chromium
 from tools.report import __main__ as command
+from tools.report import vega
 from tools.report.calibration import calibration_error, expected_scores, pixel_reliability
 from tools.report.data_charts import curves_plot
 from tools.report.explorer import packed_counts
@@ -353,3 +354,15 @@ def test_without_a_browser_the_tests_of_the_page_say_how_to_get_one(
     monkeypatch.delenv("CHROMIUM", raising=False)
     with pytest.raises(AssertionError, match="apt-get install chromium"):
         chromium()
+
+
+def test_without_vl_convert_there_are_tables_and_no_plots_and_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(vega, "vl_convert", None)
+    config = made_run(tmp_path)
+    path = write_report(results_of(config))
+    assert "vl-convert-python is not installed: no plots" in capsys.readouterr().out
+    assert not Run.of(config).plots.exists()
+    assert "<table" in read(path)
+    assert "vegaEmbed = " not in read(path)
