@@ -15,7 +15,8 @@ from lib.artifacts.run import Run, save_config, with_drawn_seed
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
-from lib.data.table import read_test_images, read_training_images
+from lib.data.table import read_training_images
+from lib.data.test_images import read_test_images
 from lib.folds.assign import assign_folds, assign_groups
 from lib.folds.audit import audited
 from lib.folds.audit_text import folds_text, inventory_text

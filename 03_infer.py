@@ -18,8 +18,8 @@ from lib.artifacts.run import Run
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
-from lib.data.table import read_test_table, with_files, with_sha
-from lib.data.test_set import left_out_of_test
+from lib.data.table import with_files, with_sha
+from lib.data.test_images import left_out_of_test, read_test_table
 from lib.inference.ensemble import averaged, caveats_of, opened_members
 from lib.inference.predict import packed_predictions, trained_network
 from lib.inference.prediction_file import PredictionFile, provenance, write_unless_done

@@ -21,8 +21,7 @@ from lib.artifacts.submission import save
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
-from lib.data.table import read_test_table
-from lib.data.test_set import left_out_of_test
+from lib.data.test_images import left_out_of_test, read_test_table
 from lib.decision.results import results_of
 from lib.decision.rule import Rule
 from lib.decision.test_masks import encoded_masks

@@ -82,8 +82,7 @@ class NerveImages(Dataset[Batch]):
         """At the network's size, and the shape that its file has."""
         if "cached" in row:
             store, place = row["cached"]
-            if (image := store[place]) is not None:
-                return image, (row["height"], row["width"])
+            return store[place], (row["height"], row["width"])
         original = read(row["file"])
         return resize(original, self._size), original.shape
 

@@ -141,7 +141,7 @@ def test_an_image_that_has_gone_since_the_first_step_is_named(config: Config, da
 
 
 def cached_files(config: Config) -> list[Path]:
-    return sorted(Path(config.runs_folder).glob(".cache/*"))
+    return sorted(Path(config.runs_folder).glob(".cache/*.npy"))
 
 
 def same(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
@@ -202,15 +202,6 @@ def test_a_cached_image_is_not_read_again(config: Config, data: Path) -> None:
     assert same(epochs(config, 1, table=table), expected)
 
 
-def test_images_are_read_from_their_files_where_the_cache_gets_lost(config: Config) -> None:
-    table = located(config)
-    expected = epochs(config, 0, table=table)
-    cached = with_cache(table, config)
-    (file,) = cached_files(config)
-    os.truncate(file, file.stat().st_size // 2)
-    assert same(epochs(config, 1, table=cached), expected)
-
-
 @pytest.mark.parametrize("limit", [0, 1e-9])
 def test_without_room_for_a_cache_the_table_stays_as_it_is(
     settings: list[str], limit: float
@@ -267,7 +258,7 @@ def test_equal_files_are_kept_once(config: Config, data: Path) -> None:
     table = located(config)
     cached = with_cache(table, config)
     (file,) = cached_files(config)
-    assert file.stat().st_size == (len(table) - 1) * 32 * 64 + 4
+    assert np.load(file).shape == (len(table) - 1, 32, 64)
     assert same(epochs(config, 0, table=cached), epochs(config, 0, table=table))
 
 

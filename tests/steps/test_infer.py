@@ -16,7 +16,7 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.clips import frames_of
 from lib.data.pictures import read_image
-from lib.data.table import read_test_table
+from lib.data.test_images import read_test_table
 from lib.inference.pieces import IMAGES_A_PIECE
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image, write_competition

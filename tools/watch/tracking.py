@@ -4,7 +4,6 @@ Both write local files only. Their packages are not in requirements.txt and are 
 are asked for.
 """
 
-import fcntl
 import importlib
 import logging
 import math
@@ -17,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 
 from lib.artifacts.run import Run
@@ -95,7 +95,9 @@ class MLflow(Tracker):
         file = Path(config.runs_folder).resolve() / "mlflow.db"
         unusable = (exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError)
         try:
-            with _alone(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # Folds that begin together would all make the database's tables.
+            with FileLock(file.with_name(f".{file.name}.lock")):
                 self._client = tracking.MlflowClient(tracking_uri=f"sqlite:///{quote(str(file))}")
                 experiment = _experiment(self._client, config, file.parent)
                 self._run = self._run_of(experiment, fold, config, done)
@@ -162,15 +164,6 @@ def tracked(config: Config, fold: int, done: int) -> Iterator[Tracker]:
         finished = True
     finally:
         tracker.close(finished)
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """One process at a time: folds that begin together would all make the database's tables."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_name(f".{file.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _experiment(client: Any, config: Config, runs: Path) -> str:
