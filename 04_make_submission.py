@@ -8,11 +8,7 @@ saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import pandas as pd
-
-from lib.artifacts.caveats import beside_scores, sentence
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
@@ -25,35 +21,22 @@ from lib.data.test_images import left_out_of_test, read_test_table
 from lib.decision.results import results_of
 from lib.decision.rule import Rule
 from lib.decision.test_masks import encoded_masks
-from lib.decision.text import (
-    comparison,
-    headline,
-    presence_text,
-    rule_text,
-    score_table,
-    subjects_text,
-)
+from lib.decision.text import told
 from lib.runtime.files import save_table
 from tools.report.page import write_report
 
 
 def main(config: Config) -> None:
     results = results_of(config)
-    folds, decided = results.folds, results.decided
-    audit, decision = results.audit, results.decision
+    folds, audit, decision = results.folds, results.audit, results.decision
     save_table(Run.of(config).scores, results.rows)
     save_decision(config, decision)
-    tell(results.rows, decision, config)
-    for name, found in zip(folds.classes, decided, strict=True):
-        print(rule_text(name, found.rule))
-    print(headline(decision))
-    for caveat in decision["caveats"]:
-        print(sentence(caveat))
+    rules = [found.rule for found in results.decided]
+    print(told(results.rows, decision, rules, config))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
     print(f"every image's scores: {Run.of(config).scores}")
-    rules = [found.rule for found in decided]
     left_out = left_out_of_test(audit, config)
     make_submission(folds, rules, left_out, results.unseen.inference, config)
     print(f"the page to inspect it all: {write_report(results)}")
@@ -61,21 +44,6 @@ def main(config: Config) -> None:
         from tools.scoring.export import export  # slow to load
 
         print(f"the scoring pipeline: {export(config)}")
-
-
-def tell(scores: pd.DataFrame, decision: dict[str, Any], config: Config) -> None:
-    """The scores in tables."""
-    print(score_table(scores) + beside_scores(decision["caveats"]))
-    print(comparison(decision, config))
-    for name, found in decision["presence"].items():
-        print(presence_text(name, found, config.metric))
-    if by_subject := subjects_text(decision):
-        print(by_subject)
-    if config.tune_decision and not decision["chosen_on_these_images"]:
-        print(
-            "NOTHING CHOSEN: all images are one group, so no rule can be scored on others than "
-            "those that chose it: masks are the pixels above probability_threshold"
-        )
 
 
 def make_submission(

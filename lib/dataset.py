@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import PIL
 import pydicom
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset, default_collate
 
 from lib.artifacts.folds import masks_in, true_mask
 from lib.augment import augment, inference_transform, training_transform
@@ -25,9 +24,7 @@ from lib.data import cache
 from lib.data.pictures import ImageFile, UnusableImage, read_image, sha_of_image
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
-from lib.runtime.interrupt import leave_signals_to_the_parent
-from lib.runtime.memory import release_freed_memory
-from lib.runtime.processes import processes_here
+from lib.runtime.loader import Loader, workers_of
 from lib.runtime.versions import code_version
 
 Pixels = npt.NDArray[np.uint8]
@@ -95,7 +92,7 @@ class NerveImages(Dataset[Batch]):
         return resized.astype(np.uint8, copy=False)
 
 
-def plain_loader(table: pd.DataFrame, config: Config) -> DataLoader[Batch]:
+def plain_loader(table: pd.DataFrame, config: Config) -> Loader[Batch]:
     """All images in their order, not augmented."""
     keys = [(index, -1) for index in range(len(table))]
     size = config.batch_size
@@ -108,33 +105,20 @@ def loader(
     config: Config,
     batches: Iterable[list[tuple[int, int]]],
     most: float = math.inf,
-) -> DataLoader[Batch]:
+) -> Loader[Batch]:
     """The batches whose keys (row, draw) are given.
 
     number_of_workers processes read them, but not more than `most`.
     """
-    workers = int(min(_workers(config), most))
-    return DataLoader(
+    workers = int(min(workers_of(config.number_of_workers), most))
+    return Loader(
         NerveImages(table, config),
+        default_collate,
         batch_sampler=batches,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available() and config.gpus != [],
-        worker_init_fn=_make_small,
     )
-
-
-def _workers(config: Config) -> int:
-    """As many as asked for, but not more than cores, which would only wait for each other."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(config.number_of_workers, max(1, (cores or 1) // processes_here()))
-
-
-def _make_small(_: int) -> None:
-    """A worker has one thread, since OpenCV's own would fight the others', and no spare memory."""
-    leave_signals_to_the_parent()
-    cv2.setNumThreads(0)
-    release_freed_memory()
 
 
 def read(file: ImageFile) -> Pixels:
@@ -186,7 +170,8 @@ class _Resized(Dataset[Pixels]):
 
     def __init__(self, files: pd.Series, config: Config) -> None:
         self._files: list[tuple[str, ImageFile]] = list(files.items())
-        self._size, self._workers = (config.image_height, config.image_width), _workers(config)
+        self._size = (config.image_height, config.image_width)
+        self._workers = workers_of(config.number_of_workers)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -200,12 +185,11 @@ class _Resized(Dataset[Pixels]):
 
     def batches(self) -> Iterator[Pixels]:
         """All of them in their order, (n, height, width)."""
-        loader = DataLoader(
+        loader = Loader(
             self,
-            AT_ONCE,
+            np.stack,
+            batch_size=AT_ONCE,
             num_workers=self._workers,
-            worker_init_fn=_make_small,
-            collate_fn=np.stack,
             generator=torch.Generator(),  # else it takes a random number of the training's
         )
         yield from loader

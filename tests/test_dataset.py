@@ -53,7 +53,7 @@ def test_there_are_as_many_workers_as_asked_for_but_no_more_than_cores(
     config = configured(settings, f"number_of_workers={workers}")
     table = located(config)
     for loader in (training_loader(table, config)[0], plain_loader(table, config)):
-        assert loader.num_workers == min(workers, len(os.sched_getaffinity(0)))
+        assert loader.workers == min(workers, len(os.sched_getaffinity(0)))
 
 
 def test_an_image_is_augmented_differently_from_epoch_to_epoch(config: Config) -> None:
@@ -300,3 +300,14 @@ def test_a_training_ends_with_the_same_bytes_with_and_without_the_cache(
         results.append([path.read_bytes() for path in paths])
         shutil.rmtree(run.folder)
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_message_of_an_image_that_cannot_be_read_is_the_same_from_a_worker(
+    config: Config, data: Path, workers: int
+) -> None:
+    table = located(config)
+    (data / "train" / "1_2.tif").write_bytes(b"II*")
+    with pytest.raises(InputError) as raised:
+        list(plain_loader(table, replace(config, number_of_workers=workers)))
+    assert str(raised.value).startswith(f"{data / 'train' / '1_2.tif'}: not an image")

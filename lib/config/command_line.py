@@ -36,7 +36,7 @@ def run(main: Callable[[Config], None], description: str | None, load: Load) -> 
         be_quiet(config.quiet)
         main(config)
     except InputError as error:
-        sys.exit(str(error).rpartition("InputError: ")[2])  # one from a worker brings its traceback
+        sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("\nStopped. Start the same command again to go on: finished work is kept.")
 

@@ -59,7 +59,7 @@ def unpacked(archive: Path, into: Path) -> Path:
         ) from error
     except DAMAGED as error:
         raise ArchiveError(
-            f"{archive}: damaged, or not the whole of a zip archive ({error}): download it again"
+            f"{archive}: not a zip archive, or not the whole of one ({error}): download it again"
         ) from error
     inside = [path for path in folder.iterdir() if path.name not in SKIPPED]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

@@ -1,10 +1,11 @@
 """Scores in words and tables that a person reads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from lib.artifacts.caveats import beside_scores
+from lib.artifacts.caveats import beside_scores, sentence
 from lib.config.fields import Config
 from lib.decision.rule import NEVER, Rule
 from lib.decision.scores import score_in
@@ -15,6 +16,27 @@ NAMES = {
     "tuned": "rule chosen on these images: flatters",
     "fixed": "pixels above {threshold:g}, nothing chosen",
 }
+
+
+def told(
+    scores: pd.DataFrame, decision: dict[str, Any], rules: Sequence[Rule], config: Config
+) -> str:
+    """All that 04 says of its scores; `rules` are one a class. The figures to quote come last."""
+    names = decision["presence"]
+    lines = [
+        score_table(scores) + beside_scores(decision["caveats"]),
+        comparison(decision, config),
+        *(presence_text(name, found, config.metric) for name, found in names.items()),
+        subjects_text(decision),
+    ]
+    if config.tune_decision and not decision["chosen_on_these_images"]:
+        lines.append(
+            "NOTHING CHOSEN: all images are one group, so no rule can be scored on others than "
+            "those that chose it: masks are the pixels above probability_threshold"
+        )
+    lines += [rule_text(name, rule) for name, rule in zip(names, rules, strict=True)]
+    lines += [headline(decision), *map(sentence, decision["caveats"])]
+    return "\n".join(line for line in lines if line)
 
 
 def score_table(scores: pd.DataFrame) -> str:

@@ -10,15 +10,15 @@ from lib.runtime.processes import local_rank, processes_here
 
 
 def set_up(device: torch.device, deterministic: bool) -> None:
-    """The kernels of a GPU: the fastest of each size, or with `deterministic` the repeatable ones.
+    """The kernels of a GPU: any, or with `deterministic` the repeatable ones.
 
-    On a processor they are repeatable anyway.
+    On a processor they are repeatable anyway. cuDNN does not try all of its own at each new size
+    of a batch: that took seconds a size, and an update took as long with them.
     """
     if device.type == "cpu":
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS is not repeatable
     torch.use_deterministic_algorithms(deterministic)
-    torch.backends.cudnn.benchmark = not deterministic
     torch.set_float32_matmul_precision("high")
 
 

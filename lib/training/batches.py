@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from lib.artifacts.folds import masks_in
 from lib.config.fields import Config
-from lib.dataset import Batch, loader
+from lib.dataset import Batch, Loader, loader
 from lib.runtime.errors import InputError
 from lib.runtime.files import stable_hash
 from lib.runtime.processes import number_of_processes, rank
@@ -18,7 +18,7 @@ Rows = npt.NDArray[np.int64]
 REPEAT = 100_000  # more than `epochs` can be
 
 
-def training_loader(table: pd.DataFrame, config: Config) -> tuple[DataLoader[Batch], "EpochOrder"]:
+def training_loader(table: pd.DataFrame, config: Config) -> tuple[Loader[Batch], "EpochOrder"]:
     """Batches of augmented images, and the order to set the epoch in before each pass."""
     order = EpochOrder(table, config)
     if not len(order):

@@ -14,23 +14,20 @@ from lib.artifacts.folds import Folds, training_rows, unseen_rows
 from lib.artifacts.log import save_log
 from lib.artifacts.model import save_model
 from lib.artifacts.run import Run
-from lib.artifacts.state import delete_state_before, load_state, save_state
-from lib.config.fields import Config, training_settings
+from lib.artifacts.state import delete_state_before, save_state
+from lib.config.fields import Config
 from lib.dataset import Batch
 from lib.runtime.device import describe, device_of, set_up
-from lib.runtime.errors import InputError
 from lib.runtime.interrupt import stop_wished
 from lib.runtime.processes import any_says, gathered, number_of_processes, rank
 from lib.runtime.progress import Progress, progress
 from lib.runtime.versions import code_version
 from lib.training.batches import training_loader
 from lib.training.learner import Learner, Part
+from lib.training.resume import identity, state_to_go_on_from
 from lib.training.validation import Row, Validation, require_finite
 from lib.training.watch import Watch, Watched, unwatched
 from lib.unet import require_repeatable
-
-# Settings that may grow between two starts of a training: it then goes on for longer.
-MAY_GROW = ("epochs", "time_budget_minutes")
 
 
 class Trainer:
@@ -71,7 +68,9 @@ class Trainer:
             f"{describe(self.device, config.mixed_precision_training)}",
             flush=True,
         )
-        self._go_on()
+        self.identity = identity(config, folds.sha, code_version(__name__))
+        if state := state_to_go_on_from(config, fold, self.identity):
+            self._take_up(state)
 
     def _presence_head(self) -> bool:
         there = self.training[self.folds.masks] != ""
@@ -228,7 +227,7 @@ class Trainer:
         if rank():
             return
         state = {
-            **self._identity(),
+            **self.identity,
             **self.learner.state(),
             "done": self.done,
             "finished": self.finished,
@@ -239,34 +238,8 @@ class Trainer:
         }
         save_state(self.config, self.fold, state)
 
-    def _identity(self) -> dict[str, Any]:
-        """What a training's result depends on."""
-        names = sorted(training_settings(self.config))
-        settings = {name: getattr(self.config, name) for name in names}
-        return {
-            "settings": settings,
-            "folds.csv": self.folds.sha,
-            "code": code_version(__name__),
-            "torch": str(torch.__version__),
-        }
-
-    def _go_on(self) -> None:
-        """Takes up the state that a training of this fold left; InputError for one of another."""
-        state = load_state(self.config, self.fold)
-        if state is None:
-            return
-        if changed := self._changes(state):
-            if state["finished"]:
-                return
-            raise InputError(
-                f"{Run.of(self.config).state(self.fold)} is of a training that was cut off, by "
-                f"other settings, data or code (now, then): {'; '.join(changed)}. Go back to those "
-                "to go on, or delete the file to train anew."
-            )
-        self._take_up(state)
-        print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
-
     def _take_up(self, state: dict[str, Any]) -> None:
+        """Goes on from what `_save` wrote."""
         self.done, self.seconds, self.rows = state["done"], state["seconds"], state["rows"]
         self.best = state["best"]
         self.learner.take_up(state)
@@ -275,23 +248,7 @@ class Trainer:
         elif rank() == 0:
             print(f"fold {self.fold}: was begun by {len(state['sums'])} processes")
             self.sums = [sum(parts) for parts in zip(*state["sums"], strict=True)]
-
-    def _changes(self, state: dict[str, Any]) -> list[str]:
-        """What is other now than when the state was written, but for settings that MAY_GROW."""
-        now, settings = self._identity(), state["settings"]
-        changed = [
-            f"{name}: {value!r}, {settings.get(name)!r}"
-            for name, value in now["settings"].items()
-            if value != settings.get(name) and not self._grown(name, settings)
-        ]
-        others = ("folds.csv", "code", "torch")
-        return changed + [f"{name} is another" for name in others if now[name] != state[name]]
-
-    def _grown(self, name: str, then: dict[str, Any]) -> bool:
-        now, before = getattr(self.config, name), then.get(name, math.inf)
-        if name == "time_budget_minutes":
-            now, before = now or math.inf, before or math.inf  # 0: no limit
-        return name in MAY_GROW and now > before
+        print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
 
     def _line(self, row: Row) -> str:
         auc = row["validation_auc"]

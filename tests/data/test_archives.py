@@ -180,7 +180,7 @@ def test_a_member_that_is_not_what_the_archive_says_is_refused(
         write(tmp_path / "data.zip", members), DIRECTORY, at, value, 2 if at == 10 else 4
     )
     message = refusal(archive, tmp_path / "into")
-    assert "damaged, or not the whole of a zip archive" in message
+    assert "not a zip archive, or not the whole of one" in message
     assert "download it again" in message
 
 
