@@ -26,7 +26,7 @@ from benchmarks.timing import now
 from lib.config.fields import Config
 from lib.dataset import Batch
 from lib.runtime.device import device_of, set_up
-from lib.training.learner import Learner, Part
+from lib.training.learner import Learner, MicroBatch
 from tools.watch.speed import GIB, peak_gpu_memory
 
 Update = Callable[[], object]
@@ -116,8 +116,8 @@ def batch_of(config: Config) -> Batch:
 def learner(config: Config, device: torch.device) -> Update:
     """An update as 02 does it, from a batch in the processor's memory on."""
     training, batch = Learner(0, 1, False, config, device), batch_of(config)
-    parts, numbers = [Part(batch, 1, 1 / config.batch_size)], iter(range(10**9))
-    return lambda: training.update(parts, next(numbers) % 1000, 1000)
+    batches, numbers = [MicroBatch(batch, 1, 1 / config.batch_size)], iter(range(10**9))
+    return lambda: training.update(batches, next(numbers) % 1000, 1000)
 
 
 def plain(config: Config, device: torch.device, dtype: torch.dtype | None) -> Update:

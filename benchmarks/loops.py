@@ -28,7 +28,7 @@ from lib.runtime.device import device_of, set_up
 from lib.runtime.memory import keep_freed_memory
 from lib.runtime.processes import joined, number_of_processes, of_first
 from lib.training.batches import EpochOrder, training_loader
-from lib.training.learner import Learner, Part
+from lib.training.learner import Learner, MicroBatch
 
 READY = 4  # batches in memory
 
@@ -90,7 +90,7 @@ def trained(
     for number, batch in enumerate(batches):
         images, copies = order.images_in(number % steps), order.copies_of(number % steps)
         share = number_of_processes() / copies / images
-        (scores,) = learner.update([Part(batch, copies, share)], number, steps)
+        (scores,) = learner.update([MicroBatch(batch, copies, share)], number, steps)
         before.sum().item()
         before = scores
         yield

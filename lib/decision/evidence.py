@@ -51,10 +51,10 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
         def count(row: dict[str, Any]) -> list[Counted]:
             file = files[row["fold"]]
             planes, presence = file[row["image"]], file.presence[row["image"]]
-            parts = zip(folds.masks, planes, presence.tolist(), strict=True)
+            of_classes = zip(folds.masks, planes, presence.tolist(), strict=True)
             return [
                 counted(true_mask(row, column), plane, there, config)
-                for column, plane, there in parts
+                for column, plane, there in of_classes
             ]
 
         rows = list(with_bar(count, table.to_dict("records"), "counting"))

@@ -104,13 +104,13 @@ def has_pieces_or_holes(mask: Mask) -> bool:
 
 def _without_pieces(mask: Mask, components: int, fill_holes: bool) -> Mask:
     left, top, width, height = cv2.boundingRect(mask)
-    part = mask[top : top + height, left : left + width]
+    box = mask[top : top + height, left : left + width]
     if components:
-        part = _largest(part, components)
+        box = _largest(box, components)
     if fill_holes:
-        part = _filled(part)
+        box = _filled(box)
     result = np.zeros_like(mask)
-    result[top : top + height, left : left + width] = part
+    result[top : top + height, left : left + width] = box
     return result
 
 

@@ -79,9 +79,9 @@ def sha_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def stable_hash(*parts: object) -> int:
-    """32 bits that depend on the parts alone (Python's own hash differs from run to run)."""
-    text = "/".join(map(str, parts))
+def stable_hash(*values: object) -> int:
+    """32 bits that depend on the values alone (Python's own hash differs from run to run)."""
+    text = "/".join(map(str, values))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 

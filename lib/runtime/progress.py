@@ -47,9 +47,11 @@ def progress(
 class _Lines(tqdm):
     """A line every 30 seconds in the place of a bar."""
 
-    def __init__(self, *parts: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         self._told = time.monotonic()
-        super().__init__(*parts, **options | {"mininterval": EVERY, "miniters": 1, "delay": EVERY})
+        super().__init__(
+            *arguments, **options | {"mininterval": EVERY, "miniters": 1, "delay": EVERY}
+        )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         now = time.monotonic()

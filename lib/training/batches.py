@@ -33,9 +33,9 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
     """The batches of one epoch at a time, as keys (row of the table, what its changes follow from).
 
     Shuffled as (seed, epoch) decides. `epoch` is the next one, `done` how many of its batches are
-    left out, as they were used before. The second part of a key is the epoch, plus REPEAT for each
-    time that the row was there before: with positive_share an image may be there more than once, or
-    not at all. Of several processes each has its part of every batch.
+    left out, as they were used before. The second number of a key is the epoch, plus REPEAT for
+    each time that the row was there before: with positive_share an image may be there more than
+    once, or not at all. Of several processes each has its share of every batch.
     """
 
     def __init__(self, table: pd.DataFrame, config: Config) -> None:
@@ -65,8 +65,8 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         size, keys = self._config.batch_size, self._keys()
         for batch in range(self.done, self.done + len(self)):
-            part = keys[batch * size : (batch + 1) * size]
-            yield part if self.copies_of(batch) > 1 else part[rank() :: number_of_processes()]
+            rows = keys[batch * size : (batch + 1) * size]
+            yield rows if self.copies_of(batch) > 1 else rows[rank() :: number_of_processes()]
 
     def _keys(self) -> list[tuple[int, int]]:
         random = np.random.default_rng(stable_hash(self._config.seed, self.epoch))

@@ -31,8 +31,8 @@ from lib.unet import (
 )
 
 
-class Part(NamedTuple):
-    """One process's share of a batch."""
+class MicroBatch(NamedTuple):
+    """The images of a batch that one process has."""
 
     batch: Batch
     copies: int  # processes that have these same images
@@ -78,17 +78,17 @@ class Learner:
         more = ["train_iou", "train_dice"] if self.config.calculate_train_metric else []
         return ["train_loss", *more]
 
-    def update(self, parts: Sequence[Part], number: int, updates: int) -> list[Tensor]:
-        """One step of the optimizer on the mean loss over the images of all parts and processes.
+    def update(self, batches: Sequence[MicroBatch], number: int, updates: int) -> list[Tensor]:
+        """One step of the optimizer on the mean loss of the images of `batches`, in all processes.
 
-        It is number `number` of the training, from 0; an epoch has `updates`. Returns for each part
-        what `scored` names of its images: (n, 1 or 3), on the device. Where the memory does not
-        suffice it begins again, with fewer images at once.
+        It is number `number` of the training, from 0; an epoch has `updates`. Returns for each
+        micro-batch what `scored` names of its images: (n, 1 or 3), on the device. Where the memory
+        does not suffice it begins again, with fewer images at once.
         """
         set_learning_rate(self.optimizer, self.config, number, updates)
         while True:
             try:
-                scores = [self._add_gradients(parts, at, number) for at in range(len(parts))]
+                scores = [self._add_gradients(batches, at, number) for at in range(len(batches))]
                 break
             except torch.OutOfMemoryError as error:
                 self._halve(error)
@@ -113,24 +113,24 @@ class Learner:
         The key is the number of the update in the training and of the batch in the update.
         """
         images, masks, weights = (
-            part.to(self.device, non_blocking=True)
-            for part in (batch.images, batch.masks, batch.weights)
+            tensor.to(self.device, non_blocking=True)
+            for tensor in (batch.images, batch.masks, batch.weights)
         )
         return mixed(images, masks, weights, (self.config.seed, *key), self.config)
 
-    def _add_gradients(self, parts: Sequence[Part], at: int, number: int) -> Tensor:
-        """Those of part number `at`."""
+    def _add_gradients(self, batches: Sequence[MicroBatch], at: int, number: int) -> Tensor:
+        """Those of micro-batch number `at`."""
         torch.manual_seed(stable_hash("dropout", self.config.seed, number, at, rank()))
-        prepared, scores = self.prepared(parts[at].batch, (number, at)), []
+        prepared, scores = self.prepared(batches[at].batch, (number, at)), []
         chunks = math.ceil(len(prepared[0]) / self.at_once)
         split = (tensor.tensor_split(chunks) for tensor in prepared)
         for images, masks, weights in zip(*split, strict=True):
             self._require_enough(len(images))
-            with self._in_step(last=at == len(parts) - 1):
+            with self._in_step(last=at == len(batches) - 1):
                 with precision(self.device, self.config.mixed_precision_training):
                     outputs = outputs_of(self.network, to_input(images, self.config))
                 losses = training_loss(outputs, masks, self.config)
-                ((losses * weights).sum() * parts[at].share).backward()
+                ((losses * weights).sum() * batches[at].share).backward()
             scores.append(self._scores_of(losses.detach(), outputs, masks))
         return torch.cat(scores)
 
@@ -146,7 +146,7 @@ class Learner:
         )
 
     def _in_step(self, last: bool) -> AbstractContextManager[None]:
-        """The last part of an update takes the mean of all gradients over the processes."""
+        """The last micro-batch of an update takes the mean of all gradients over the processes."""
         if isinstance(self.network, DistributedDataParallel) and not last:
             return self.network.no_sync()
         return nullcontext()

@@ -23,7 +23,7 @@ from lib.runtime.processes import any_says, gathered, number_of_processes, rank
 from lib.runtime.progress import Progress, progress
 from lib.runtime.versions import code_version
 from lib.training.batches import training_loader
-from lib.training.learner import Learner, Part
+from lib.training.learner import Learner, MicroBatch
 from lib.training.resume import identity, state_to_go_on_from
 from lib.training.validation import Row, Validation, require_finite
 from lib.training.watch import Watch, Watched, unwatched
@@ -58,7 +58,7 @@ class Trainer:
         self.loader, self.order = training_loader(self.training, config)
         self.updates = math.ceil(len(self.loader) / config.grad_accumulation)  # an epoch
         self.done, self.seconds = 0, 0.0  # updates; time spent on them
-        self.pending: list[tuple[Callable[[], Tensor], Part]] = []  # scores on their way here
+        self.pending: list[tuple[Callable[[], Tensor], MicroBatch]] = []  # scores on their way here
         self.sums = [0.0] * (len(self.learner.scored) + 1)  # since the last row; and the images
         self.rows: list[Row] = []
         self.best: dict[str, Tensor] = {}  # the weights that scored best, if they are wanted
@@ -158,13 +158,13 @@ class Trainer:
             self._show(group[0], watch)
         numbers = range(self._first_batch(), self._first_batch() + len(group))
         images = sum(map(self.order.images_in, numbers))  # of the update, in all processes
-        parts = [
-            Part(batch, copies, number_of_processes() / copies / images)
+        batches = [
+            MicroBatch(batch, copies, number_of_processes() / copies / images)
             for batch, copies in zip(group, map(self.order.copies_of, numbers), strict=True)
         ]
-        scores = self.learner.update(parts, self.done, self.updates)
+        scores = self.learner.update(batches, self.done, self.updates)
         self._settle(bar)  # a GPU works on this update while the one before is looked at
-        self.pending = list(zip(map(on_its_way, scores), parts, strict=True))
+        self.pending = list(zip(map(on_its_way, scores), batches, strict=True))
         self.done += 1
         watch.trained(images)
 
@@ -175,11 +175,11 @@ class Trainer:
 
     def _settle(self, bar: Progress) -> None:
         """Reads the scores of the last update: into the sums, and into the bar."""
-        for arrived, part in self.pending:
+        for arrived, micro_batch in self.pending:
             scores = arrived()
-            require_finite(scores[:, 0], part.batch, self.training, self.fold)
+            require_finite(scores[:, 0], micro_batch.batch, self.training, self.fold)
             values = [*scores.sum(0).tolist(), len(scores)]
-            self.sums = [a + b / part.copies for a, b in zip(self.sums, values, strict=True)]
+            self.sums = [a + b / micro_batch.copies for a, b in zip(self.sums, values, strict=True)]
             bar.set_postfix(loss=f"{values[0] / len(scores):.4f}", refresh=False)
         if self.pending:
             epoch = (self.done - 1) // self.updates + 1
@@ -188,7 +188,7 @@ class Trainer:
         self.pending = []
 
     def _evaluation_due(self) -> bool:
-        """Every `evaluation_epochs`, be they parts of one or several, and after the last update."""
+        """Every `evaluation_epochs`, less or more than one, and after the last update."""
         every = self.updates * self.config.evaluation_epochs
         last = self.done == self.updates * self.config.epochs
         return last or self.done // every > (self.done - 1) // every
@@ -210,7 +210,7 @@ class Trainer:
         bar.write(f"{self._line(row)}  {time.monotonic() - began:.0f} s")
 
     def _training_means(self) -> Row:
-        *sums, images = (sum(parts) for parts in zip(*gathered(self.sums), strict=True))
+        *sums, images = (sum(values) for values in zip(*gathered(self.sums), strict=True))
         return {
             "epoch": self.done / self.updates,
             "learning_rate": self.learner.optimizer.param_groups[-1]["lr"],
@@ -247,7 +247,7 @@ class Trainer:
             self.sums = state["sums"][rank()]
         elif rank() == 0:
             print(f"fold {self.fold}: was begun by {len(state['sums'])} processes")
-            self.sums = [sum(parts) for parts in zip(*state["sums"], strict=True)]
+            self.sums = [sum(values) for values in zip(*state["sums"], strict=True)]
         print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
 
     def _line(self, row: Row) -> str:

@@ -70,8 +70,8 @@ def draw_box(
     return rows, columns
 
 
-def _span(length: int, part: float, corner: bool, random: np.random.Generator) -> slice:
-    size = round(length * part)
+def _span(length: int, share: float, corner: bool, random: np.random.Generator) -> slice:
+    size = round(length * share)
     if corner:
         start = int(random.integers(2)) * (length - size)
     else:

@@ -46,13 +46,13 @@ def _groups(model: nn.Module, config: Config) -> Iterator[dict[str, object]]:
             f"differential_learning_rate_layers: {sorted(unknown)}: this network has "
             f"{', '.join(layers)}"
         )
-    parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in model.named_parameters():
-        parts[name.partition(".")[0] in listed].append(parameter)
-    if parts[True]:
-        yield {"params": parts[True], "peak": config.differential_learning_rate}
-    if parts[False]:
-        yield {"params": parts[False], "peak": config.learning_rate}
+        groups[name.partition(".")[0] in listed].append(parameter)
+    if groups[True]:
+        yield {"params": groups[True], "peak": config.differential_learning_rate}
+    if groups[False]:
+        yield {"params": groups[False], "peak": config.learning_rate}
 
 
 def set_learning_rate(optimizer: Optimizer, config: Config, update: int, updates: int) -> None:

@@ -46,7 +46,7 @@ class Validation:
         batches = progress(self._loader, "validating", unit="batches", shown=rank() == 0)
         answers = (self._answer(model, batch) for batch in batches)
         own = list(chain.from_iterable(in_order(self._scores_of, answers, ahead=4)))
-        every = sorted(score for part in gathered(own) for score in part)
+        every = sorted(score for scores in gathered(own) for score in scores)
         table = pd.DataFrame(every, columns=COLUMNS)
         nerve = table[table["nerve"]]
         means = {
@@ -73,8 +73,10 @@ class Validation:
         for loss, prediction in zip(losses, predictions, strict=True):
             row = self._own.iloc[prediction.row]
             number = prediction.row * number_of_processes() + rank()
-            parts = zip(self._folds.masks, prediction.probability, prediction.presence, strict=True)
-            for column, probability, presence in parts:
+            planes = zip(
+                self._folds.masks, prediction.probability, prediction.presence, strict=True
+            )
+            for column, probability, presence in planes:
                 truth = true_mask(row, column)
                 counts = compared(truth, probability, self._config.probability_threshold)
                 nerve = counts.truth > 0

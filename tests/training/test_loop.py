@@ -17,7 +17,7 @@ from lib.config.fields import Config
 from lib.data.table import with_files
 from lib.dataset import Batch
 from lib.runtime.errors import InputError
-from lib.training.learner import Learner, Part
+from lib.training.learner import Learner, MicroBatch
 from lib.training.loop import Trainer
 from lib.training.optimizer import (
     OPTIMIZERS,
@@ -214,7 +214,7 @@ def one_weight(config: Config) -> Learner:
 def updated(learner: Learner, group: list[Batch]) -> torch.Tensor:
     """The weights after one update."""
     images = sum(len(part.rows) for part in group)
-    learner.update([Part(part, 1, 1 / images) for part in group], 0, 10)
+    learner.update([MicroBatch(part, 1, 1 / images) for part in group], 0, 10)
     return learner.model.get_parameter("convolution.weight").detach().clone()
 
 
@@ -256,9 +256,9 @@ def test_every_image_is_trained_on_with_partial_batches_accumulated(settings: li
     seen: list[int] = []
     update = training.learner.update
 
-    def noting(parts: Sequence[Part], number: int, updates: int) -> list[torch.Tensor]:
-        seen.extend(row for part in parts for row in part.batch.rows.tolist())
-        return update(parts, number, updates)
+    def noting(batches: Sequence[MicroBatch], number: int, updates: int) -> list[torch.Tensor]:
+        seen.extend(row for part in batches for row in part.batch.rows.tolist())
+        return update(batches, number, updates)
 
     training.learner.update = noting  # type: ignore[method-assign]
     training.fit()
@@ -287,8 +287,8 @@ def test_weights_that_break_in_the_last_update_are_not_kept(config: Config) -> N
     training = trainer(config)
     update = training.learner.update
 
-    def breaking(parts: Sequence[Part], number: int, updates: int) -> list[torch.Tensor]:
-        losses = update(parts, number, updates)
+    def breaking(batches: Sequence[MicroBatch], number: int, updates: int) -> list[torch.Tensor]:
+        losses = update(batches, number, updates)
         if number == training.updates * config.epochs - 1:
             with torch.no_grad():
                 next(training.learner.model.parameters()).fill_(math.nan)

@@ -15,7 +15,7 @@ from lib.artifacts.run import Run
 from lib.artifacts.state import load_state, save_state
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
-from lib.training.learner import Part
+from lib.training.learner import MicroBatch
 from lib.training.validation import Row
 from tests.conftest import REPOSITORY, configured, step, trainer
 
@@ -39,10 +39,10 @@ def killed_after(config: Config, after: int) -> None:
     training = trainer(config)
     update = training.learner.update
 
-    def fatal(parts: Sequence[Part], number: int, updates: int) -> list[torch.Tensor]:
+    def fatal(batches: Sequence[MicroBatch], number: int, updates: int) -> list[torch.Tensor]:
         if number == after:
             raise Killed
-        return update(parts, number, updates)
+        return update(batches, number, updates)
 
     training.learner.update = fatal  # type: ignore[method-assign]
     with pytest.raises(Killed):

@@ -18,7 +18,7 @@ from lib.inference import predict
 from lib.inference.predict import outputs_of_batch
 from lib.runtime.errors import InputError
 from lib.training.ema import WeightAverage
-from lib.training.learner import Learner, Part
+from lib.training.learner import Learner, MicroBatch
 from lib.training.loop import Trainer
 from lib.training.pretrained import load_pretrained
 from lib.training.validation import Row, presence_auc
@@ -181,10 +181,10 @@ def test_a_training_with_all_that_goes_on_with_the_same_bytes(
     training = trainer(config)
     update: Callable[..., list[torch.Tensor]] = training.learner.update
 
-    def stopped(parts: object, number: int, updates: int) -> list[torch.Tensor]:
+    def stopped(batches: object, number: int, updates: int) -> list[torch.Tensor]:
         if number == 4:
             raise KeyboardInterrupt
-        return update(parts, number, updates)
+        return update(batches, number, updates)
 
     training.learner.update = stopped  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
@@ -417,7 +417,7 @@ def test_bfloat16_is_used_in_training_and_in_inference_where_each_asks_for_it(
     learner.model = learner.network = telling = Telling()
     pixels = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
     batch = Batch(torch.tensor([0]), pixels, pixels, torch.tensor([[32, 32]]), torch.ones(1))
-    learner.update([Part(batch, 1, 1.0)], 0, 10)
+    learner.update([MicroBatch(batch, 1, 1.0)], 0, 10)
     outputs = outputs_of_batch(telling, batch, config, cpu)
     expected = [torch.bfloat16 if mixed else torch.float32 for mixed in (training, inference)]
     assert telling.called == expected
