@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from lib.config.fields import FIELDS, TYPES
+from lib.config.fields import FIELDS, TYPES, allowed
 
 COLUMNS = "| setting | default | values | what it does |\n|---|---|---|---|"
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -36,21 +36,17 @@ def row(name: str, item: dataclasses.Field[Any]) -> str:
     made = item.default_factory
     default = item.default if made is dataclasses.MISSING else made()
     about = item.metadata["about"].replace("|", "\\|").replace("<", "\\<")
+    if other := item.metadata["only_with"]:
+        about += f" (acts with values of {other} that are not built yet)"
     return f"| `{name}` | `{default!r}` | {values(name, item)} | {about} |"
 
 
 def values(name: str, item: dataclasses.Field[Any]) -> str:
     """The type, and the choices or the range."""
     about = item.metadata
-    kind = str(TYPES[name].__name__)
     if about["choices"]:
         return ", ".join(f"`{choice}`" for choice in about["choices"])
-    ends = [f"{end:g}" for end in (about["low"], about["high"])]
-    if ends == ["-inf", "inf"]:
-        return kind
-    if ends[1] == "inf":
-        return f"{kind}, {ends[0]} or more"
-    return f"{kind}, {ends[0]} to {ends[1]}"
+    return ", ".join(filter(None, (TYPES[name].__name__, allowed(about))))
 
 
 if __name__ == "__main__":

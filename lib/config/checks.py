@@ -11,6 +11,7 @@ from lib.config.fields import (
     TEST_TIME_AUGMENTATIONS,
     TYPES,
     Config,
+    allowed,
     run_and_weight,
 )
 
@@ -43,17 +44,15 @@ def _value(name: str, value: Any) -> Any:
     """The value in the type of its setting; ValueError says which values are allowed."""
     about = FIELDS[name].metadata
     if value in about["later"] and value not in about["choices"]:
-        allowed = ", ".join(map(str, about["choices"]))
-        raise ValueError(f"is not built yet; allowed: {allowed}")
+        raise ValueError(f"is not built yet; allowed: {allowed(about)}")
     value = _typed(TYPES[name], value)
     if about["choices"] and value not in about["choices"]:
-        allowed = ", ".join(map(str, about["choices"]))
         known = f" (not built yet: {', '.join(map(str, about['later']))})" if about["later"] else ""
-        raise ValueError(f"allowed: {allowed}{known}")
+        raise ValueError(f"allowed: {allowed(about)}{known}")
     if isinstance(value, (int, float)) and not about["low"] <= value <= about["high"]:
-        raise ValueError(f"allowed: {about['low']} to {about['high']}")
+        raise ValueError(f"allowed: {allowed(about)}")
     if about["multiple_of"] > 1 and value % about["multiple_of"]:
-        raise ValueError(f"allowed: multiples of {about['multiple_of']}")
+        raise ValueError(f"allowed: {allowed(about)}")
     return value
 
 

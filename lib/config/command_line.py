@@ -1,14 +1,12 @@
 """The command line that the four steps share."""
 
 import argparse
-import math
 import sys
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.config.fields import DEFAULTS, FIELDS, Config
+from lib.config.fields import DEFAULTS, FIELDS, Config, allowed
 from lib.config.read import DEFAULT_FILE
 from lib.runtime.errors import InputError
 from lib.runtime.progress import be_quiet
@@ -57,11 +55,7 @@ def _settings_help() -> str:
     return "\n".join(lines)
 
 
-def _allowed_help(about: typing.Mapping[str, Any]) -> str:
+def _allowed_help(about: Mapping[str, Any]) -> str:
     if about["only_with"]:
         return f"; acts with other values of {about['only_with']}, which are not built yet"
-    if about["choices"]:
-        return f" [{', '.join(map(str, about['choices']))}]"
-    if math.isfinite(about["low"]) and math.isfinite(about["high"]):
-        return f" [{about['low']} to {about['high']}]"
-    return ""
+    return f" [{allowed(about)}]" if allowed(about) else ""

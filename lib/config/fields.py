@@ -7,7 +7,7 @@ The names and meanings of 59 of them are those of Hydrogen Torch's experiment YA
 import dataclasses
 import math
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,20 @@ def setting(
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=about_it)
     return field(default=default, metadata=about_it)
+
+
+def allowed(about: Mapping[str, Any]) -> str:
+    """The values that a setting of this metadata takes, for a person; "" where its type says all.
+
+    Its choices, or its range: "0 to 1", "0 or more", "32 to 4096, multiples of 32".
+    """
+    if about["choices"]:
+        return ", ".join(map(str, about["choices"]))
+    low, high, step = about["low"], about["high"], about["multiple_of"]
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    ends = f"{low} or more" if math.isinf(high) else f"{low} to {high}"
+    return f"{ends}, multiples of {step}" if step > 1 else ends
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,10 @@ def find_layout(data: Path, unpack_into: Path) -> dict[str, str]:
             raise ValueError(f"data={data}: there is no such file")
         return find_layout(unpacked(data, unpack_into), unpack_into)
     if not data.is_dir():
-        raise ValueError(f"data={data}: there is no such folder")
+        kind = (
+            "neither a folder nor a .zip: unpack it" if data.exists() else "there is no such folder"
+        )
+        raise ValueError(f"data={data}: {kind}")
     if (data / "train").is_dir():
         return NONE | _kaggle(data)
     if (data / "images").is_dir():

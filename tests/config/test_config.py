@@ -166,6 +166,7 @@ REFUSED = [
     ("experiment_name=a/b", "names a folder"),
     ("experiment_name=..", "names a folder"),
     ("data=/no/such/folder", "no such folder"),
+    (f"data={__file__}", "neither a folder nor a .zip: unpack it"),
     ("epochs", "key=value"),
     ("neptune_project=x", "acts with values of logger that are not built yet"),
     ("gpus=['²']", "such as"),

@@ -56,12 +56,16 @@ HELD_BY = {
         "test_the_share_of_batches_that_are_mixed_is_mix_probability": ["mix_probability"],
     },
     "test_unet.py": {
-        "test_a_gpu_is_set_to_repeatable_kernels_or_to_the_fastest": ["deterministic"],
         "test_an_unknown_backbone_is_given_its_nearest": ["backbone"],
-        "test_each_process_has_the_gpu_that_gpus_names": ["gpus"],
         "test_every_architecture_gives_a_map_of_the_images_size_for_each_class": ["architecture"],
         "test_grey_values_are_normalized_by_hand_worked_values": ["image_normalization"],
         "test_logits_have_the_size_of_the_image": ["image_channels"],
+    },
+    "runtime/test_device.py": {
+        "test_a_gpu_is_set_to_repeatable_kernels_or_to_any": ["deterministic"],
+        "test_each_process_has_the_gpu_that_gpus_names": ["gpus"],
+    },
+    "training/test_pretrained.py": {
         "test_weights_are_read_from_a_local_file": ["pretrained_weights"],
     },
     "decision/test_nested.py": {
