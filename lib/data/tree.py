@@ -1,0 +1,49 @@
+"""The files below a folder of data, without what systems and viewers leave there."""
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"}
+
+
+class Tree(NamedTuple):
+    """A folder, or one file, and all files below it, sorted by path."""
+
+    root: Path
+    files: list[Path]
+
+    def ending(self, *suffixes: str) -> list[Path]:
+        """The files with one of the suffixes, such as ".json", whatever their capitals."""
+        return [path for path in self.files if path.suffix.lower() in suffixes]
+
+
+def tree_of(root: Path) -> Tree:
+    """What lies below the folder, or the one file."""
+    return Tree(root, sorted(_below(root)) if root.is_dir() else [root])
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name.casefold() in JUNK:
+            continue
+        if path.is_dir():
+            yield from _below(path)
+        else:
+            yield path
+
+
+def json_in(path: Path) -> Any:
+    """The content of a JSON file; None for a file that holds none."""
+    about = path.stat()
+    return _json_in(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=4)
+def _json_in(path: Path, _modified: int, _size: int) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return None
