@@ -16,7 +16,7 @@ from lib.runtime.files import existing, save_table, sha_of, stable_hash
 
 RLE = "rle_mask"
 
-FOLD_COLUMNS = ["image", "height", "width", "subject", "group", "fold", "weight", "sha"]
+FOLD_COLUMNS = ["image", "height", "width", "subject", "group", "fold", "weight", "sha", "path"]
 
 
 def mask_columns(classes: Sequence[str]) -> list[str]:
@@ -37,7 +37,8 @@ def true_mask(row: Mapping[str, Any], column: str) -> rle.Mask:
 def save_folds(config: Config, folds: pd.DataFrame) -> None:
     """Columns FOLD_COLUMNS and the run lengths; `subject` is "" where it is not known.
 
-    The fold is -1 for an image that every network is trained on and none is scored on.
+    `path` is the image's file, below data_folder. The fold is -1 for an image that every network
+    is trained on and none is scored on.
     """
     save_table(Run.of(config).folds, folds[["image", *masks_in(folds), *FOLD_COLUMNS[1:]]])
 
@@ -67,7 +68,7 @@ def load_folds(config: Config) -> Folds:
     path = existing(Run.of(config).folds, "01_prepare_folds.py")
     content = path.read_bytes()
     table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-    needed = {*FOLD_COLUMNS, *(masks_in(table) or [RLE])}
+    needed = {*FOLD_COLUMNS, *(masks_in(table) or [RLE])} - {"path"}  # which older runs lack
     if missing := needed - set(table.columns):
         raise InputError(f"{path} lacks the columns {sorted(missing)}: run 01_prepare_folds.py")
     if strange := set(map(str, config.fold_numbers)) - set(table["fold"]):

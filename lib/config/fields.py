@@ -348,11 +348,20 @@ class Config:
         "folders of runs, such as [runs/a, 'runs/b:2'], 2 being a weight: nothing is trained, 03 "
         "averages their probability files; they must have the same folds.csv",
     )
+    fill_outlines: str = setting(
+        "pipeline",
+        "auto",
+        "masks that are closed lines become areas; auto: where most of a set are",
+        choices=("auto", "always", "never"),
+    )
     fold_column: str = setting(
         "pipeline", "fold", "column of train_dataframe with folds counted from 0 (with custom)"
     )
     image_bits: int = setting(
         "pipeline", 16, "bits that images of more than 8 use, where no DICOM tells", low=8, high=16
+    )
+    invert_masks: bool = setting(
+        "pipeline", False, "masks are 0 where the nerve is, as black drawn on white"
     )
     label_policy: str = setting(
         "pipeline",
@@ -363,6 +372,13 @@ class Config:
     )
     mask_folder: str = setting(
         "pipeline", "None", "folder of mask pictures named as the images; a subfolder a class"
+    )
+    missing_mask: str = setting(
+        "pipeline",
+        "error",
+        "an image without a mask file, where masks are pictures: an error, or empty, an image "
+        "without a nerve",
+        choices=("error", "empty"),
     )
     n_folds: int = setting("pipeline", 5, "folds the images are divided into", low=2, high=1000)
     positive_share: list[float] = setting(
@@ -395,6 +411,12 @@ class Config:
         "pipeline", 1, "number of the first pixel in the run lengths", choices=(1, 0)
     )
     runs_folder: str = setting("pipeline", "runs", "folder of all runs, and of unpacked zips")
+    subject_pattern: str = setting(
+        "pipeline",
+        "",
+        "regular expression of the person in the path of an image, its first group; empty: by "
+        "folders or names such as 17_3, where no table or DICOM tells; none: nobody is guessed",
+    )
     test: str = setting(
         "pipeline",
         "None",

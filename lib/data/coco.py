@@ -11,8 +11,9 @@ from pycocotools import mask as coco
 from lib import rle
 from lib.config.fields import Config
 from lib.data.label_tables import ONE_CLASS, Label, Labels, all_told
-from lib.data.pictures import composed
+from lib.data.pictures import ImageFile, composed
 from lib.data.tables import text_of
+from lib.data.tree import Tree, json_in
 from lib.runtime.errors import InputError
 
 COCO_KEYS: dict[str, dict[str, Any]] = {
@@ -20,6 +21,21 @@ COCO_KEYS: dict[str, dict[str, Any]] = {
     "annotations": {"image_id": (int, str), "category_id": (int, str), "segmentation": object},
     "categories": {"id": (int, str), "name": str},
 }
+
+
+NAME = "COCO"
+
+
+def find(tree: Tree) -> Path | None:
+    for path in tree.ending(".json"):
+        content = json_in(path)
+        if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
+            return path
+    return None
+
+
+def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
+    return labels_of_coco(path, config)
 
 
 def labels_of_coco(path: Path, config: Config) -> Labels:

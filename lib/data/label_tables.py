@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from lib.config.fields import DEFAULTS, Config
-from lib.data.pictures import composed
+from lib.data.pictures import ImageFile, composed
 from lib.data.tables import read_table, require_columns, text_of
 from lib.runtime.errors import InputError
 
@@ -27,7 +27,11 @@ class Label:
     fold: str = ""
     # By class: run lengths, to be joined; none is an empty mask. No class: only files tell.
     runs: dict[str, list[str]] = field(default_factory=dict)
-    files: dict[str, Path] = field(default_factory=dict)  # by class: a mask file
+    files: dict[str, Path] = field(default_factory=dict)  # by class: a mask file that a table names
+    masks: dict[str, list[ImageFile]] = field(default_factory=dict)  # by class: all mask files
+    drawn: dict[str, list[str]] = field(default_factory=dict)  # by class: what they hold, as `runs`
+    drawn_size: tuple[int, int] | None = None  # height and width of the mask files
+    drawn_from: str = ""  # the name of the last of them
     size: tuple[int, int] | None = None  # height and width, where the labels tell
     validation: bool = False  # of validation_dataframe
     ours: bool = False  # `runs` are in the house's convention, whatever the settings say
@@ -38,6 +42,17 @@ class Labels(NamedTuple):
     by_image: dict[str, Label]
     classes: list[str]
     origin: str  # for a person
+
+
+def is_label_table(path: Path) -> bool:
+    """Whether the table tells of labels, and is none of a test set."""
+    if path.name.startswith(("test", "sample_submission", "submission")):
+        return False
+    try:
+        columns = set(read_table(path, "train_dataframe").columns)
+    except InputError:
+        return path.name.startswith("train")  # to be told what is wrong with it
+    return set(KAGGLE_COLUMNS) <= columns or "rle_mask" in columns
 
 
 def read_label_table(path: Path, name: str, config: Config) -> Labels:

@@ -1,13 +1,20 @@
 """A folder or zip of data -> the data settings that describe it."""
 
-import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from lib.config.fields import Config
 from lib.config.read import load_config
+from lib.data import picture_folders
 from lib.data.archives import unpacked
+from lib.data.formats import FORMATS
+from lib.data.label_tables import is_label_table
+from lib.data.picture_folders import is_of_test
+from lib.data.pictures import MASK_SUFFIX, is_picture
+from lib.data.tree import Tree, tree_of
 
+TABLES = (".csv", ".tsv", ".pq", ".parquet")
 TRAIN = ("train.pq", "train.parquet", "train.csv")
 TEST = ("test.pq", "test.parquet", "test.csv")
 NONE = dict.fromkeys(
@@ -22,11 +29,11 @@ NONE = dict.fromkeys(
     "None",
 )
 LAYOUTS = """\
-known layouts, as a folder or its zip:
+known layouts, as a folder or its zip (docs/data.md shows them all):
     the competition's: train/, train_masks.csv, test/, sample_submission.csv
-    Hydrogen Torch's: train.pq (or .csv), images/, test.pq (or .csv) where there is a test set
-    COCO: one .json file with images, annotations and categories; images/; test/
-    masks as pictures: images/, masks/ (or masks/CLASS/ for each of several), test/"""
+    a table of images and run lengths, or of images and mask files: train.csv, .pq
+    a labelling tool's file or files, such as COCO's: labels.json, images/
+    masks as pictures: images/, masks/; or a_mask.png beside a.png; in any folders"""
 
 
 def load_settings(path: Path, overrides: Iterable[str] = ()) -> Config:
@@ -45,66 +52,73 @@ def find_layout(data: Path, unpack_into: Path) -> dict[str, str]:
             raise ValueError(f"data={data}: there is no such file")
         return find_layout(unpacked(data, unpack_into), unpack_into)
     if not data.is_dir():
-        kind = (
-            "neither a folder nor a .zip: unpack it" if data.exists() else "there is no such folder"
-        )
-        raise ValueError(f"data={data}: {kind}")
-    if (data / "train").is_dir():
-        return NONE | _kaggle(data)
-    if (data / "images").is_dir():
-        for layout in (_hydrogen_torch, _coco, _mask_pictures):
-            if found := layout(data):
-                return NONE | found
-    holds = ", ".join(sorted(path.name for path in data.iterdir())[:10]) or "nothing"
-    raise ValueError(f"data={data}: its layout is not known; it holds {holds}; {LAYOUTS}")
+        if data.exists():
+            raise ValueError(f"data={data}: neither a folder nor a .zip: unpack it")
+        raise ValueError(f"data={data}: there is no such folder")
+    tree = tree_of(data)
+    for layout in (_kaggle, _table, _labelling_tool, _picture_folders):
+        if found := layout(tree):
+            return NONE | found
+    holds = ", ".join(sorted({path.relative_to(data).parts[0] for path in tree.files})[:10])
+    raise ValueError(
+        f"data={data}: its layout is not known; it holds {holds or 'nothing'}; {LAYOUTS}"
+    )
 
 
-def _kaggle(folder: Path) -> dict[str, str]:
+def _kaggle(tree: Tree) -> dict[str, str]:
+    """Images, and masks beside them, right in train/."""
+    folder = tree.root
+    pictures = [path for path in tree.files if path.parent == folder / "train" and is_picture(path)]
+    table = _file_or_none(folder, "train_masks.csv")
+    masked = any(path.stem.endswith(MASK_SUFFIX) for path in pictures)
+    if not pictures or not (masked or table != "None"):
+        return {}
     has_test = (folder / "test").is_dir() or (folder / "sample_submission.csv").is_file()
     return {
-        "train_dataframe": _file_or_none(folder, "train_masks.csv"),
+        "train_dataframe": table,
         "data_folder": str(folder / "train"),
         "test_dataframe": _file_or_none(folder, "sample_submission.csv"),
         "data_folder_test": str(folder / ("test" if has_test else "train")),
     }
 
 
-def _hydrogen_torch(folder: Path) -> dict[str, str]:
-    table = _file_or_none(folder, *TRAIN)
-    return {} if table == "None" else _images_of(folder) | {"train_dataframe": table}
-
-
-def _coco(folder: Path) -> dict[str, str]:
-    tables = [path for path in sorted(folder.glob("*.json")) if _is_coco(path)]
-    if len(tables) > 1:
-        names = " and ".join(path.name for path in tables)
-        raise ValueError(f"data={folder}: which one holds the labels, {names}? Keep one")
+def _table(tree: Tree) -> dict[str, str]:
+    """train.csv, or the only table there is; the images in images/, else in all folders."""
+    tables = [path for path in tree.ending(*TABLES) if path.name in TRAIN or is_label_table(path)]
+    named = [path for path in tables if path.name in TRAIN]
+    if len(named or tables) > 1:
+        names = " and ".join(map(str, named or tables))
+        raise ValueError(f"which table holds the labels, {names}? Set train_dataframe=TABLE")
     if not tables:
         return {}
-    return _images_of(folder) | {"train_dataframe": str(tables[0])}
+    return _images_of(tree) | {"train_dataframe": str((named or tables)[0])}
 
 
-def _mask_pictures(folder: Path) -> dict[str, str]:
-    if not (folder / "masks").is_dir():
-        return {}
-    return _images_of(folder) | {"mask_folder": str(folder / "masks")}
+def _labelling_tool(tree: Tree) -> dict[str, str]:
+    found = {module.NAME: module.find(tree) for module in FORMATS}
+    told = {name: path for name, path in found.items() if path is not None}
+    if len(told) > 1:
+        both = " and ".join(f"{path} ({name})" for name, path in told.items())
+        raise ValueError(f"which one holds the labels, {both}? Set train_dataframe=PATH")
+    return _images_of(tree) | {"train_dataframe": str(*told.values())} if told else {}
 
 
-def _images_of(folder: Path) -> dict[str, str]:
-    """images/ to train on; of the test set a table, or the pictures of test/."""
+def _picture_folders(tree: Tree) -> dict[str, str]:
+    return picture_folders.find(tree)
+
+
+def _images_of(tree: Tree) -> dict[str, str]:
+    """images/ to train on, else all folders; of the test set a table, or the pictures of test/."""
+    folder = tree.root
+    images = folder / "images" if (folder / "images").is_dir() else folder
+    tests = [path for path in tree.files if is_picture(path) and is_of_test(path, folder)]
+    table = _file_or_none(folder, *TEST)
+    place = os.path.commonpath([path.parent for path in tests]) if tests else str(images)
     return {
-        "data_folder": str(folder / "images"),
-        "test_dataframe": _file_or_none(folder, *TEST),
-        "data_folder_test": str(folder / ("test" if (folder / "test").is_dir() else "images")),
+        "data_folder": str(images),
+        "test_dataframe": table,
+        "data_folder_test": place if tests or table != "None" or images != folder else "None",
     }
-
-
-def _is_coco(path: Path) -> bool:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
 
 
 def _file_or_none(folder: Path, *names: str) -> str:

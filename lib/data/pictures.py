@@ -4,7 +4,7 @@ import io
 import struct
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from lib.data import dicom
+from lib.data.tree import Tree, tree_of
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
 
@@ -63,26 +64,70 @@ class Picture(NamedTuple):
     bits_used: int = 0  # of a file of more than 8 that does not tell them; 0 of others
 
 
-def image_files(folder: Path, bits: int = 16) -> dict[str, ImageFile]:
-    """The images of a folder, or of one file, by their name, and by their name without its suffix.
+def image_files(
+    folder: Path, bits: int = 16, without: Collection[Path] = ()
+) -> dict[str, ImageFile]:
+    """The images below a folder, or of one file, by every name that means but one of them.
 
-    Frame k of the cine loop NAME.dcm is the image NAME_k, counted from 1. `bits` are those that
-    files of 16 bits use. Raises InputError where two files would be the same image, for a file
-    system that knows no capital letters too.
+    These are its name with and without suffix, and the same behind its folders, p01/1.png.
+    `name_of` says which one is the image's own. Frame k of the cine loop NAME.dcm is the image
+    NAME_k, counted from 1. `bits` are those that files of 16 bits use, `without` are files to pass
+    over. Raises InputError where two files of a folder would be the same image, for a file system
+    that knows no capital letters too.
     """
-    files: dict[str, ImageFile] = {}
+    images = [file._replace(bits=bits) for file in _images_in(tree_of(folder), set(without))]
+    whole: dict[str, ImageFile] = {}
     taken: dict[str, Path] = {}
-    for found in _images_in(folder):
-        file = found._replace(bits=bits)
-        names = {stem_of(file)} | ({composed(file.path.name)} if file.frame is None else set())
-        for name in names:
-            if other := taken.get(name.casefold()):
+    ends: dict[str, dict[ImageFile, None]] = {}
+    for file in images:
+        place = file.path.parent.relative_to(folder).as_posix() if folder.is_dir() else "."
+        for name in _names(file):
+            path = name if place == "." else f"{composed(place)}/{name}"
+            if (other := taken.setdefault(path.casefold(), file.path)) != file.path:
                 raise InputError(
                     f"{other} and {file.path.name}: which one is image {name}? Keep one"
                 )
-            files[name] = file
-        taken |= {name.casefold(): file.path for name in names}
-    return files
+            whole[path] = file
+            for end in _ends(path):
+                ends.setdefault(end, {})[file] = None
+    return {name: next(iter(of)) for name, of in ends.items() if len(of) == 1} | whole
+
+
+def path_in(folder: Path, file: ImageFile) -> str:
+    """How folds.csv writes it: the path below the folder, and #3 for the third frame of a file."""
+    frame = "" if file.frame is None else f"#{file.frame + 1}"
+    path = file.path.relative_to(folder) if folder.is_dir() else Path(file.path.name)
+    return f"{path.as_posix()}{frame}"
+
+
+def file_at(folder: Path, path: str, bits: int) -> ImageFile:
+    """The file that `path_in` wrote."""
+    name, mark, number = path.rpartition("#")
+    if mark and number.isdecimal() and not (folder / path).is_file():
+        return ImageFile(folder / name, int(number) - 1, bits=bits)
+    return ImageFile(folder / path, bits=bits)
+
+
+def _names(file: ImageFile) -> set[str]:
+    return {stem_of(file)} | ({composed(file.path.name)} if file.frame is None else set())
+
+
+def _ends(path: str) -> Iterator[str]:
+    """b/c and c of a/b/c."""
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
+
+
+def names_of(files: Mapping[str, ImageFile]) -> dict[str, ImageFile]:
+    """The images of `image_files` by their own names: the shortest without suffix."""
+    shortest: dict[ImageFile, str] = {}
+    for name, file in files.items():
+        if name.rpartition("/")[2] != stem_of(file):
+            continue
+        if file not in shortest or len(name) < len(shortest[file]):
+            shortest[file] = name
+    return {name: file for file, name in shortest.items()}
 
 
 def composed(name: str) -> str:
@@ -94,6 +139,8 @@ def stem_of(file: ImageFile) -> str:
     """The image's name without suffix."""
     path = file.path
     stem = path.name if path.suffix[1:].isdigit() else path.stem  # a UID is a name as a whole
+    if path.parent.name in ("imagesTr", "imagesTs"):  # nnU-Net's, which name the channel
+        stem = stem.removesuffix("_0000")
     return composed(stem) + ("" if file.frame is None else f"_{file.frame + 1}")
 
 
@@ -111,27 +158,6 @@ def read_picture(file: ImageFile) -> Picture:
     if dicom.is_dicom(file.path):
         return _read_dicom(file)
     return _opened(file.path, lambda image: _read_pillow(image, file.bits))
-
-
-def read_mask(path: Path) -> Grey:
-    """Mask uint8 0/1 (height, width) of a file that holds 0 (black) and one other value or colour.
-
-    JPEG, which blurs edges, is cut at half of the range, and must reach it.
-    """
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        grey = read_image(ImageFile(path))
-        if 0 < grey.max() <= 127:
-            raise UnusableImage(f"a JPEG of 0 and 255 was expected, its brightest is {grey.max()}")
-        return (grey > 127).astype(np.uint8)
-    mask = _opened(path, _raw_values)
-    values = _values_in(mask)
-    if not np.isin(values, [0, values[-1]]).all():
-        shown = ", ".join(map(str, values[:5]))
-        raise UnusableImage(
-            f"a mask of 0 and one other value was expected, it holds {shown} ... (several classes: "
-            "a folder of masks for each)"
-        )
-    return (mask != 0).astype(np.uint8)
 
 
 def _opened(path: Path, read: Callable[[Image.Image], Result]) -> Result:
@@ -181,13 +207,6 @@ def _raw_values(image: Image.Image) -> npt.NDArray[Any]:
     return pixels.astype(np.uint8 if pixels.dtype.itemsize == 1 else np.int64)
 
 
-def _values_in(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Each once, ascending; of bytes they are counted, for sorting takes as long as reading."""
-    if pixels.dtype == np.uint8:
-        return np.flatnonzero(np.bincount(pixels.ravel()))
-    return np.unique(pixels)
-
-
 def sha_of_image(file: ImageFile) -> str:
     """Depends on the file's bytes and on the frame."""
     about = file.path.stat()
@@ -201,28 +220,42 @@ def _sha_of_file(path: Path, _modified: int, _size: int) -> str:
     return sha_of(path.read_bytes())
 
 
-def _images_in(folder: Path) -> Iterator[ImageFile]:
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES or dicom.is_dicom(path)
+
+
+def _images_in(tree: Tree, without: Collection[Path]) -> Iterator[ImageFile]:
     people: dict[str, str] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
-        if path.name.startswith(".") or path.is_dir():
+    for path in tree.files:
+        if path in without:
             continue
         if not path.name.isprintable():
             raise InputError(f"{str(path)!a}: a name in UTF-8 was expected: rename the file")
-        if path.suffix.lower() in PICTURE_SUFFIXES:
-            yield ImageFile(path)
-        elif dicom.is_dicom(path):
-            yield from _frames_in(path, people)
+        if is_picture(path):
+            yield from images_of_file(path, people)
 
 
-def _frames_in(path: Path, people: dict[str, str]) -> list[ImageFile]:
+def images_of_file(path: Path, people: dict[str, str] | None = None) -> list[ImageFile]:
     """One image a frame. `people` gives each PatientID a number; where it is empty nobody knows."""
+    if not dicom.is_dicom(path):
+        return [ImageFile(path)]
     count, person = dicom.frames_and_person(path)
+    people = {} if people is None else people
     subject = people.setdefault(person, f"p{len(people) + 1}") if person else ""
     return (
         [ImageFile(path, frame, subject) for frame in range(count)]
         if count > 1
         else [ImageFile(path, None, subject)]
     )
+
+
+def is_jpeg(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(3) == b"\xff\xd8\xff"
+
+
+def raw_values(path: Path, frame: int | None = None) -> npt.NDArray[Any]:
+    return _opened(path, _raw_values)
 
 
 def _read_dicom(file: ImageFile) -> Picture:

@@ -1,7 +1,7 @@
 """Images read side by side; what is wrong with them is told at once, and by name."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +12,14 @@ import pandas as pd
 
 from lib.artifacts.probabilities import PRESENCE, PROVENANCE
 from lib.config.fields import Config
-from lib.data.labels import image_stems
 from lib.data.pictures import (
     Grey,
     ImageFile,
     UnusableImage,
-    stem_of,
+    names_of,
 )
 from lib.data.thumbnails import SHAPE, thumbnail
+from lib.data.tree import tree_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
 
@@ -34,6 +34,7 @@ class Images(NamedTuple):
     thumbnails: npt.NDArray[np.uint8]  # (rows, height, width), for lib/folds/duplicates.py
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
+    doubts: Sequence[str] = ()  # about the masks, each a sentence
 
 
 def folder_of(path: str, name: str) -> Path:
@@ -131,18 +132,16 @@ def raise_all(errors: Mapping[str, str], title: str) -> None:
 
 def say_unlisted(images: Iterable[str], files: dict[str, ImageFile], origin: str) -> None:
     """Files that no row names are no error: a folder often holds the images of several tables."""
-    used = {stem_of(files[image]) for image in images if image in files}
-    unlisted = image_stems(files) - used
+    used = {files[image] for image in images if image in files}
+    unlisted = sorted(name for name, file in names_of(files).items() if file not in used)
     if unlisted:
-        shown = ", ".join(sorted(unlisted)[:3])
+        shown = ", ".join(unlisted[:3])
         print(f"{len(unlisted)} image files are not in {origin} and stay unused: {shown} ...")
 
 
-def say_no_images(folder: Path, files: dict[str, ImageFile]) -> None:
-    """Subfolders and files of other kinds, which a person may take for images."""
-    if not folder.is_dir():
-        return
-    known = {file.path for file in files.values()}
-    others = sorted(p.name for p in folder.iterdir() if p not in known and p.name[0] != ".")
-    if others:
-        print(f"{len(others)} files or folders in {folder} are no images: {others[0]} ...")
+def say_no_images(folder: Path, files: dict[str, ImageFile], others: Collection[Path] = ()) -> None:
+    """Files of other kinds, which a person may take for images; `others` are known to be none."""
+    known = {file.path for file in files.values()} | set(others)
+    unknown = [path.name for path in tree_of(folder).files if path not in known]
+    if unknown:
+        print(f"{len(unknown)} files in {folder} are no images: {unknown[0]} ...")

@@ -4,7 +4,6 @@ Nothing is dropped silently. An image that cannot be used is an error, and all o
 once; with `quarantine: true` it is left out and kept in quarantine.csv with the reason.
 """
 
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,16 +15,19 @@ from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
 from lib.data.label_tables import Label
 from lib.data.labels import read_labels
+from lib.data.masks import mask_paths
+from lib.data.people import people_of
 from lib.data.pictures import (
-    MASK_SUFFIX,
     Grey,
     ImageFile,
     UnusableImage,
+    file_at,
     image_files,
-    read_mask,
+    path_in,
     read_picture,
     sha_of_image,
 )
+from lib.data.plausible import judged, measured
 from lib.data.reading import (
     Images,
     about,
@@ -38,7 +40,7 @@ from lib.data.reading import (
     say_unlisted,
     stop_or_tell,
 )
-from lib.data.test_images import test_names
+from lib.data.test_images import test_files_inside, test_names
 from lib.runtime.errors import InputError
 
 ORDER_CHECKED = 50  # masks whose reading by rows is compared with that by columns
@@ -53,37 +55,64 @@ def read_training_images(config: Config) -> Images:
     is "". InputError lists the first 20 images that cannot be used, and their count.
     """
     folder = folder_of(config.data_folder, "data_folder")
-    files = image_files(folder, config.image_bits)
-    labels = read_labels(config, files)
+    masks = mask_paths(config)
+    files = image_files(folder, config.image_bits, masks | test_files_inside(config))
+    labels = read_labels(config, files, masks)
     if not labels.by_image:
-        say_no_images(folder, files)
-        raise InputError(f"{labels.origin} tells of no image (no folder in a folder is read)")
+        say_no_images(folder, files, masks)
+        raise InputError(f"{labels.origin} tells of no image")
     unusable = name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
 
     def examine(image: str) -> dict[str, Any]:
         label = labels.by_image[image]
         row = _examine(files[image], label, labels.classes, config)
-        return {"image": image, "file": files[image], "validation": label.validation, **row}
+        file = files[image]
+        where = {"file": file, "path": path_in(folder, file)}
+        return {"image": image, **where, "validation": label.validation, **row}
 
     names = sorted(labels.by_image.keys() - unusable.keys())
     rows = in_threads(examine, names, "training images", unusable)
-    images = images_of(rows, unusable, labels.classes)
+    _add_people(rows, config)
+    doubts = judged(rows, mask_columns(labels.classes), config)
+    for row in rows:
+        del row["shapes"]
+    unusable = dict(sorted(unusable.items()))
+    images = images_of(rows, unusable, labels.classes)._replace(doubts=doubts)
     stop_or_tell(images, config, f"images of {labels.origin}")
     say_unlisted([*labels.by_image, *_test_names_beside(config)], files, labels.origin)
-    say_no_images(folder, files)
+    say_no_images(folder, files, masks)
     _check_bits(images.table["bits_used"], config)
     if config.train_dataframe != "None" and config.mask_folder == "None":
         _check_order(images.table, labels.by_image, config)
     return images
 
 
+def _add_people(rows: list[dict[str, Any]], config: Config) -> None:
+    """The subject of each row, where no row tells one."""
+    if any(row["subject"] or row["told_group"] for row in rows) and not config.subject_pattern:
+        return
+    people = people_of({row["image"]: row["path"] for row in rows}, config)
+    for row in rows:
+        row["subject"] = people.by_image.get(row["image"], row["subject"])
+    if people.told:
+        count = len(set(people.by_image.values()))
+        print(f"people         {count}, from {people.told}; subject_pattern can say otherwise")
+
+
 def with_files(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
     """The table of 01 with a column `file`; InputError where an image has gone or changed since."""
     folder = folder_of(config.data_folder, "data_folder")
-    files = image_files(folder, config.image_bits)
-    raise_all(name_errors(folds["image"], files, folder), "images of folds.csv are not there")
-    folds = folds.assign(file=pd.Series([files[i] for i in folds["image"]], folds.index, object))
+    if "path" in folds.columns:
+        found = [file_at(folder, path, config.image_bits) for path in folds["path"]]
+        names = zip(folds["image"], found, strict=True)
+        gone = {name: f"there is no {file.path}" for name, file in names if not file.path.is_file()}
+        raise_all(gone, "images of folds.csv are not there")
+    else:  # of a run made before there was that column
+        files = image_files(folder, config.image_bits)
+        raise_all(name_errors(folds["image"], files, folder), "images of folds.csv are not there")
+        found = [files[image] for image in folds["image"]]
+    folds = folds.assign(file=pd.Series(found, folds.index, object))
     changed = folds["image"][folds["sha"] != with_sha(folds)["sha"]]
     another = dict.fromkeys(changed, "another file than 01_prepare_folds.py read")
     raise_all(another, f"images of {folder} have changed: run 01_prepare_folds.py")
@@ -101,8 +130,9 @@ def _examine(file: ImageFile, label: Label, classes: list[str], config: Config) 
     shape = (picture.pixels.shape[0], picture.pixels.shape[1])
     if label.size not in (None, shape):
         raise UnusableImage(f"is {_by(shape)} pixels, its labels are of {_by(label.size)}")
-    if not (label.runs or label.files):
-        raise UnusableImage(f"there is no mask {file.path.stem}{MASK_SUFFIX}{file.path.suffix}")
+    if label.drawn_size not in (None, shape):
+        sizes = f"{_by(shape)}, its mask {label.drawn_from} {_by(label.drawn_size)}"
+        raise UnusableImage(f"is {sizes} pixels (height x width)")
     masks = [_mask(name, shape, label, config) for name in classes]
     texts = dict(zip(mask_columns(classes), map(rle.encode, masks), strict=True))
     return {
@@ -115,6 +145,7 @@ def _examine(file: ImageFile, label: Label, classes: list[str], config: Config) 
         "kind": picture.kind,
         "bits_used": picture.bits_used,
         "components": max(_components(mask) for mask in masks),
+        "shapes": [measured(mask) for mask in masks],
         "sha": sha_of_image(file),
     }
 
@@ -130,19 +161,27 @@ def _components(mask: Grey) -> int:
 
 
 def _mask(name: str, shape: tuple[int, int], label: Label, config: Config) -> Grey:
-    """The mask of one class, from run lengths, a file, or both, which must agree then."""
+    """The mask of one class, from run lengths, files, or both, which must agree then."""
     order, start = ("columns", 1) if label.ours else (config.rle_order, config.rle_start)
-    runs = [text for text in label.runs.get(name, []) if text.strip()]
+    mask = _joined(label.runs.get(name, []), shape, order, start)
+    if config.invert_masks and mask.any():
+        mask = 1 - mask
+    if name not in label.drawn:
+        return mask
+    drawn = _joined(label.drawn[name], shape, "columns", 1)
+    if config.invert_masks:
+        drawn = 1 - drawn
+    if name in label.runs and (wrong := np.count_nonzero(drawn != mask)):
+        raise UnusableImage(f"table and {label.drawn_from} differ in {wrong} pixels")
+    return drawn
+
+
+def _joined(runs: list[str], shape: tuple[int, int], order: str, start: int) -> Grey:
     mask = np.zeros(shape, dtype=np.uint8)
     for text in runs:
-        mask |= _decoded(text, shape, order, start)
-    if name not in label.files:
-        return mask
-    path = label.files[name]
-    drawn = _checked_mask(path, shape)
-    if name in label.runs and (wrong := np.count_nonzero(drawn != mask)):
-        raise UnusableImage(f"table and {path.name} differ in {wrong} pixels")
-    return drawn
+        if text.strip():
+            mask |= _decoded(text, shape, order, start)
+    return mask
 
 
 def _decoded(text: str, shape: tuple[int, int], order: str, start: int) -> Grey:
@@ -152,17 +191,6 @@ def _decoded(text: str, shape: tuple[int, int], order: str, start: int) -> Grey:
         zero = start == 1 and "0" in text.split()[::2]
         hint = " (where pixels are counted from 0, set rle_start=0)" if zero else ""
         raise UnusableImage(f"{error}{hint}") from None
-
-
-def _checked_mask(path: Path, shape: tuple[int, int]) -> Grey:
-    try:
-        mask = read_mask(path)
-    except UnusableImage as error:
-        raise UnusableImage(f"its mask {path.name}: {error}") from None
-    if mask.shape != shape:
-        sizes = f"{_by(shape)}, its mask {path.name} {mask.shape[0]}x{mask.shape[1]}"
-        raise UnusableImage(f"is {sizes} pixels (height x width)")
-    return mask
 
 
 def _test_names_beside(config: Config) -> list[str]:

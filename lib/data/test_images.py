@@ -12,12 +12,13 @@ from lib.config.fields import Config
 from lib.data.archives import ArchiveError, unpacked
 from lib.data.clips import SUFFIXES as VIDEO_SUFFIXES
 from lib.data.clips import frames_of
-from lib.data.labels import image_stems
+from lib.data.masks import test_masks
 from lib.data.pictures import (
     PICTURE_SUFFIXES,
     ImageFile,
     composed,
     image_files,
+    names_of,
     read_picture,
 )
 from lib.data.reading import (
@@ -33,6 +34,7 @@ from lib.data.reading import (
     stop_or_tell,
 )
 from lib.data.tables import read_table, require_columns
+from lib.data.tree import tree_of
 from lib.runtime.errors import InputError
 
 
@@ -70,6 +72,13 @@ def read_test_table(config: Config, left_out: Collection[str] = ()) -> pd.DataFr
     raise_all(wrong, f"test images of {listed.origin} cannot be used")
     files = [None if name in left_out else listed.files[name] for name in listed.names]
     return pd.DataFrame({"image": listed.names, "file": pd.Series(files, dtype=object)})
+
+
+def test_files_inside(config: Config) -> set[Path]:
+    """The files of the test set where its folder stands in that of the training images."""
+    images, test = Path(config.data_folder), Path(config.data_folder_test)
+    inside = config.data_folder_test != "None" and images in test.parents
+    return set(tree_of(test).files) if inside else set()
 
 
 def test_set(config: Config) -> list[str]:
@@ -110,9 +119,9 @@ def _list_test_images(config: Config) -> _Listed | None:
     if config.test_dataframe == "None" and config.data_folder_test == config.data_folder:
         return None
     folder = folder_of(config.data_folder_test, "data_folder_test")
-    files = image_files(folder, config.image_bits)
+    files = image_files(folder, config.image_bits, test_masks(folder))
     if config.test_dataframe == "None":
-        origin, names = str(folder), sorted(image_stems(files), key=_natural)
+        origin, names = str(folder), sorted(names_of(files), key=_natural)
     else:
         origin, names = config.test_dataframe, test_names(config)
     if not names:
@@ -132,15 +141,15 @@ def _list_new_images(path: Path, config: Config) -> _Listed:
             raise InputError(f"test={error}") from error
     elif path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         place = frames_of(path, unpack_into, incomplete=config.quarantine)
-    files = image_files(place, config.image_bits)
+    files = image_files(place, config.image_bits, test_masks(place))
     if not files:
         pictures, videos = (", ".join(sorted(kind)) for kind in (PICTURE_SUFFIXES, VIDEO_SUFFIXES))
         raise InputError(
             f"test={path}: there is no image in it. Known are {pictures}, DICOM files, a folder or "
-            f".zip of them (folders in it are not looked into), and one video ({videos})"
+            f".zip of them, and one video ({videos})"
         )
     _refuse_videos(place)
-    return _Listed(sorted(image_stems(files), key=_natural), files, place, str(path))
+    return _Listed(sorted(names_of(files), key=_natural), files, place, str(path))
 
 
 def _refuse_videos(folder: Path) -> None:

@@ -37,6 +37,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def json_in(path: Path) -> Any:
     """The content of a JSON file; None for a file that holds none."""
+    if not path.is_file():
+        return None
     about = path.stat()
     return _json_in(path, about.st_mtime_ns, about.st_size)
 

@@ -26,7 +26,8 @@ def audited(
     table, shared = images.table, shared_by_folds(images.table, pairs)
     return {
         "validation_strategy": config.validation_strategy,
-        "leaks": leaks(shared, config),
+        "leaks": leaks(shared, config)
+        + [Caveat(mark="DOUBTFUL LABELS", text=doubt) for doubt in images.doubts],
         "inventory": inventory(table, images.classes),
         "test_images": len(test.table) if test else 0,
         "test_set": test_set(config),

@@ -43,8 +43,14 @@ HELD_BY = {
             "class_name_column",
             "fold_column",
         ],
+        "test_an_image_without_its_mask_file_is_a_negative_if_asked": ["missing_mask"],
+        "test_masks_of_the_background_are_refused_and_turned_if_asked": ["invert_masks"],
+        "test_outlines_become_areas": ["fill_outlines"],
         "test_run_lengths_of_every_convention_give_the_same_masks": ["rle_order", "rle_start"],
         "test_validation_images_have_their_mask_files": ["mask_folder"],
+    },
+    "data/test_people.py": {
+        "test_a_pattern_decides_and_must_fit_every_image": ["subject_pattern"],
     },
     "test_losses.py": {
         "test_training_lowers_the_loss_that_is_asked_for": ["dice_weight", "loss_function"],

@@ -425,7 +425,7 @@ def test_a_bad_coco_file_says_what_is_wrong_and_where(
 def test_a_json_file_that_is_none_is_named(tmp_path: Path) -> None:
     folder = write_images(tmp_path)
     (folder / "labels.json").write_text("{")
-    with pytest.raises(InputError, match=r"labels.json: not a JSON file"):
+    with pytest.raises(InputError, match=r"labels.json: .* holds no labels of a known"):
         read_training_images(
             load_settings(
                 REPOSITORY / "config.yaml",
@@ -466,8 +466,66 @@ def test_an_image_without_its_mask_file_is_an_error(tmp_path: Path) -> None:
     (folder / "masks").mkdir()
     for name in NAMES[1:]:
         cv2.imwrite(str(folder / "masks" / f"{name}.png"), NERVE[name])
-    with pytest.raises(InputError, match=r"a_1: there is no mask a_1\.\* in .*masks"):
+    with pytest.raises(InputError, match=r"a_1: there is no mask of a_1 in .*masks"):
         read(folder)
+
+
+def test_an_image_without_its_mask_file_is_a_negative_if_asked(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    (folder / "masks").mkdir()
+    for name in NAMES[1:]:
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), NERVE[name])
+    found = read(folder, "missing_mask=empty")
+    assert found["rle_mask"].eq("").tolist() == [True] + [False] * 5
+
+
+def inverted(folder: Path) -> Path:
+    """Black nerves on white."""
+    write_images(folder)
+    (folder / "masks").mkdir()
+    for name, mask in NERVE.items():
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), 255 * (1 - mask))
+    return folder
+
+
+def test_masks_of_the_background_are_refused_and_turned_if_asked(tmp_path: Path) -> None:
+    folder = inverted(tmp_path)
+    with pytest.raises(InputError, match=r"6 of 6 masks cover .* set invert_masks=true"):
+        read(folder)
+    assert same(masks(read(folder, "invert_masks=true")), NERVE)
+
+
+def test_some_masks_of_the_background_are_named(tmp_path: Path) -> None:
+    folder = inverted(tmp_path)
+    for name in NAMES[1:]:
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), NERVE[name])
+    with pytest.raises(InputError, match=r"1 of 6 masks .* such as a_1: these are inverted beside"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("fill", "is_filled"), [("auto", True), ("always", True), ("never", False)]
+)
+def test_outlines_become_areas(
+    tmp_path: Path, fill: str, is_filled: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_images(tmp_path)
+    (folder / "masks").mkdir()
+    for name, mask in NERVE.items():
+        edge = mask - cv2.erode(mask, np.ones((3, 3), dtype=np.uint8))
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), 255 * edge)
+    assert same(masks(read(folder, f"fill_outlines={fill}")), NERVE) is is_filled
+    told = "6 of 6 masks are closed lines"
+    assert told in capsys.readouterr().out
+
+
+def test_masks_that_are_all_alike_are_doubted_beside_every_score(tmp_path: Path) -> None:
+    folder = write_images(tmp_path)
+    (folder / "masks").mkdir()
+    for name in NAMES:
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), NERVE["a_1"])
+    doubts = read_training_images(loaded(folder)).doubts
+    assert list(doubts) == ["all 6 masks are alike, pixel by pixel"]
 
 
 def test_the_test_set_of_these_layouts_is_the_folder_test(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from lib.data.pictures import (
     UnusableImage,
     image_files,
     read_image,
-    read_mask,
     read_picture,
 )
 from lib.runtime.errors import InputError
@@ -166,59 +165,6 @@ def test_a_truncated_image_of_any_format_is_refused(
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(UnusableImage):
         read_image(ImageFile(path))
-
-
-@pytest.mark.parametrize("values", [(0, 1), (0, 255), (0, 0), (0, 7)])
-def test_a_mask_of_zero_and_one_other_value_is_read(
-    tmp_path: Path, values: tuple[int, int]
-) -> None:
-    path = save(tmp_path / "mask.png", np.array([values], dtype=np.uint8)).path
-    assert read_mask(path).tolist() == [[0, int(values[1] > 0)]]
-
-
-def test_a_mask_of_three_values_is_refused_in_a_palette_too(tmp_path: Path) -> None:
-    image = Image.fromarray(np.array([[0, 1, 2]], dtype=np.uint8), "P")
-    image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
-    image.save(tmp_path / "mask.png")
-    with pytest.raises(
-        UnusableImage, match="0 and one other value was expected, it holds 0, 65280, 16711680"
-    ):
-        read_mask(tmp_path / "mask.png")
-
-
-@pytest.mark.parametrize(
-    "pixels",
-    [
-        np.array([[0, 1, 1000]], dtype=np.uint16),
-        np.array([[[0, 0, 0], [255, 0, 0], [0, 130, 0]]], dtype=np.uint8),
-        np.array([[[0, 0, 0], [0, 0, 4], [0, 4, 0]]], dtype=np.uint8),
-    ],
-)
-def test_masks_are_held_to_two_values_before_they_become_grey(
-    tmp_path: Path, pixels: np.ndarray
-) -> None:
-    path = save(tmp_path / "mask.png", pixels).path
-    with pytest.raises(UnusableImage, match="0 and one other value was expected"):
-        read_mask(path)
-
-
-def test_a_mask_of_one_dark_colour_is_not_empty(tmp_path: Path) -> None:
-    pixels = np.array([[[0, 0, 0], [0, 0, 4]]], dtype=np.uint8)
-    assert read_mask(save(tmp_path / "mask.png", pixels).path).tolist() == [[0, 1]]
-
-
-def test_a_jpeg_mask_of_0_and_1_is_refused_not_read_as_empty(tmp_path: Path) -> None:
-    path = tmp_path / "mask.jpg"
-    Image.fromarray(tiny_image(5, nerve=True)[1]).save(path)
-    with pytest.raises(UnusableImage, match=r"its brightest is [1-9]"):
-        read_mask(path)
-
-
-def test_a_mask_that_jpeg_blurred_is_cut_at_half(tmp_path: Path) -> None:
-    mask = tiny_image(5, nerve=True)[1]
-    path = tmp_path / "mask.jpg"
-    Image.fromarray(mask * 255).save(path, quality=90)
-    assert np.mean(read_mask(path) != mask) < 0.002
 
 
 def test_a_dicom_image_is_read_as_the_picture_it_holds(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,7 +170,11 @@ BAD_FILES: list[tuple[str, Callable[[Path], object], str]] = [
     ("1_1.tif", lambda path: write_image(path, half_transparent()), "1_1: has transparent"),
     ("1_1.tif", lambda path: write_image(path, np.zeros((60, 79), np.uint8)), "60x79"),
     ("1_1_mask.tif", truncate, "its mask 1_1_mask.tif: not an image"),
-    ("1_1_mask.tif", lambda path: write_image(path, tiny_image(1, True)[0]), "one other value"),
+    (
+        "1_1_mask.tif",
+        lambda path: write_image(path, tiny_image(1, True)[0]),
+        "a mask holds 0 and",
+    ),
     ("1_1_mask.tif", lambda path: write_image(path, np.zeros(SHAPE, np.uint8)), "differ in"),
     (
         "1_1_mask.tif",
@@ -242,18 +245,17 @@ def test_all_bad_images_are_listed_at_once_the_first_twenty_and_the_count(
     assert lines[-1].strip() == "... and 4 more"
 
 
-def test_a_folder_of_folders_holds_no_image_and_says_so(
+def test_a_folder_without_an_image_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_hydrogen_torch(tmp_path / "ht")
-    (folder / "train.csv").unlink(missing_ok=True)
-    for kind in ("images", "masks"):
-        shutil.rmtree(folder / kind, ignore_errors=True)
-        (folder / kind / "p1").mkdir(parents=True)
-    words = [f"data_folder={folder / 'images'}", f"mask_folder={folder / 'masks'}"]
+    for path in (folder / "images").iterdir():
+        path.rename(path.with_suffix(".txt"))
+    words = [f"data_folder={folder / 'images'}", f"train_dataframe={folder / 'none.json'}"]
+    (folder / "none.json").write_text('{"images": [], "annotations": [], "categories": []}')
     with pytest.raises(InputError, match="tells of no image"):
         read_training_table(load_settings(REPOSITORY / "config.yaml", words))
-    assert "are no images: p1" in capsys.readouterr().out
+    assert "are no images: " in capsys.readouterr().out
 
 
 def test_none_on_the_command_line_wins_over_what_a_folder_holds(
@@ -286,8 +288,9 @@ def test_a_bad_test_image_stops_the_first_step(
 
 
 def test_a_folder_of_unknown_layout_says_what_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    with pytest.raises(InputError, match=r"it holds pictures"):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").touch()
+    with pytest.raises(InputError, match=r"it holds notes; known layouts"):
         load_settings(REPOSITORY / "config.yaml", [f"data={tmp_path}"])
 
 

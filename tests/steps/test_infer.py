@@ -255,7 +255,7 @@ def test_new_images_that_cannot_be_used_are_listed_or_left_out_and_keep_their_ro
         step(number).main(config)
     out = capsys.readouterr().out
     assert "QUARANTINE: 1 test images could not be used and are not predicted" in out
-    assert "1 files or folders in" in out
+    assert "1 files in" in out
     submission = pd.read_csv(Run.of(config).submission, dtype=str, keep_default_na=False)
     assert submission["img"].tolist() == ["2", "3", "10", "scan_1", "scan_2", "scan_3"]
     assert submission.loc[1, "pixels"] == ""
