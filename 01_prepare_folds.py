@@ -47,6 +47,8 @@ def main(config: Config) -> None:
     audit = audited(images, test, pairs, found, config) | {"test_twins": len(test_pairs)}
     save_audit(config, audit)
     report(audit, config)
+    if before not in (None, path.read_bytes()):
+        print(f"{path} differs from the one before: networks of {path.parent} are trained again")
     print(f"{path}{' (unchanged)' if before == path.read_bytes() else ''}")
 
 

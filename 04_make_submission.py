@@ -13,7 +13,7 @@ from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.run import Run
-from lib.artifacts.submission import save
+from lib.artifacts.submission import images_in, save
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
@@ -70,6 +70,8 @@ def make_submission(
         for image, of_image in zip(test["image"], masks, strict=True)
         for name, pixels in zip(folds.classes, of_image, strict=True)
     }
+    if path.is_file() and (before := images_in(path)) != set(test["image"]):
+        print(f"{path} held {len(before)} other test images and is replaced")
     save(path, table)
     nerves = sum(any(of_image) for of_image in masks)
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,7 +66,14 @@ class Folds(NamedTuple):
 
 def load_folds(config: Config) -> Folds:
     """The table of 01; InputError where it has not the folds that `folds` asks for."""
-    path = existing(Run.of(config).folds, "01_prepare_folds.py")
+    path = Run.of(config).folds
+    others = sorted(Path(config.runs_folder).glob("*/config.yaml"))
+    if not path.is_file() and others:
+        raise InputError(
+            f"{path} is missing: run 01_prepare_folds.py first, or name a run that is there, such "
+            f"as --config {others[0]}"
+        )
+    path = existing(path, "01_prepare_folds.py")
     content = path.read_bytes()
     table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
     needed = {*FOLD_COLUMNS, *(masks_in(table) or [RLE])} - {"path"}  # which older runs lack

@@ -28,3 +28,9 @@ def save(path: Path, table: Table) -> None:
         writer.writerow([image, name, pixels] if columns is CLASSES else [image, pixels])
     with written_whole(path) as file:
         file.write(text.getvalue().encode())
+
+
+def images_in(path: Path) -> set[str]:
+    """The images that a submission tells of."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row[0] for row in csv.reader(file) if row} - {"img"}

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 AFTER = 2  # seconds; shorter work needs no bar
 EVERY = 30  # seconds between two lines in a log
-LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}"
-OPEN_END = "{desc}: {n_fmt} {unit}, {elapsed} gone{postfix}"
+LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed} elapsed, {remaining} left{postfix}"
+OPEN_END = "{desc}: {n_fmt} {unit}, {elapsed} elapsed{postfix}"
 
 Progress: TypeAlias = "tqdm[Any]"
 _quiet = False

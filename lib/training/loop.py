@@ -207,7 +207,7 @@ class Trainer:
         if rank() == 0:
             save_log(self.config, self.fold, self.rows)
         watch.evaluated(row, self.done)
-        bar.write(f"{self._line(row)}  {time.monotonic() - began:.0f} s")
+        bar.write(f"{self._line(row)}  validated in {time.monotonic() - began:.0f} s")
 
     def _training_means(self) -> Row:
         *sums, images = (sum(values) for values in zip(*gathered(self.sums), strict=True))

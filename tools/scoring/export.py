@@ -64,7 +64,7 @@ def require(config: Config) -> None:
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise InputError(
             f"the scoring pipeline needs {' and '.join(missing)} to write the networks: run\n  "
-            f"{sys.executable} -m pip install {' '.join(PACKAGES)}"
+            f"{sys.executable} -m pip install -c constraints.txt {' '.join(PACKAGES)}"
         )
 
 

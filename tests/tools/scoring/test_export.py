@@ -96,5 +96,8 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(InputError, match=r"needs onnxscript .*\n.* -m pip install onnx onnxscript"):
+    with pytest.raises(
+        InputError,
+        match=r"needs onnxscript .*\n.* -m pip install -c constraints\.txt onnx onnxscript",
+    ):
         require(Config())
