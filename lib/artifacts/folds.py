@@ -17,7 +17,8 @@ from lib.runtime.files import existing, save_table, sha_of, stable_hash
 
 RLE = "rle_mask"
 
-FOLD_COLUMNS = ["image", "height", "width", "subject", "group", "fold", "weight", "sha", "path"]
+FOLD_COLUMNS = ["image", "height", "width", "subject", "group", "fold", "weight", "sha"]
+PATH = "path"  # which runs made before there was that column lack
 
 
 def mask_columns(classes: Sequence[str]) -> list[str]:
@@ -41,7 +42,8 @@ def save_folds(config: Config, folds: pd.DataFrame) -> None:
     `path` is the image's file, below data_folder. The fold is -1 for an image that every network
     is trained on and none is scored on.
     """
-    save_table(Run.of(config).folds, folds[["image", *masks_in(folds), *FOLD_COLUMNS[1:]]])
+    columns = ["image", *masks_in(folds), *FOLD_COLUMNS[1:], *({PATH} & set(folds.columns))]
+    save_table(Run.of(config).folds, folds[columns])
 
 
 class Folds(NamedTuple):
@@ -76,7 +78,7 @@ def load_folds(config: Config) -> Folds:
     path = existing(path, "01_prepare_folds.py")
     content = path.read_bytes()
     table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
-    needed = {*FOLD_COLUMNS, *(masks_in(table) or [RLE])} - {"path"}  # which older runs lack
+    needed = {*FOLD_COLUMNS, *(masks_in(table) or [RLE])}
     if missing := needed - set(table.columns):
         raise InputError(f"{path} lacks the columns {sorted(missing)}: run 01_prepare_folds.py")
     if strange := set(map(str, config.fold_numbers)) - set(table["fold"]):
