@@ -70,8 +70,8 @@ def make_submission(
         for image, of_image in zip(test["image"], masks, strict=True)
         for name, pixels in zip(folds.classes, of_image, strict=True)
     }
-    if path.is_file() and (before := images_in(path)) != set(test["image"]):
-        print(f"{path} held {len(before)} other test images and is replaced")
+    if path.is_file() and (others := images_in(path)) != set(test["image"]):
+        print(f"{path} held {len(others)} other test images and is replaced")
     save(path, table)
     nerves = sum(any(of_image) for of_image in masks)
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
