@@ -1,7 +1,7 @@
 """Reads and checks all images and labels, finds near-duplicates, and makes folds that cannot leak.
 
-data -> runs/<experiment_name>/folds.csv, folds_audit.json, duplicates.csv, contradictions.csv and
-.png, quarantine.csv, config.yaml
+data -> runs/<experiment_name>/folds.csv, labels.png, folds_audit.json, duplicates.csv,
+contradictions.csv and .png, quarantine.csv, config.yaml
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
 from lib.data.test_images import read_test_images
+from lib.folds import contradictions_sheet, labels_sheet
 from lib.folds.assign import assign_folds, assign_groups
 from lib.folds.audit import audited
 from lib.folds.audit_text import folds_text, inventory_text
 from lib.folds.contradictions import agreement, contradictions, weights
-from lib.folds.contradictions_sheet import sheet
 from lib.folds.duplicates import duplicates_table, find_duplicates
 from lib.runtime.files import save_table, written_whole
 
@@ -40,6 +40,8 @@ def main(config: Config) -> None:
     before = path.read_bytes() if path.is_file() else None
     save_config(config)
     save_folds(config, table)
+    with written_whole(Run.of(config).labels_sheet) as file:
+        labels_sheet.sheet(table).save(file, "PNG")
     save_quarantine(config, images.unusable, test.unusable if test else {})
     duplicates = duplicates_table(table, pairs, test.table if test else None, test_pairs)
     save_table(Run.of(config).duplicates, duplicates)
@@ -49,6 +51,7 @@ def main(config: Config) -> None:
     report(audit, config)
     if before not in (None, path.read_bytes()):
         print(f"{path} differs from the one before: networks of {path.parent} are trained again")
+    print(f"{Run.of(config).labels_sheet}: do the outlines show what you marked?")
     print(f"{path}{' (unchanged)' if before == path.read_bytes() else ''}")
 
 
@@ -60,7 +63,7 @@ def save_contradictions(table: pd.DataFrame, found: pd.DataFrame, config: Config
         picture.unlink(missing_ok=True)
         return
     with written_whole(picture) as file:
-        sheet(table, found).save(file, "PNG")
+        contradictions_sheet.sheet(table, found).save(file, "PNG")
 
 
 def report(audit: dict[str, Any], config: Config) -> None:

@@ -66,6 +66,10 @@ class Run:
         return self.folder / "contradictions.csv"
 
     @property
+    def labels_sheet(self) -> Path:
+        return self.folder / "labels.png"
+
+    @property
     def contradictions_sheet(self) -> Path:
         return self.folder / "contradictions.png"
 
