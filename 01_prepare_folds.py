@@ -1,7 +1,7 @@
 """Reads and checks all images and labels, finds near-duplicates, and makes folds that cannot leak.
 
-data -> runs/<experiment_name>/folds.csv, labels.png, folds_audit.json, duplicates.csv,
-contradictions.csv and .png, quarantine.csv, config.yaml
+data -> runs/<experiment_name>/folds.csv, labels.png, test_labels.csv, folds_audit.json,
+duplicates.csv, contradictions.csv and .png, quarantine.csv, config.yaml
 """
 
 from typing import Any
@@ -12,11 +12,13 @@ from lib.artifacts.audit import save_audit, save_quarantine
 from lib.artifacts.caveats import sentence
 from lib.artifacts.folds import save_folds
 from lib.artifacts.run import Run, save_config, with_drawn_seed
+from lib.artifacts.test_labels import save_test_labels
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
 from lib.data.test_images import read_test_images
+from lib.data.test_labels import read_test_labels
 from lib.folds import contradictions_sheet, labels_sheet
 from lib.folds.assign import assign_folds, assign_groups
 from lib.folds.audit import audited
@@ -42,6 +44,7 @@ def main(config: Config) -> None:
     save_folds(config, table)
     with written_whole(Run.of(config).labels_sheet) as file:
         labels_sheet.sheet(table).save(file, "PNG")
+    save_test_labels(config, read_test_labels(config, images.classes) if test else None)
     save_quarantine(config, images.unusable, test.unusable if test else {})
     duplicates = duplicates_table(table, pairs, test.table if test else None, test_pairs)
     save_table(Run.of(config).duplicates, duplicates)

@@ -1,27 +1,33 @@
 """Turns probabilities into masks: scores those of the training images, submits those of the test.
 
-oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, decision.json, submission.csv, report.html,
-plots/; with build_scoring_pipelines fold{k}/model.pt as well -> scoring/
+oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, decision.json, submission.csv, test_iou.csv
+(where the test set has labels), report.html, plots/; with build_scoring_pipelines
+fold{k}/model.pt as well -> scoring/
 
 The rule that does it is chosen on the training images, each predicted by the network that never
 saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen without the image.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.run import Run
 from lib.artifacts.submission import images_in, save
+from lib.artifacts.test_labels import load_test_labels
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.data.test_images import left_out_of_test, read_test_table
 from lib.decision.results import results_of
 from lib.decision.rule import Rule
+from lib.decision.scores import summarise
 from lib.decision.test_masks import encoded_masks
+from lib.decision.test_scores import test_rows, test_text
 from lib.decision.text import told
+from lib.metric import Metric
 from lib.runtime.files import save_table
 from tools.report.page import write_report
 
@@ -30,7 +36,6 @@ def main(config: Config) -> None:
     results = results_of(config)
     folds, audit, decision = results.folds, results.audit, results.decision
     save_table(Run.of(config).scores, results.rows)
-    save_decision(config, decision)
     rules = [found.rule for found in results.decided]
     print(told(results.rows, decision, rules, config))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
@@ -38,7 +43,9 @@ def main(config: Config) -> None:
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
     print(f"every image's scores: {Run.of(config).scores}")
     left_out = left_out_of_test(audit, config)
-    make_submission(folds, rules, left_out, results.unseen.inference, config)
+    scores = make_submission(folds, rules, left_out, results.unseen.inference, config)
+    results = results._replace(decision=decision | {"test_scores": scores})
+    save_decision(config, results.decision)
     print(f"the page to inspect it all: {write_report(results)}")
     if config.build_scoring_pipelines:
         from tools.scoring.export import export  # slow to load
@@ -52,18 +59,19 @@ def make_submission(
     left_out: list[str],
     inference: InferenceSettings,
     config: Config,
-) -> None:
+) -> dict[str, Any] | None:
     """submission.csv: a row a test image, and class where there are several, in the given order.
 
     `rules` are one a class, `inference` is how the images they were chosen on were
-    predicted. The masks of the test images `left_out` are empty.
+    predicted. The masks of the test images `left_out` are empty. Returns the scores of the
+    test images that have a label.
     """
     path = Run.of(config).submission
     test = read_test_table(config, left_out)
     if test is None:
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
-        return
+        return None
     masks = encoded_masks(test, folds, rules, inference, config)
     table = {
         (image, name): pixels
@@ -75,6 +83,13 @@ def make_submission(
     save(path, table)
     nerves = sum(any(of_image) for of_image in masks)
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
+    labels = load_test_labels(config)
+    if labels is None:
+        return None
+    rows = test_rows(labels, test["image"].tolist(), masks, folds)
+    save_table(Run.of(config).test_scores, rows)
+    print(test_text(summarise(rows), Metric(config.metric)))
+    return summarise(rows)
 
 
 if __name__ == "__main__":

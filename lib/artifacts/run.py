@@ -66,6 +66,10 @@ class Run:
         return self.folder / "contradictions.csv"
 
     @property
+    def test_labels(self) -> Path:
+        return self.folder / "test_labels.csv"
+
+    @property
     def labels_sheet(self) -> Path:
         return self.folder / "labels.png"
 
@@ -104,6 +108,10 @@ class Run:
         return self.folder / "test.npz"
 
     # 04_make_submission.py
+
+    @property
+    def test_scores(self) -> Path:
+        return self.folder / "test_iou.csv"
 
     @property
     def scores(self) -> Path:

@@ -373,6 +373,9 @@ class Config:
     mask_folder: str = setting(
         "pipeline", "None", "folder of mask pictures named as the images; a subfolder a class"
     )
+    mask_folder_test: str = setting(
+        "pipeline", "None", "folder of the masks of the test images, which 04 then scores too"
+    )
     missing_mask: str = setting(
         "pipeline",
         "error",

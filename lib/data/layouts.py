@@ -25,6 +25,7 @@ NONE = dict.fromkeys(
         "data_folder",
         "data_folder_test",
         "mask_folder",
+        "mask_folder_test",
     ),
     "None",
 )

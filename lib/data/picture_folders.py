@@ -40,7 +40,8 @@ def find(tree: Tree) -> dict[str, str]:
     images, masks = sorted_out(tree)
     test = [path for path in images if is_of_test(path, tree.root)]
     images = [path for path in images if path not in set(test)]
-    masks = [path for path in masks if not is_of_test(path, tree.root)]
+    of_test = [path for path in masks if is_of_test(path, tree.root)]
+    masks = [path for path in masks if path not in set(of_test)]
     if not images or not masks:
         return {}
     by_path = {str(path): ImageFile(path) for path in images}
@@ -51,6 +52,8 @@ def find(tree: Tree) -> dict[str, str]:
     found = {"data_folder": _common(images), "mask_folder": _common(used)}
     if test:
         found["data_folder_test"] = _common(test)
+    if test and of_test and _common(of_test) != _common(test):
+        found["mask_folder_test"] = _common(of_test)
     return {name: str(folder) for name, folder in found.items()}
 
 

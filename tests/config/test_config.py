@@ -25,6 +25,7 @@ OURS = {
     "invert_masks",
     "label_policy",
     "mask_folder",
+    "mask_folder_test",
     "missing_mask",
     "n_folds",
     "positive_share",

@@ -163,6 +163,9 @@ HELD_BY = {
             "early_stopping_epochs"
         ],
     },
+    "steps/test_test_labels.py": {
+        "test_a_folder_of_test_masks_is_found_and_scored": ["mask_folder_test"],
+    },
     "steps/test_whole_runs.py": {
         "test_a_table_of_validation_images_is_scored_and_not_trained_on": ["validation_dataframe"],
         "test_a_twin_of_another_label_is_told_drawn_and_left_out_if_asked": ["label_policy"],

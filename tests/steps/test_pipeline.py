@@ -45,6 +45,7 @@ def test_the_four_steps_leave_every_artifact(finished_once: Path) -> None:
         "config.yaml",
         "folds.csv",
         "folds_audit.json",
+        "labels.png",
         "duplicates.csv",
         "contradictions.csv",
         "quarantine.csv",

@@ -40,6 +40,7 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "unscored": tables.unscored_folds(results),
         "rules": rules,
         "presence": decision["presence"],
+        "test_scores": decision.get("test_scores"),
     }
 
 

@@ -1,0 +1,53 @@
+"""Masks of the test set held against its labels, where somebody gave them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib import rle
+from lib.artifacts.folds import Folds, true_mask
+from lib.decision.scores import score_in
+from lib.metric import Metric
+
+
+def test_rows(
+    labels: pd.DataFrame, images: Sequence[str], masks: Sequence[Sequence[str]], folds: Folds
+) -> pd.DataFrame:
+    """A row a labelled test image, and class where there are several: test_iou.csv.
+
+    `masks` are the run lengths of each of `images`, one a class; `labels` are those of
+    test_labels.csv.
+    """
+    found = dict(zip(images, masks, strict=True))
+    rows = []
+    for row in labels.to_dict("records"):
+        for name, column, text in zip(folds.classes, folds.masks, found[row["image"]], strict=True):
+            truth = true_mask(row, column)
+            mask = rle.decode(text, truth.shape, row["image"])
+            area, both = np.count_nonzero(mask), np.count_nonzero(mask & truth)
+            counts = [np.array([n]) for n in (np.count_nonzero(truth), area, both)]
+            scores = {metric.column: float(metric.of_counts(*counts)[0]) for metric in Metric}
+            of_class = {"class_id": name} if len(folds.classes) > 1 else {}
+            about = {"image": row["image"], "subject": row["subject"], **scores}
+            rows.append({**of_class, **about, "area": area, "true_area": int(counts[0][0])})
+    return pd.DataFrame(rows)
+
+
+def test_text(scores: dict[str, Any], metric: Metric) -> str:
+    """The lines to quote of a test set."""
+    unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
+    lines = []
+    for name, title in (("all", "labelled test images"), ("with_nerve", "those with a nerve")):
+        score = score_in(scores[name], metric)
+        if score.mean is None:
+            continue
+        between = (
+            "" if score.low is None else f", 95 % interval {score.low:.3f} to {score.high:.3f}"
+        )
+        lines.append(
+            f"test {metric} over the {scores[name]['images']} {title}: {score.mean:.3f}{between} "
+            f"over {score.n} {unit}; all-empty {scores[name]['all_empty']:.3f}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""Labels of the test set: found in every layout, scored by 04, and asked by nobody before."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import rle
+from lib.artifacts.run import Run
+from lib.data.layouts import load_settings
+from tests.conftest import REPOSITORY, chain, configured, step, tiny_image
+
+NERVES = {f"{number}": number != 2 for number in (1, 2, 3)}
+
+
+def label_the_test(data: Path) -> dict[str, np.ndarray]:
+    """Masks beside the three test images; the truth by image."""
+    masks = {}
+    for name, there in NERVES.items():
+        masks[name] = tiny_image(900 + int(name), nerve=there)[1]
+        cv2.imwrite(str(data / "test" / f"{name}_mask.tif"), 255 * masks[name])
+    return masks
+
+
+def test_labelled_test_images_are_scored_and_choose_nothing(
+    settings: list[str], data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(settings, "epochs=1")
+    folder = chain(config)
+    before = json.loads((folder / "decision.json").read_text())
+    submission = (folder / "submission.csv").read_bytes()
+    assert before["test_scores"] is None
+    truth = label_the_test(data)
+    for number in (1, 2, 3, 4):
+        step(number).main(config)
+    told = capsys.readouterr().out
+    assert "test labels    3 test images: 04 scores them" in told
+    assert (folder / "submission.csv").read_bytes() == submission
+    after = json.loads((folder / "decision.json").read_text())
+    assert {**before, "test_scores": None} == {**after, "test_scores": None}
+
+    rows = pd.read_csv(folder / "test_iou.csv", dtype={"image": str})
+    masks = pd.read_csv(folder / "submission.csv", dtype=str, keep_default_na=False)
+    for row in rows.to_dict("records"):
+        pixels = masks.set_index("img").loc[row["image"], "pixels"]
+        mask, true = rle.decode(pixels, truth[row["image"]].shape), truth[row["image"]]
+        both, either = np.count_nonzero(mask & true), np.count_nonzero(mask | true)
+        assert row["iou"] == pytest.approx(both / either if either else 1)
+    assert after["test_scores"]["all"]["iou"] == pytest.approx(rows["iou"].mean())
+    assert f"test IoU over the 3 labelled test images: {rows['iou'].mean():.3f}" in told
+    assert "the 3 labelled test images" in (folder / "report.html").read_text()
+
+
+def test_labels_that_went_are_scored_no_more(settings: list[str], data: Path) -> None:
+    config = configured(settings)
+    label_the_test(data)
+    step(1).main(config)
+    assert Run.of(config).test_labels.is_file()
+    for name in NERVES:
+        (data / "test" / f"{name}_mask.tif").unlink()
+    step(1).main(config)
+    assert not Run.of(config).test_labels.exists()
+
+
+def test_a_folder_of_test_masks_is_found_and_scored(tmp_path: Path, settings: list[str]) -> None:
+    """train/images, train/masks, test/images, test/masks."""
+    shutil.rmtree(tmp_path / "data")
+    for part, numbers in (("train", range(8)), ("test", range(8, 11))):
+        for kind in ("images", "masks"):
+            (tmp_path / "data" / part / kind).mkdir(parents=True)
+        for number in numbers:
+            image, mask = tiny_image(number, nerve=number % 2 == 0)
+            cv2.imwrite(str(tmp_path / "data" / part / "images" / f"a{number}.png"), image)
+            cv2.imwrite(str(tmp_path / "data" / part / "masks" / f"a{number}.png"), 255 * mask)
+    config = configured(settings, f"mask_folder_test={tmp_path / 'data' / 'test' / 'masks'}")
+    assert config == configured(settings)
+    step(1).main(config)
+    labels = pd.read_csv(Run.of(config).test_labels, keep_default_na=False)
+    assert labels["image"].tolist() == ["a10", "a8", "a9"]
+    assert labels["rle_mask"].eq("").tolist() == [False, False, True]
+    step(1).main(replace(config, mask_folder_test="None"))
+    assert not Run.of(config).test_labels.exists()
+
+
+def test_run_lengths_in_the_test_table_are_labels(tmp_path: Path, settings: list[str]) -> None:
+    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    (tmp_path / "data" / "test").mkdir()
+    for part, folder, numbers in (("train", "images", range(8)), ("test", "test", range(8, 10))):
+        rows = []
+        for number in numbers:
+            image, mask = tiny_image(number, nerve=True)
+            cv2.imwrite(str(tmp_path / "data" / folder / f"a{number}.png"), image)
+            rows.append((f"a{number}", rle.encode(mask)))
+        table = pd.DataFrame(rows, columns=["image", "rle_mask"])
+        table.to_csv(tmp_path / "data" / f"{part}.csv", index=False)
+    config = load_settings(REPOSITORY / "config.yaml", settings)
+    step(1).main(config)
+    labels = pd.read_csv(Run.of(config).test_labels, keep_default_na=False)
+    assert labels["image"].tolist() == ["a8", "a9"]
+    assert labels["rle_mask"].ne("").all()
