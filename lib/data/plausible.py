@@ -8,6 +8,7 @@ import numpy as np
 
 from lib import rle
 from lib.config.fields import Config
+from lib.data import fitting
 from lib.data.pictures import Grey
 from lib.runtime.errors import InputError
 
@@ -51,7 +52,9 @@ def filled(mask: Grey) -> Grey:
 
 
 def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[str]:
-    """What is doubtful about the masks, each a sentence; rows have `shapes`, a Shape a column.
+    """What is doubtful about the masks, each a sentence.
+
+    Rows have `shapes`, a Shape a column, and `fits` (lib/data/fitting.py).
 
     Fills outlines, where most masks are, or as fill_outlines says. InputError for masks that are
     those of the background.
@@ -68,6 +71,7 @@ def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[
             doubts.append(f"all {len(there)} masks are alike, pixel by pixel")
         if rows and not there:
             doubts.append(f"no image has a mask{_of(column)}")
+    doubts += fitting.doubts_of([fit for row in rows for fit in row["fits"]])
     for doubt in doubts:
         print(f"WARNING: {doubt}")
     return doubts

@@ -13,6 +13,7 @@ import pandas as pd
 from lib import rle
 from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
+from lib.data.fitting import LOOKED_AT, fits
 from lib.data.label_tables import Label
 from lib.data.labels import read_labels
 from lib.data.masks import mask_paths
@@ -66,17 +67,18 @@ def read_training_images(config: Config) -> Images:
 
     def examine(image: str) -> dict[str, Any]:
         label = labels.by_image[image]
-        row = _examine(files[image], label, labels.classes, config)
+        row = _examine(files[image], label, labels.classes, config, image in looked_at)
         file = files[image]
         where = {"file": file, "path": path_in(folder, file)}
         return {"image": image, **where, "validation": label.validation, **row}
 
     names = sorted(labels.by_image.keys() - unusable.keys())
+    looked_at = set(names[:: max(1, len(names) // LOOKED_AT)])
     rows = in_threads(examine, names, "training images", unusable)
     _add_people(rows, config)
     doubts = judged(rows, mask_columns(labels.classes), config)
     for row in rows:
-        del row["shapes"]
+        del row["shapes"], row["fits"]
     unusable = dict(sorted(unusable.items()))
     images = images_of(rows, unusable, labels.classes)._replace(doubts=doubts)
     stop_or_tell(images, config, f"images of {labels.origin}")
@@ -124,8 +126,13 @@ def with_sha(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(sha=in_threads(sha_of_image, table["file"].tolist(), "images", {}))
 
 
-def _examine(file: ImageFile, label: Label, classes: list[str], config: Config) -> dict[str, Any]:
-    """One image and its label, read and held against each other; raises UnusableImage."""
+def _examine(
+    file: ImageFile, label: Label, classes: list[str], config: Config, look: bool
+) -> dict[str, Any]:
+    """One image and its label, read and held against each other; raises UnusableImage.
+
+    `look` says whether the mask is held against the edges in the picture too.
+    """
     picture = read_picture(file)
     shape = (picture.pixels.shape[0], picture.pixels.shape[1])
     if label.size not in (None, shape):
@@ -146,6 +153,7 @@ def _examine(file: ImageFile, label: Label, classes: list[str], config: Config) 
         "bits_used": picture.bits_used,
         "components": max(_components(mask) for mask in masks),
         "shapes": [measured(mask) for mask in masks],
+        "fits": [fits(picture.pixels, mask) for mask in masks if look and mask.any()],
         "sha": sha_of_image(file),
     }
 
