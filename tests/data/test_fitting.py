@@ -23,7 +23,7 @@ def test_masks_that_lie_right_are_not_doubted() -> None:
 
 @pytest.mark.parametrize("name", [name for name in TURNS if "exchanged" not in name])
 def test_masks_that_were_turned_are_doubted_by_the_turn(name: str) -> None:
-    (doubt, *_) = doubts_of(measured(TURNS[name]))
+    (doubt,) = doubts_of(measured(TURNS[name]))
     assert f"better {name}" in doubt
 
 
