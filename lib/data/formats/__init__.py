@@ -1,0 +1,29 @@
+"""The files of labelling tools -> the labels of each image: a module a format, all alike."""
+
+from pathlib import Path
+from typing import Protocol
+
+from lib.config.fields import Config
+from lib.data.formats import coco, cvat, label_studio, labelme, via, yolo
+from lib.data.label_tables import Labels
+from lib.data.pictures import ImageFile
+from lib.data.tree import Tree
+
+
+class Format(Protocol):
+    """What a module of a format holds."""
+
+    NAME: str  # for a person
+
+    def find(self, tree: Tree) -> Path | None:
+        """The one file of labels, the folder where there are several, None where there are none."""
+
+    def read(self, path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
+        """The labels in what `find` returned, for the images `files` by name.
+
+        Raises InputError for what is not of the format; what is wrong with one image is the error
+        of its label.
+        """
+
+
+FORMATS: tuple[Format, ...] = (labelme, label_studio, cvat, via, yolo, coco)
