@@ -1,6 +1,6 @@
 """CVAT for images 1.1 -> the labels of each image.
 
-Format: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/.
+Format: https://docs.cvat.ai/docs/other/xml_format.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""VGG Image Annotator 2: a project, or its exported regions -> the labels of each image.
+"""VGG Image Annotator 2: a project, or the regions exported as JSON -> the labels of each image.
 
-Format: https://www.robots.ox.ac.uk/~vgg/software/via/docs/face_track_annotation.html and the
-project's own JSON; the exported file is the part of the project that is named _via_img_metadata.
+Format: https://www.robots.ox.ac.uk/~vgg/software/via/. What is exported is the part of the project
+that is named _via_img_metadata.
 """
 
 import math
@@ -26,8 +26,10 @@ def find(tree: Tree) -> Path | None:
 
 
 def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
-    """Polygons, ellipses and circles. The class is the regions' one attribute, or that which
-    class_name_column names."""
+    """Polygons, ellipses and circles; an image without regions has an empty mask.
+
+    The class is the regions' one attribute, or that which class_name_column names.
+    """
     by_image: dict[str, Label] = {}
     for file in [path] if path.is_file() else _files(tree_of(path)):
         entries = _entries(collect.json_of(file))
@@ -44,7 +46,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
                 label.size = size_of(files[image])
                 for region in _regions(entry):
                     mask = _mask(region["shape_attributes"], label.size)
-                    for name in _classes(region["region_attributes"].get(attribute)):
+                    for name in _classes(_attributes(region).get(attribute)):
                         collect.draw(label, name, mask)
     return collect.joined(by_image, path)
 
@@ -60,21 +62,24 @@ def _entries(content: Any) -> list[dict[str, Any]] | None:
         return None
     content = content.get("_via_img_metadata", content)
     entries = list(content.values()) if isinstance(content, dict) else []
-    right = [
-        isinstance(entry, dict) and {"filename", "regions"} <= entry.keys() for entry in entries
-    ]
-    return entries if right and all(right) else None
+    keys = {"filename", "regions"}
+    right = entries and all(isinstance(e, dict) and keys <= e.keys() for e in entries)
+    return entries if right else None
 
 
 def _regions(entry: dict[str, Any]) -> list[dict[str, Any]]:
     """Version 1 numbered them."""
-    regions = entry["regions"]
+    regions = entry["regions"] or []
     return list(regions.values()) if isinstance(regions, dict) else regions
+
+
+def _attributes(region: dict[str, Any]) -> dict[str, Any]:
+    return region.get("region_attributes") or {}
 
 
 def _attribute(entries: list[dict[str, Any]], path: Path, config: Config) -> str:
     """The attribute that tells the class of a region; "" where regions have none."""
-    told = [region.get("region_attributes") or {} for e in entries for region in _regions(e)]
+    told = [_attributes(region) for entry in entries for region in _regions(entry)]
     names = sorted({name for attributes in told for name, value in attributes.items() if value})
     if config.class_name_column in names:
         return config.class_name_column
@@ -101,5 +106,6 @@ def _mask(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
         return filled(ellipse(shape["cx"], shape["cy"], shape["r"], shape["r"]), size)
     if kind == "ellipse":
         turned = math.degrees(shape.get("theta", 0))
-        return filled(ellipse(*(shape[key] for key in ("cx", "cy", "rx", "ry")), turned), size)
+        x, y, across, down = (float(shape[key]) for key in ("cx", "cy", "rx", "ry"))
+        return filled(ellipse(x, y, across, down, turned), size)
     raise collect.no_mask("box" if kind == "rect" else kind)
