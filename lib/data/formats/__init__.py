@@ -1,17 +1,34 @@
-"""Files of labelling tools -> the labels of each image: a module for each format.
+"""The files of labelling tools -> the labels of each image: a module a format, all alike."""
 
-Each has NAME, find(tree) -> the path to give as train_dataframe, or None, and read(path, files,
-config) -> Labels. A new format is a new module and its name in FORMATS.
-"""
+from pathlib import Path
+from typing import Protocol
 
-from types import ModuleType
-
-from lib.data import coco
+from lib.config.fields import Config
+from lib.data.formats import coco, cvat, label_studio, labelme, via, yolo
+from lib.data.label_tables import Labels
+from lib.data.pictures import ImageFile
 from lib.data.tree import Tree
 
-FORMATS: tuple[ModuleType, ...] = (coco,)
+
+class Format(Protocol):
+    """What a module of a format holds."""
+
+    NAME: str  # for a person
+
+    def find(self, tree: Tree) -> Path | None:
+        """The one file of labels, the folder where there are several, None where there are none."""
+
+    def read(self, path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
+        """The labels in what `find` returned, for the images `files` by name.
+
+        Raises InputError for what is not of the format; what is wrong with one image is the error
+        of its label.
+        """
 
 
-def format_of(tree: Tree) -> ModuleType | None:
+FORMATS: tuple[Format, ...] = (labelme, label_studio, cvat, via, yolo, coco)
+
+
+def format_of(tree: Tree) -> Format | None:
     """The format that the folder or file is in."""
     return next((module for module in FORMATS if module.find(tree) is not None), None)

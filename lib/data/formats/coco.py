@@ -1,0 +1,100 @@
+"""COCO's instances, in one file or one a split -> the labels of each image.
+
+Format: https://cocodataset.org/#format-data.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from lib.config.fields import Config
+from lib.data.formats import collect
+from lib.data.formats.coco_entries import by_id, checked
+from lib.data.formats.coco_mask import box_of, coco_mask, require_as_told
+from lib.data.formats.images import image_of
+from lib.data.label_tables import ONE_CLASS, Label, Labels
+from lib.data.pictures import ImageFile
+from lib.data.tables import text_of
+from lib.data.tree import Tree, tree_of
+from lib.runtime.errors import InputError
+
+NAME = "COCO"
+
+
+def find(tree: Tree) -> Path | None:
+    return collect.one_or_root(tree, _files(tree))
+
+
+def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
+    """Polygons, uncompressed and compressed run lengths, joined by the category's name.
+
+    A subject is told by a key of the image's entry that is named as group_fold_column.
+    """
+    by_image: dict[str, Label] = {}
+    unused: set[str] = set()
+    for file in [path] if path.is_file() else _files(tree_of(path)):
+        content = checked(file)
+        entries = by_id(content, "images", file)
+        categories = by_id(content, "categories", file)
+        names = {key: entry["name"].strip() for key, entry in categories.items()}
+        labels = {key: _label(entry, config) for key, entry in entries.items()}
+        for key, label in labels.items():
+            image = str(file.parent / entries[key]["file_name"])
+            collect.enter(by_image, image_of(image, files), label)
+        _add_annotations(content["annotations"], labels, names, file)
+        unused |= {name for name in names.values() if not _is_background(name)}
+    return collect.joined(by_image, path, min(unused, default=ONE_CLASS))
+
+
+def _files(tree: Tree) -> list[Path]:
+    found = collect.jsons_with(tree, "images", "annotations")
+    return [path for path, content in found if _is_coco(content)]
+
+
+def _is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+
+
+def _label(entry: dict[str, Any], config: Config) -> Label:
+    told = str(text_of(entry.get(config.group_fold_column)))
+    return Label(
+        subject=told,
+        group=told,
+        fold=str(text_of(entry.get(config.fold_column))),
+        size=(entry["height"], entry["width"]),
+        ours=True,
+    )
+
+
+def _add_annotations(
+    annotations: list[dict[str, Any]], labels: dict[str, Label], names: dict[str, str], path: Path
+) -> None:
+    left_out = 0
+    for annotation in annotations:
+        for key, there in (("image_id", labels), ("category_id", names)):
+            if str(annotation[key]) not in there:
+                raise InputError(
+                    f"{path}: an annotation has {key} {annotation[key]}, which is not there"
+                )
+        label = labels[str(annotation["image_id"])]
+        name = names[str(annotation["category_id"])]
+        if _is_background(name):
+            left_out += 1
+            continue
+        with collect.errors_of(label):
+            _add(label, name, annotation)
+    if left_out:
+        print(f"{path}: {left_out} annotations are of the background, and are left out")
+
+
+def _is_background(name: str) -> bool:
+    return name.casefold() == "background"
+
+
+def _add(label: Label, name: str, annotation: dict[str, Any]) -> None:
+    assert label.size is not None
+    segmentation = annotation.get("segmentation")
+    if not segmentation and box_of(annotation):
+        raise ValueError("an annotation has a box and no outline: a box is no mask")
+    mask = coco_mask(segmentation, label.size)
+    require_as_told(mask, annotation)
+    collect.draw(label, name, mask)

@@ -1,0 +1,79 @@
+"""What the readers of all formats share: files by their content, labels by image and class."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lib import rle
+from lib.data.label_tables import ONE_CLASS, Label, Labels, all_told
+from lib.data.tree import Tree, json_in
+from lib.runtime.errors import InputError
+
+NOT_AS_EXPECTED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+
+
+def jsons_with(tree: Tree, *words: str) -> Iterator[tuple[Path, Any]]:
+    """The JSON files in which all the words stand as texts, and their content.
+
+    The bytes are searched first: a tool that writes a file an image fills a folder with them.
+    """
+    for path in tree.ending(".json"):
+        found = path.read_bytes() if path.is_file() else b""  # a link to nowhere
+        if all(f'"{word}"'.encode() in found for word in words):
+            yield path, json_in(path)
+
+
+def json_of(path: Path) -> Any:
+    """The content of a file that is to hold JSON."""
+    if not path.is_file():
+        raise InputError(f"train_dataframe={path}: there is no such file")
+    if (content := json_in(path)) is None:
+        raise InputError(f"{path}: not a JSON file that can be read")
+    return content
+
+
+def one_or_root(tree: Tree, paths: list[Path]) -> Path | None:
+    """The one file, or the folder of several."""
+    return paths[0] if len(paths) == 1 else tree.root if paths else None
+
+
+def enter(by_image: dict[str, Label], image: str, label: Label) -> None:
+    """Of two labels of an image nobody knows which one counts."""
+    if image in by_image:
+        label.error = "stands in the file twice, or in two files"
+    by_image[image] = label
+
+
+@contextmanager
+def errors_of(label: Label) -> Iterator[None]:
+    """What goes wrong inside is what is wrong with this image's label."""
+    try:
+        yield
+    except NOT_AS_EXPECTED as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        label.error = f"an annotation of it cannot be read ({what})"
+
+
+def draw(label: Label, name: str, mask: npt.NDArray[np.generic]) -> None:
+    """Adds a mask to those of the class; "" is the class of a tool in which none was named."""
+    label.runs.setdefault(name.strip(), []).append(rle.encode(mask))
+
+
+def no_mask(kind: str) -> ValueError:
+    return ValueError(f"it has a {kind}, and a {kind} is no mask: draw an outline")
+
+
+def joined(by_image: dict[str, Label], origin: Path, unused: str = ONE_CLASS) -> Labels:
+    """All labels, with every class for each image; `unused` is the class where none is drawn."""
+    classes = sorted({name for label in by_image.values() for name in label.runs} - {""})
+    for label in by_image.values():
+        if "" not in label.runs:
+            continue
+        if len(classes) > 1:
+            label.error = f"has an outline without a class, and there are {', '.join(classes)}"
+        label.runs.setdefault(classes[0] if classes else unused, []).extend(label.runs.pop(""))
+    return Labels(by_image, all_told(by_image, classes or [unused]), str(origin))

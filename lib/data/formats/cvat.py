@@ -1,0 +1,91 @@
+"""CVAT for images 1.1 -> the labels of each image.
+
+Format: https://docs.cvat.ai/docs/other/xml_format.
+"""
+
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from lib.config.fields import Config
+from lib.data.formats.collect import draw, enter, errors_of, joined, no_mask, one_or_root
+from lib.data.formats.images import image_of
+from lib.data.formats.polygon import ellipse, filled
+from lib.data.label_tables import Label, Labels
+from lib.data.pictures import ImageFile
+from lib.data.tree import Tree, tree_of
+from lib.rle import Mask
+from lib.runtime.errors import InputError
+
+NAME = "CVAT for images"
+OF_THE_WHOLE_IMAGE = "tag"
+
+
+def find(tree: Tree) -> Path | None:
+    return one_or_root(tree, [path for path in tree.ending(".xml") if _is_cvat(path)])
+
+
+def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
+    """Polygons, ellipses and masks; an image without shapes has an empty mask."""
+    by_image: dict[str, Label] = {}
+    for file in [path] if path.is_file() else filter(_is_cvat, tree_of(path).ending(".xml")):
+        for element in _images(file):
+            label = Label(ours=True)
+            enter(by_image, image_of(str(file.parent / element.get("name", "")), files), label)
+            with errors_of(label):
+                size = int(element.attrib["height"]), int(element.attrib["width"])
+                label.size = size
+                for shape in element:
+                    if shape.tag != OF_THE_WHOLE_IMAGE:
+                        draw(label, shape.attrib["label"], _mask(shape, size))
+    return joined(by_image, path)
+
+
+def _is_cvat(path: Path) -> bool:
+    """By its first image or, of a video, its first track."""
+    try:
+        elements = (element for _, element in ElementTree.iterparse(path, ["start"]))
+        root = next(elements).tag
+        return root == "annotations" and any(e.tag in ("image", "track") for e in elements)
+    except (OSError, ElementTree.ParseError):
+        return False
+
+
+def _images(path: Path) -> list[Element]:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise InputError(f"{path}: not an XML file that can be read ({error})") from None
+    if root.find("track") is not None:
+        raise InputError(f"{path}: holds a video's tracks: export it as CVAT for images 1.1")
+    return root.findall("image")
+
+
+def _mask(shape: Element, size: tuple[int, int]) -> Mask:
+    told = shape.attrib
+    if shape.tag == "polygon":
+        return filled([pair.split(",") for pair in told["points"].split(";")], size)
+    if shape.tag == "ellipse":
+        x, y, radius_x, radius_y = (float(told[key]) for key in ("cx", "cy", "rx", "ry"))
+        return filled(ellipse(x, y, radius_x, radius_y, float(told.get("rotation", 0))), size)
+    if shape.tag == "mask":
+        return _unrolled(told, size)
+    raise no_mask(shape.tag)
+
+
+def _unrolled(told: dict[str, str], size: tuple[int, int]) -> Mask:
+    """Run lengths, row by row in a box of its own, in turn of pixels outside and inside."""
+    left, top, width, height = (int(told[key]) for key in ("left", "top", "width", "height"))
+    lengths = [int(word) for word in told["rle"].split(",")]
+    if min(left, top, *lengths) < 0 or left + width > size[1] or top + height > size[0]:
+        raise ValueError("its mask leaves the image")
+    if sum(lengths) != width * height:
+        raise ValueError(f"its run lengths cover {sum(lengths)} of {width * height} pixels")
+    inside = np.arange(len(lengths)) % 2
+    mask = np.zeros(size, dtype=np.uint8)
+    mask[top : top + height, left : left + width] = np.repeat(inside, lengths).reshape(
+        height, width
+    )
+    return mask

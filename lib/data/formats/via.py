@@ -1,0 +1,111 @@
+"""VGG Image Annotator 2: a project, or the regions exported as JSON -> the labels of each image.
+
+Format: https://www.robots.ox.ac.uk/~vgg/software/via/. What is exported is the part of the project
+that is named _via_img_metadata.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from lib.config.fields import Config
+from lib.data.formats import collect
+from lib.data.formats.images import image_of, size_of
+from lib.data.formats.polygon import ellipse, filled
+from lib.data.label_tables import Label, Labels
+from lib.data.pictures import ImageFile
+from lib.data.tree import Tree, tree_of
+from lib.rle import Mask
+from lib.runtime.errors import InputError
+
+NAME = "VGG Image Annotator"
+
+
+def find(tree: Tree) -> Path | None:
+    return collect.one_or_root(tree, _files(tree))
+
+
+def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
+    """Polygons, ellipses and circles; an image without regions has an empty mask.
+
+    The class is the regions' one attribute, or that which class_name_column names.
+    """
+    by_image: dict[str, Label] = {}
+    for file in [path] if path.is_file() else _files(tree_of(path)):
+        entries = _entries(collect.json_of(file))
+        if entries is None:
+            raise InputError(f"{file}: not a project or an export of regions of {NAME} 2")
+        attribute = _attribute(entries, file, config)
+        for entry in entries:
+            label = Label(ours=True)
+            image = image_of(str(file.parent / str(entry["filename"])), files)
+            collect.enter(by_image, image, label)
+            if image not in files:  # and with it its size
+                continue
+            with collect.errors_of(label):
+                label.size = size_of(files[image])
+                for region in _regions(entry):
+                    mask = _mask(region["shape_attributes"], label.size)
+                    for name in _classes(_attributes(region).get(attribute)):
+                        collect.draw(label, name, mask)
+    return collect.joined(by_image, path)
+
+
+def _files(tree: Tree) -> list[Path]:
+    found = collect.jsons_with(tree, "filename", "regions")
+    return [path for path, content in found if _entries(content)]
+
+
+def _entries(content: Any) -> list[dict[str, Any]] | None:
+    """Of each image; None for what is not of this tool."""
+    if not isinstance(content, dict):
+        return None
+    content = content.get("_via_img_metadata", content)
+    entries = list(content.values()) if isinstance(content, dict) else []
+    keys = {"filename", "regions"}
+    right = entries and all(isinstance(e, dict) and keys <= e.keys() for e in entries)
+    return entries if right else None
+
+
+def _regions(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Version 1 numbered them."""
+    regions = entry["regions"] or []
+    return list(regions.values()) if isinstance(regions, dict) else regions
+
+
+def _attributes(region: dict[str, Any]) -> dict[str, Any]:
+    return region.get("region_attributes") or {}
+
+
+def _attribute(entries: list[dict[str, Any]], path: Path, config: Config) -> str:
+    """The attribute that tells the class of a region; "" where regions have none."""
+    told = [_attributes(region) for entry in entries for region in _regions(entry)]
+    names = sorted({name for attributes in told for name, value in attributes.items() if value})
+    if config.class_name_column in names:
+        return config.class_name_column
+    if len(names) > 1:
+        raise InputError(
+            f"{path}: its regions have the attributes {', '.join(names)}: set class_name_column to "
+            "the one that tells the class"
+        )
+    return names[0] if names else ""
+
+
+def _classes(value: Any) -> list[str]:
+    """A checkbox tells several, as {name: true}; "" where nothing is told."""
+    if isinstance(value, dict):
+        return [name for name, ticked in value.items() if ticked] or [""]
+    return [str(value or "")]
+
+
+def _mask(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
+    kind = shape["name"]
+    if kind == "polygon":
+        return filled(list(zip(shape["all_points_x"], shape["all_points_y"], strict=True)), size)
+    if kind == "circle":
+        return filled(ellipse(shape["cx"], shape["cy"], shape["r"], shape["r"]), size)
+    if kind == "ellipse":
+        turned = math.degrees(shape.get("theta", 0))
+        x, y, across, down = (float(shape[key]) for key in ("cx", "cy", "rx", "ry"))
+        return filled(ellipse(x, y, across, down, turned), size)
+    raise collect.no_mask("box" if kind == "rect" else kind)
