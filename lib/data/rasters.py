@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
@@ -21,6 +22,7 @@ SEVERAL = {".tif", ".tiff", ".gif"}  # formats whose pages are the frames of a l
 # TIFF's tags, the first of them in EXIF too: of a picture that is to be shown rotated or mirrored,
 # and of one whose lowest value is white.
 ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
+TIFF = rb"II[*+]\0|MM\0[*+]"  # how one begins
 BITS = 258  # the tag of how many a channel has
 QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
@@ -49,7 +51,7 @@ def opened(path: Path, read: Callable[[Image.Image], Result], page: int | None =
     A file of several pages is not read as a whole for one of them.
     """
     try:
-        with Image.open(io.BytesIO(path.read_bytes()) if page is None else path) as image:
+        with _open(path, page is None) as image:
             _turn_to(image, page)
             _require_plain(image)
             return read(image)
@@ -59,6 +61,24 @@ def opened(path: Path, read: Callable[[Image.Image], Result], page: int | None =
         raise UnusableImage("not an image of a known format, or its end is missing") from None
     except DAMAGED as error:
         raise UnusableImage(f"damaged or truncated ({error})") from None
+
+
+def _open(path: Path, whole: bool) -> Image.Image:
+    content = path.read_bytes() if whole else b""
+    try:
+        return Image.open(io.BytesIO(content) if whole else path)
+    except UnidentifiedImageError:
+        if re.match(TIFF, content) and (found := _fractions_of_64_bits(content)) is not None:
+            return Image.fromarray(found)
+        raise
+
+
+def _fractions_of_64_bits(content: bytes) -> Array | None:
+    """Of a TIFF, which Pillow does not open; with 32, as it has those."""
+    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.float64 or found.ndim != 2:
+        return None
+    return found.astype(np.float32)
 
 
 def _turn_to(image: Image.Image, page: int | None) -> None:
@@ -173,7 +193,7 @@ def pages_in(path: Path) -> int:
     try:
         with path.open("rb") as file:
             start = file.read(16)
-            if re.match(rb"II[*+]\0|MM\0[*+]", start):
+            if re.match(TIFF, start):
                 return _pages_of_tiff(file, start)
         if start[:3] != b"GIF":
             return 1

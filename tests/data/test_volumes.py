@@ -211,7 +211,8 @@ def test_bytes_in_wider_integers_are_8_bits_by_the_whole_volume(tmp_path: Path, 
 def test_fractions_are_of_0_to_1_or_of_0_to_255_by_the_whole_volume(
     tmp_path: Path, kind: type
 ) -> None:
-    low, high = np.array([[[0, 0.5]], [[0.25, 1]]], kind), np.array([[[0, 0.5]], [[2, 255]]], kind)
+    low: np.ndarray = np.array([[[0, 0.5]], [[0.25, 1]]], kind)
+    high: np.ndarray = np.array([[[0, 0.5]], [[2, 255]]], kind)
     (tmp_path / "other").mkdir()
     assert shown(tmp_path, low).pixels.tolist() == [[0, 128]]
     assert shown(tmp_path / "other", high).pixels.tolist() == [[0, 0]]
@@ -238,7 +239,7 @@ def test_values_that_are_no_grey_are_refused_with_their_range(
 def test_a_volume_that_is_cut_off_is_refused(tmp_path: Path, name: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (4, 30, 40), dtype=np.uint8)
     path = volume(tmp_path, noise, name).path
-    data = [file for file in tmp_path.iterdir() if file.suffix not in (".mhd", ".nhdr")][0]
+    data = next(f for f in tmp_path.iterdir() if f.suffix not in (".mhd", ".nhdr"))
     data.write_bytes(data.read_bytes()[: data.stat().st_size * 3 // 4])
     with pytest.raises(UnusableImage, match="not a volume that can be read"):
         read_picture(ImageFile(path, 0))
