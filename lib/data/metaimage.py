@@ -8,18 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-TYPES = {
-    "MET_UCHAR": "u1",
-    "MET_CHAR": "i1",
-    "MET_USHORT": "u2",
-    "MET_SHORT": "i2",
-    "MET_UINT": "u4",
-    "MET_INT": "i4",
-    "MET_ULONG_LONG": "u8",
-    "MET_LONG_LONG": "i8",
-    "MET_FLOAT": "f4",
-    "MET_DOUBLE": "f8",
-}
+NAMES = "UCHAR CHAR USHORT SHORT UINT INT ULONG_LONG LONG_LONG FLOAT DOUBLE"
+KINDS = "u1 i1 u2 i2 u4 i4 u8 i8 f4 f8"
+TYPES = {f"MET_{n}": kind for n, kind in zip(NAMES.split(), KINDS.split(), strict=True)}
 LONGEST = 1 << 16  # of a header; a file without an end to its header is none
 
 

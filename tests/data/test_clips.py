@@ -46,7 +46,7 @@ def test_a_clip_whose_header_tells_more_frames_is_refused_or_taken_as_far_as_it_
     struct.pack_into("<I", data, data.find(b"avih") + 24, len(GREYS) + 3)
     struct.pack_into("<I", data, data.find(b"strh") + 40, len(GREYS) + 3)
     clip.write_bytes(data)
-    with pytest.raises(InputError, match="only 6 of its 9 frames .* quarantine=true"):
+    with pytest.raises(InputError, match=r"only 6 of its 9 frames .* quarantine=true"):
         frames_of(clip, tmp_path / "frames")
     folder = frames_of(clip, tmp_path / "frames", incomplete=True)
     assert len(list(folder.iterdir())) == len(GREYS)
@@ -56,7 +56,7 @@ def test_a_clip_whose_header_tells_more_frames_is_refused_or_taken_as_far_as_it_
 @pytest.mark.parametrize("suffix", sorted(ESTIMATED | {".m4v"}))
 def test_a_text_by_the_name_of_a_clip_is_refused(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"clip{suffix}").write_text("not a video")
-    with pytest.raises(InputError, match="not a video that can be read|no frame of it"):
+    with pytest.raises(InputError, match=r"not a video that can be read|no frame of it"):
         frames_of(tmp_path / f"clip{suffix}", tmp_path / "frames")
 
 
