@@ -1,4 +1,7 @@
-"""DICOM files -> their values, frame by frame, and what their headers tell."""
+"""DICOM files -> their values, frame by frame, and what their headers tell.
+
+It needs no other module of the project: tools/scoring/export.py copies it into scoring pipelines.
+"""
 
 from functools import lru_cache
 from io import BytesIO
@@ -16,6 +19,8 @@ from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLossless, JPEGLosslessSV1
 SUFFIXES = {".dcm", ".dicom"}
 TISSUE, PLANE, CENTIMETRES = 1, 1, 3  # values of the tags of a region
 SCREEN = 0.9  # a region of a smaller share of the picture is one of a scanner's screen
+NEEDED = ["NumberOfFrames", "PixelData", "PhotometricInterpretation", "PixelRepresentation"]
+NEEDED += ["SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored"]  # by lossless JPEG
 
 
 class DicomError(Exception):
@@ -52,13 +57,22 @@ def is_dicom(path: Path) -> bool:
         return file.read(132)[128:] == b"DICM"
 
 
+def frames_in(path: Path) -> int:
+    """How many there are; 1 for a file that cannot be read."""
+    return _count_in(_header(path, "NumberOfFrames"))
+
+
 def frames_and_person(path: Path) -> tuple[int, str]:
-    """How many frames there are, and the PatientID; 1 and "" for a file that cannot be read."""
+    """How many frames there are, and the PatientID; "" where nobody is named."""
     header = _header(path, "NumberOfFrames", "PatientID")
+    return _count_in(header), str(header.get("PatientID") or "").strip()
+
+
+def _count_in(header: pydicom.Dataset) -> int:
     try:
-        return int(header.get("NumberOfFrames") or 1), str(header.get("PatientID") or "").strip()
+        return int(header.get("NumberOfFrames") or 1)
     except ValueError:
-        return 1, ""
+        return 1
 
 
 def spacing_of(path: Path) -> tuple[float, float] | None:
@@ -140,7 +154,7 @@ def _without_a_plugin(path: Path, frame: int) -> tuple[npt.NDArray[Any], pydicom
 @lru_cache(maxsize=2)
 def _encoded(path: Path, _modified: int, _size: int) -> tuple[list[bytes], pydicom.Dataset]:
     """The frames as they lie in the file, and its header; kept for the frames of one loop."""
-    data = pydicom.dcmread(path)
+    data = pydicom.dcmread(path, specific_tags=NEEDED)
     count = int(data.get("NumberOfFrames") or 1)
     return list(generate_frames(data.PixelData, number_of_frames=count)), data
 
@@ -179,7 +193,34 @@ def _first(told: Any) -> float | None:
     return float(told[0]) if len(told) else None
 
 
-def shown_through(window: Window, stored: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def shown(frame: Frame, bits: int) -> tuple[npt.NDArray[np.uint8], int]:
+    """Grey of 8 bits, and the highest value of those that were scaled from more; 0 of others.
+
+    More than 8 bits are shown through the window, where there is one. Else they are scaled from
+    their depth, or from `bits` where those are fewer; a value above is as wrong as they are.
+    """
+    if frame.window and frame.bits > 8:
+        grey, high = _through(frame.window, frame.pixels), 0
+    else:
+        values = frame.pixels.astype(np.int64)
+        values += 2 ** (frame.bits - 1) if frame.signed else 0
+        high = int(values.max()) if frame.bits > 8 else 0
+        grey = _scaled(values, depth_of(frame, bits))
+    return 255 - grey if frame.white_first else grey, high
+
+
+def depth_of(frame: Frame, bits: int) -> int:
+    """The bits that grey is scaled from, where no window is told."""
+    return min(frame.bits, bits) if frame.bits > 8 else frame.bits
+
+
+def _scaled(values: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.uint8]:
+    if bits == 8:
+        return values.astype(np.uint8)
+    return np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+
+
+def _through(window: Window, stored: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """0 to 255, the formulas of DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3."""
     values = stored.astype(np.float64) * window.slope + window.intercept
     centre, width = window.centre, window.width

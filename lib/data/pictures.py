@@ -21,7 +21,6 @@ from lib.data.greys import (
     from_floats,
     from_integers,
     one_number,
-    to_8_bits,
     used_of,
 )
 from lib.data.rasters import opened as _opened
@@ -102,7 +101,7 @@ def frames_in(path: Path) -> int:
             return 1
     if suffix in rasters.SEVERAL:
         return rasters.pages_in(path)
-    return 1 if suffix in PICTURE_SUFFIXES else dicom.frames_and_person(path)[0]
+    return 1 if suffix in PICTURE_SUFFIXES else dicom.frames_in(path)
 
 
 def read_image(file: ImageFile) -> Grey:
@@ -273,22 +272,12 @@ def _read_dicom(file: ImageFile) -> Picture:
     frame = _frame_of(file.path, file.frame or 0)
     if frame.pixels.ndim == 3:
         return from_colour(Image.fromarray(frame.pixels), "DICOM")
-    picture = _shown(frame, file.bits)
-    return picture._replace(pixels=255 - picture.pixels) if frame.white_first else picture
-
-
-def _shown(frame: dicom.Frame, bits: int) -> Picture:
-    """Grey, its lowest value black."""
     kind = f"{frame.bits}-bit grey DICOM"
-    if frame.window and frame.bits > 8:
-        return Picture(dicom.shown_through(frame.window, frame.pixels), f"{kind} by its window")
-    lowest = 2 ** (frame.bits - 1) if frame.signed else 0
-    values = frame.pixels.astype(np.int64) + lowest
-    if frame.bits <= 8:
-        return Picture(to_8_bits(values, frame.bits), kind)
-    told = min(bits, frame.bits)
-    used = used_of(int(values.max()), told)
-    return Picture(to_8_bits(values, told), kind, ALL_BITS if used == frame.bits else used)
+    pixels, high = dicom.shown(frame, file.bits)
+    used = used_of(high, dicom.depth_of(frame, file.bits))
+    if frame.bits > 8 and frame.window:
+        kind += " by its window"
+    return Picture(pixels, kind, ALL_BITS if used == frame.bits else used)
 
 
 def _read_volume(file: ImageFile) -> Picture:

@@ -48,10 +48,11 @@ Result = TypeVar("Result")
 def opened(path: Path, read: Callable[[Image.Image], Result], page: int | None = None) -> Result:
     """What `read` makes of the picture, or of a page, from 0; UnusableImage for a file of none.
 
-    A file of several pages is not read as a whole for one of them.
+    A file of several pages is not read as a whole for one of them. Pillow gets no path, for it
+    would map the file then, and mixes up a TIFF that is to be turned.
     """
     try:
-        with _open(path, page is None) as image:
+        with _stream(path, page is None) as stream, _open(stream) as image:
             _turn_to(image, page)
             _require_plain(image)
             return read(image)
@@ -63,13 +64,19 @@ def opened(path: Path, read: Callable[[Image.Image], Result], page: int | None =
         raise UnusableImage(f"damaged or truncated ({error})") from None
 
 
-def _open(path: Path, whole: bool) -> Image.Image:
-    content = path.read_bytes() if whole else b""
+def _stream(path: Path, whole: bool) -> BinaryIO:
+    return io.BytesIO(path.read_bytes()) if whole else path.open("rb")
+
+
+def _open(stream: BinaryIO) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(content) if whole else path)
+        return Image.open(stream)
     except UnidentifiedImageError:
-        if re.match(TIFF, content) and (found := _fractions_of_64_bits(content)) is not None:
-            return Image.fromarray(found)
+        stream.seek(0)
+        if re.match(TIFF, stream.read(4)):
+            stream.seek(0)
+            if (found := _fractions_of_64_bits(stream.read())) is not None:
+                return Image.fromarray(found)
         raise
 
 
@@ -182,7 +189,7 @@ def range_of(image: Image.Image, path: Path, page: int | None) -> tuple[float, f
 @lru_cache(maxsize=16)
 def _range_of_pages(path: Path, _modified: int, _size: int) -> tuple[float, float]:
     """Kept for the pages, which follow each other."""
-    with Image.open(path) as image:
+    with path.open("rb") as stream, Image.open(stream) as image:
         pages = map(np.asarray, ImageSequence.Iterator(image))
         values = np.array([(page.min(), page.max()) for page in pages], dtype=float)
     return float(values[:, 0].min()), float(values[:, 1].max())

@@ -184,6 +184,16 @@ def test_a_picture_turned_by_exif_is_read_upright(
     assert raw_values(path).shape == expected.shape
 
 
+def test_a_page_turned_by_its_tag_is_read_upright(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    first, second = Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)
+    first.save(path, save_all=True, append_images=[second], tiffinfo={274: 6})
+    for number, page in enumerate((PIXELS, 255 - PIXELS)):
+        picture = read_picture(ImageFile(path, number))
+        assert np.array_equal(picture.pixels, np.rot90(page, -1))
+        assert picture.kind.endswith(", upright by EXIF")
+
+
 def test_an_upright_orientation_says_nothing(tmp_path: Path) -> None:
     rotated(PIXELS, 1)(tmp_path / "a.png")
     assert read_picture(ImageFile(tmp_path / "a.png")).kind == "8-bit grey"
