@@ -23,6 +23,7 @@ SEVERAL = {".tif", ".tiff", ".gif"}  # formats whose pages are the frames of a l
 # and of one whose lowest value is white.
 ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
 TIFF = rb"II[*+]\0|MM\0[*+]"  # how one begins
+DESCRIPTION = 270
 BITS = 258  # the tag of how many a channel has
 QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
@@ -92,11 +93,21 @@ def _turn_to(image: Image.Image, page: int | None) -> None:
     pages = getattr(image, "n_frames", 1)
     if page is None and pages > 1:
         raise UnusableImage(f"{pages} pictures in one file: save each as its own")
+    if (told := _told_by_imagej(image)) > pages:  # which lists the first alone where they are large
+        raise UnusableImage(f"a stack of {told} pictures that lists {pages}: save it as a sequence")
     if page:
         size = image.size
         image.seek(page)
         if image.size != size:
             raise UnusableImage("its pages have several sizes: save each picture as its own")
+
+
+def _told_by_imagej(image: Image.Image) -> int:
+    if not isinstance(image, TiffImageFile):
+        return 0
+    text = str(image.tag_v2.get(DESCRIPTION, ""))
+    told = re.search(r"^images=(\d+)", text, re.MULTILINE) if text.startswith("ImageJ=") else None
+    return int(told[1]) if told else 0
 
 
 def _require_plain(image: Image.Image) -> None:

@@ -129,6 +129,10 @@ def two_pages(path: Path) -> None:
     Image.fromarray(PIXELS).save(path, save_all=True, append_images=[Image.fromarray(255 - PIXELS)])
 
 
+def stack_that_lists_one(path: Path) -> None:
+    Image.fromarray(PIXELS).save(path, tiffinfo={270: "ImageJ=1.54f\nimages=40\nslices=40\n"})
+
+
 def half_transparent(path: Path) -> None:
     save(path, np.dstack([np.zeros((*SHAPE, 3), np.uint8), np.full(SHAPE, 128, np.uint8)]))
 
@@ -147,6 +151,7 @@ UNUSABLE: list[tuple[str, Callable[[Path], object], str]] = [
     ),
     ("a.png", two_pages, "2 pictures in one file"),
     ("a.webp", two_pages, "2 pictures in one file"),
+    ("a.tif", stack_that_lists_one, "a stack of 40 pictures that lists 1: save it"),
     ("a.png", half_transparent, "has transparent pixels"),
     ("a.tif", lambda path: save(path, np.full(SHAPE, np.nan, np.float32)), "values of nan to nan"),
     ("a.tif", lambda path: save(path, np.full(SHAPE, 300.5, np.float32)), "of 300.5 to 300.5"),

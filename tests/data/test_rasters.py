@@ -45,7 +45,12 @@ def tiff(path: Path, pixels: np.ndarray, photometric: int, order: str = "<") -> 
     return path
 
 
-@pytest.mark.parametrize("how", [{}, {"compression": "tiff_lzw"}, {"big_tiff": True}])
+IMAGEJ = {270: "ImageJ=1.54f\nimages=3\nslices=3\n"}
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"compression": "tiff_lzw"}, {"big_tiff": True}, {"tiffinfo": IMAGEJ}]
+)
 def test_the_pages_of_a_tiff_are_images_counted_from_1(tmp_path: Path, how: Any) -> None:
     save_pages(tmp_path / "stack.tif", **how)
     files = image_files(tmp_path)
@@ -59,6 +64,23 @@ def test_the_pages_of_a_tiff_are_images_counted_from_1(tmp_path: Path, how: Any)
         raw_values(tmp_path / "stack.tif")
     with pytest.raises(UnusableImage, match="damaged"):
         read_image(ImageFile(tmp_path / "stack.tif", 3))
+
+
+def test_a_stack_of_16_bits_in_the_order_of_imagej_is_read(tmp_path: Path) -> None:
+    height, width = PIXELS.shape
+    stored = [(page.astype(">u2") * 4).tobytes() for page in PAGES]
+    content, place = b"MM\0*" + struct.pack(">I", 8 + sum(map(len, stored))) + b"".join(stored), 8
+    for number, page in enumerate(stored, 1):
+        tags = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 273: place, 277: 1, 278: height}
+        tags[279] = len(page)
+        parts = [struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags.items()]
+        follows = len(content) + 2 + 12 * len(tags) + 4 if number < len(stored) else 0
+        content += struct.pack(">H", len(tags)) + b"".join(parts) + struct.pack(">I", follows)
+        place += len(page)
+    (tmp_path / "stack.tif").write_bytes(content)
+    for file, expected in zip(image_files(tmp_path, 10).values(), PAGES, strict=True):
+        assert np.abs(read_image(file) - expected.astype(int)).max() <= 1
+        assert np.array_equal(raw_values(file.path, file.frame), expected.astype(int) * 4)
 
 
 def test_pages_are_counted_as_pillow_does_in_both_orders_of_bytes(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ VIDEOS, DICOMS = {".mp4", ".m4v", ".avi", ".mov"} | ESTIMATED, {".dcm", ".dicom"
 VOLUMES = {".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"}  # are refused by name
 COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}  # Pillow's modes
 # Tags of a TIFF, the first of them in EXIF too; WHITE_IS_ZERO is a value of PHOTOMETRIC.
-ORIENTATION, PHOTOMETRIC, BITS, WHITE_IS_ZERO = 274, 262, 258, 0
+ORIENTATION, PHOTOMETRIC, DESCRIPTION, BITS, WHITE_IS_ZERO = 274, 262, 270, 258, 0
 QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
 EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
@@ -152,6 +152,10 @@ def turn_to(image: Image.Image, page: int | None) -> None:
     count, size = getattr(image, "n_frames", 1), image.size
     if page is None and count > 1:
         raise Unusable(f"{count} pictures in one file: save each as its own")
+    text = str(image.tag_v2.get(DESCRIPTION, "")) if isinstance(image, TiffImageFile) else ""
+    told = re.search(r"^images=(\d+)", text, re.MULTILINE) if text.startswith("ImageJ=") else None
+    if told and int(told[1]) > count:  # it lists the first alone where they are large
+        raise Unusable(f"a stack of {told[1]} pictures that lists {count}: save it as a sequence")
     if page:
         image.seek(page)
         if image.size != size:
