@@ -68,7 +68,7 @@ def test_the_pages_of_a_tiff_are_images_counted_from_1(tmp_path: Path, how: Any)
 
 def test_a_stack_of_16_bits_in_the_order_of_imagej_is_read(tmp_path: Path) -> None:
     height, width = PIXELS.shape
-    stored = [(page.astype(">u2") * 4).tobytes() for page in PAGES]
+    stored = [(page.astype(np.uint16) * 4).astype(">u2").tobytes() for page in PAGES]
     content, place = b"MM\0*" + struct.pack(">I", 8 + sum(map(len, stored))) + b"".join(stored), 8
     for number, page in enumerate(stored, 1):
         tags = {256: width, 257: height, 258: 16, 259: 1, 262: 1, 273: place, 277: 1, 278: height}
