@@ -180,15 +180,17 @@ def test_a_palette_of_16_bits_is_read_as_one_in_frames_of_its_dark_entries_too(
     tmp_path: Path,
 ) -> None:
     ramp = np.arange(256, dtype=np.uint16)
-    for name, table in (("real", ramp * 257), ("old", ramp)):
+    tables = (("real", ramp * 200, 200), ("old", ramp, 256))  # of 256 parts of an index, how many
+    for name, table, share in tables:
         tags: dict[str, Any] = {}
         for colour in ("Red", "Green", "Blue"):
             tags[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
             tags[f"{colour}PaletteColorLookupTableData"] = table.astype("<u2").tobytes()
         path = tmp_path / f"{name}.dcm"
-        for pixels in (PIXELS, np.zeros_like(PIXELS)):
+        for pixels in (PIXELS, np.ones_like(PIXELS)):
             save_dicom(path, pixels, photometric="PALETTE COLOR", **tags)
-            assert np.array_equal(read_image(ImageFile(path)), pixels)
+            expected = pixels.astype(int) * share // 256
+            assert np.array_equal(read_image(ImageFile(path)), expected)
 
 
 @pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1])

@@ -270,7 +270,7 @@ def test_data_that_are_missing_beside_a_header_are_named(tmp_path: Path, name: s
 
 
 def test_a_volume_is_decoded_once_for_readers_side_by_side(tmp_path: Path) -> None:
-    slices = np.random.default_rng(0).integers(0, 256, (40, 30, 20), dtype=np.uint8)
+    slices = np.random.default_rng(0).integers(0, 256, (40, 200, 150), dtype=np.uint8)
     path = volume(tmp_path, slices, "a.nii.gz").path
     before = volumes._decoded.cache_info().misses
     with ThreadPoolExecutor(4) as pool:
