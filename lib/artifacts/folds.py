@@ -18,7 +18,7 @@ from lib.runtime.files import existing, save_table, sha_of, stable_hash
 RLE = "rle_mask"
 
 FOLD_COLUMNS = ["image", "height", "width", "subject", "group", "fold", "weight", "sha"]
-PATH = "path"  # which runs made before there was that column lack
+WHERE = ["path", "spacing"]  # which runs made before there were these columns lack
 
 
 def mask_columns(classes: Sequence[str]) -> list[str]:
@@ -39,10 +39,11 @@ def true_mask(row: Mapping[str, Any], column: str) -> rle.Mask:
 def save_folds(config: Config, folds: pd.DataFrame) -> None:
     """Columns FOLD_COLUMNS and the run lengths; `subject` is "" where it is not known.
 
-    `path` is the image's file, below data_folder. The fold is -1 for an image that every network
+    `path` is the image's file, below data_folder; `spacing` its millimetres a pixel, down and
+    across, "" where its file does not tell. The fold is -1 for an image that every network
     is trained on and none is scored on.
     """
-    columns = ["image", *masks_in(folds), *FOLD_COLUMNS[1:], *({PATH} & set(folds.columns))]
+    columns = ["image", *masks_in(folds), *FOLD_COLUMNS[1:], *(c for c in WHERE if c in folds)]
     save_table(Run.of(config).folds, folds[columns])
 
 

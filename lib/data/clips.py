@@ -11,7 +11,8 @@ from lib.runtime.errors import InputError
 from lib.runtime.files import make_once, sha_of_file
 from lib.runtime.progress import progress
 
-SUFFIXES = {".mp4", ".avi", ".mov"}
+ESTIMATED = {".mkv", ".webm", ".mpg", ".mpeg"}  # hold no count of frames, only a duration
+SUFFIXES = {".mp4", ".m4v", ".avi", ".mov"} | ESTIMATED
 QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -38,12 +39,13 @@ def frames_of(video: Path, into: Path, incomplete: bool = False) -> Path:
 
 
 def _told(video: Path) -> int:
-    """How many frames the file tells of; 0 where it does not say."""
+    """How many frames there are at least, as the file tells; 0 where it does not say."""
     capture = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
             raise InputError(f"{video}: not a video that can be read: convert it to another .mp4")
-        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        told = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        return max(0, told - (video.suffix.lower() in ESTIMATED))  # a duration may round up
     finally:
         capture.release()
 

@@ -1,18 +1,48 @@
-"""DICOM files -> their values, frame by frame."""
+"""DICOM files -> their values, frame by frame, and what their headers tell.
 
+It needs no other module of the project: tools/scoring/export.py copies it into scoring pipelines.
+"""
+
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from PIL import Image
+from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_color_lut, pixel_array
+from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLossless, JPEGLosslessSV1
 
 SUFFIXES = {".dcm", ".dicom"}
+TISSUE, PLANE, CENTIMETRES = 1, 1, 3  # values of the tags of a region
+SCREEN = 0.9  # a region of a smaller share of the picture is one of a scanner's screen
+NEEDED = ["NumberOfFrames", "PixelData", "PhotometricInterpretation", "PixelRepresentation"]
+NEEDED += ["SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored"]  # by lossless JPEG
 
 
 class DicomError(Exception):
     """A file that cannot be read; the message says why."""
+
+
+class Window(NamedTuple):
+    """Which values are shown as black and which as white (DICOM PS3.3, C.11.2.1)."""
+
+    centre: float
+    width: float
+    function: str  # LINEAR, LINEAR_EXACT or SIGMOID
+    slope: float  # of the values that it is told in, of those that are stored
+    intercept: float
+
+
+class Frame(NamedTuple):
+    pixels: npt.NDArray[Any]  # as stored (height, width), or colours uint8 (height, width, 3)
+    bits: int  # that the file says its values have
+    signed: bool = False
+    white_first: bool = False  # the lowest value is white
+    window: Window | None = None
 
 
 def is_dicom(path: Path) -> bool:
@@ -27,42 +57,177 @@ def is_dicom(path: Path) -> bool:
         return file.read(132)[128:] == b"DICM"
 
 
+def frames_in(path: Path) -> int:
+    """How many there are; 1 for a file that cannot be read."""
+    return _count_in(_header(path, "NumberOfFrames"))
+
+
 def frames_and_person(path: Path) -> tuple[int, str]:
-    """How many frames there are, and the PatientID; 1 and "" for a file that cannot be read."""
+    """How many frames there are, and the PatientID; "" where nobody is named."""
+    header = _header(path, "NumberOfFrames", "PatientID")
+    return _count_in(header), str(header.get("PatientID") or "").strip()
+
+
+def _count_in(header: pydicom.Dataset) -> int:
     try:
-        tags = ["NumberOfFrames", "PatientID"]
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
-        count = int(header.get("NumberOfFrames") or 1)
-        return count, str(header.get("PatientID") or "").strip()
-    except Exception:  # what it raises has no common base; reading the pixels tells what is wrong
-        return 1, ""
+        return int(header.get("NumberOfFrames") or 1)
+    except ValueError:
+        return 1
 
 
-def pixels_of(path: Path, frame: int) -> tuple[npt.NDArray[Any], int]:
-    """Grey values from 0 (black) up, int64 (height, width), and their bits; or colours, and 8.
+def spacing_of(path: Path) -> tuple[float, float] | None:
+    """Millimetres a pixel, down and across; None where the file does not tell, or tells several."""
+    header = _header(path, "PixelSpacing", "SequenceOfUltrasoundRegions")
+    if told := header.get("PixelSpacing"):
+        return float(told[0]), float(told[1])
+    found = {
+        (abs(float(region.PhysicalDeltaY)) * 10, abs(float(region.PhysicalDeltaX)) * 10)
+        for region in header.get("SequenceOfUltrasoundRegions") or []
+        if region.get("PhysicalUnitsXDirection") == CENTIMETRES
+        and region.get("PhysicalUnitsYDirection") == CENTIMETRES
+    }
+    return found.pop() if len(found) == 1 else None
 
-    Colours are uint8 (height, width, 3). Raises DicomError, or FileNotFoundError.
+
+def region_of(path: Path) -> tuple[int, int, int, int] | None:
+    """Where a scanner's screen shows the tissue: pixels[top:bottom, left:right].
+
+    None where the file tells of no such region, of several, or of one of nearly all the picture.
     """
+    header = _header(path, "Rows", "Columns", "SequenceOfUltrasoundRegions")
+    found = [
+        region
+        for region in header.get("SequenceOfUltrasoundRegions") or []
+        if (region.get("RegionSpatialFormat"), region.get("RegionDataType")) == (PLANE, TISSUE)
+    ]
+    if len(found) != 1:
+        return None
+    names = ("MinY0", "MaxY1", "MinX0", "MaxX1")
+    top, bottom, left, right = (int(found[0].get(f"RegionLocation{name}", 0)) for name in names)
+    whole = int(header.get("Rows", 0)) * int(header.get("Columns", 0))
+    area = (bottom + 1 - top) * (right + 1 - left)
+    return (top, bottom + 1, left, right + 1) if 0 < area < SCREEN * whole else None
+
+
+def _header(path: Path, *tags: str) -> pydicom.Dataset:
+    """Of these tags those that it has; none of a file that cannot be read."""
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(tags))
+    except Exception:  # what it raises has no common base; reading the pixels tells what is wrong
+        return pydicom.Dataset()
+
+
+def frame_of(path: Path, frame: int) -> Frame:
+    """A frame, from 0. Raises DicomError, or FileNotFoundError."""
     try:
         header = pydicom.Dataset()
-        pixels = pixel_array(str(path), index=frame, ds_out=header)
-        return _values(pixels, header)
-    except FileNotFoundError:
+        try:
+            pixels = pixel_array(str(path), index=frame, ds_out=header)
+        except RuntimeError as error:
+            if "missing dependencies" not in str(error):
+                raise
+            pixels, header = _without_a_plugin(path, frame)
+        return _described(pixels, header)
+    except (FileNotFoundError, DicomError):
         raise
     except Exception as error:  # what it and its decoders raise has no common base
         raise DicomError(str(error).partition("\n")[0]) from None
 
 
-def _values(pixels: npt.NDArray[Any], header: pydicom.Dataset) -> tuple[npt.NDArray[Any], int]:
-    if header.PhotometricInterpretation == "PALETTE COLOR":
-        pixels = apply_color_lut(pixels, header)
-        if pixels.max() > 255:  # old scanners state 16 bits and use 8
-            pixels = pixels >> 8
-        pixels = pixels.astype(np.uint8)
+def _without_a_plugin(path: Path, frame: int) -> tuple[npt.NDArray[Any], pydicom.Dataset]:
+    """A frame of lossless JPEG of 8 bits, which Pillow decodes too, though pydicom does not ask."""
+    about = path.stat()
+    frames, header = _encoded(path, about.st_mtime_ns, about.st_size)
+    syntax = header.file_meta.TransferSyntaxUID
+    plain = header.PhotometricInterpretation in ("MONOCHROME1", "MONOCHROME2", "RGB")
+    if syntax in (JPEGLossless, JPEGLosslessSV1) and plain and header.BitsAllocated == 8:
+        try:
+            with Image.open(BytesIO(frames[frame])) as image:
+                if image.mode in ("L", "RGB"):
+                    return np.asarray(image), header
+        except OSError:  # a Pillow that cannot do it
+            pass
+    more = "pylibjpeg-openjpeg" if syntax in JPEG2000TransferSyntaxes else "pylibjpeg-libjpeg"
+    raise DicomError(f"{syntax.name} needs a decoder: python -m pip install pylibjpeg {more}")
+
+
+@lru_cache(maxsize=2)
+def _encoded(path: Path, _modified: int, _size: int) -> tuple[list[bytes], pydicom.Dataset]:
+    """The frames as they lie in the file, and its header; kept for the frames of one loop."""
+    data = pydicom.dcmread(path, specific_tags=NEEDED)
+    count = int(data.get("NumberOfFrames") or 1)
+    return list(generate_frames(data.PixelData, number_of_frames=count)), data
+
+
+def _described(pixels: npt.NDArray[Any], header: pydicom.Dataset) -> Frame:
+    kind = header.PhotometricInterpretation
+    if kind == "PALETTE COLOR":
+        pixels = _of_palette(pixels, header)
     if pixels.ndim == 3:
-        return pixels, 8
-    bits = int(header.BitsStored)
-    values = pixels.astype(np.int64) + (2 ** (bits - 1) if header.PixelRepresentation else 0)
-    if header.PhotometricInterpretation == "MONOCHROME1":  # its lowest value is white
-        values = 2**bits - 1 - values
-    return values, bits
+        return Frame(pixels, 8)
+    signed = bool(header.PixelRepresentation)
+    return Frame(pixels, int(header.BitsStored), signed, kind == "MONOCHROME1", _window_of(header))
+
+
+def _of_palette(pixels: npt.NDArray[Any], header: pydicom.Dataset) -> npt.NDArray[np.uint8]:
+    every = np.arange(2 ** int(header.BitsAllocated)).astype(pixels.dtype)
+    colours = apply_color_lut(pixels, header)
+    if apply_color_lut(every, header).max() > 255:  # old scanners state 16 bits and use 8
+        colours = colours >> 8
+    return colours.astype(np.uint8)
+
+
+def _window_of(header: pydicom.Dataset) -> Window | None:
+    """The first of several."""
+    centre, width = (_first(header.get(tag)) for tag in ("WindowCenter", "WindowWidth"))
+    function = str(header.get("VOILUTFunction") or "LINEAR")
+    if centre is None or width is None or width < (1 if function == "LINEAR" else 1e-9):
+        return None
+    slope, intercept = (_first(header.get(f"Rescale{tag}")) for tag in ("Slope", "Intercept"))
+    return Window(centre, width, function, 1.0 if slope is None else slope, intercept or 0.0)
+
+
+def _first(told: Any) -> float | None:
+    if told is None or isinstance(told, str) or not hasattr(told, "__len__"):
+        return None if told in (None, "") else float(told)
+    return float(told[0]) if len(told) else None
+
+
+def shown(frame: Frame, bits: int) -> tuple[npt.NDArray[np.uint8], int]:
+    """Grey of 8 bits, and the highest value of those that were scaled from more; 0 of others.
+
+    More than 8 bits are shown through the window, where there is one. Else they are scaled from
+    their depth, or from `bits` where those are fewer; a value above is as wrong as they are.
+    """
+    if frame.window and frame.bits > 8:
+        grey, high = _through(frame.window, frame.pixels), 0
+    else:
+        values = frame.pixels.astype(np.int64)
+        values += 2 ** (frame.bits - 1) if frame.signed else 0
+        high = int(values.max()) if frame.bits > 8 else 0
+        grey = _scaled(values, depth_of(frame, bits))
+    return 255 - grey if frame.white_first else grey, high
+
+
+def depth_of(frame: Frame, bits: int) -> int:
+    """The bits that grey is scaled from, where no window is told."""
+    return min(frame.bits, bits) if frame.bits > 8 else frame.bits
+
+
+def _scaled(values: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.uint8]:
+    if bits == 8:
+        return values.astype(np.uint8)
+    return np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+
+
+def _through(window: Window, stored: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """0 to 255, the formulas of DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3."""
+    values = stored.astype(np.float64) * window.slope + window.intercept
+    centre, width = window.centre, window.width
+    if window.function == "SIGMOID":
+        share = 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
+    elif window.function == "LINEAR_EXACT":
+        share = (values - centre) / width + 0.5
+    else:  # a width of 1 is a step
+        share = (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
+    return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)

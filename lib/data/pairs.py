@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lib.data.pictures import ImageFile, composed, stem_of
+from lib.data.pictures import ImageFile, composed, stem_of, stem_of_path
 
 CHANNEL = "_0000"  # nnU-Net's end of an image's name, which its mask lacks
 SEPARATORS = r"[^0-9A-Za-z]+"
@@ -74,11 +74,12 @@ class _Index:
 
     def image_of(self, mask: ImageFile) -> tuple[str, str] | None:
         """The image's name, and what the mask's name has beside it."""
-        whole = stem_of(mask)
-        for stem, added in _cut(whole):
+        frame = "" if mask.frame is None else f"_{mask.frame + 1}"
+        for name, added in _cut(stem_of_path(mask.path)):
+            stem = name + frame
             known = [stem] if stem in self._by_stem else self._by_number.get(unpadded(stem), [])
-            if len(known) == 1 and (name := self._in_folder(known[0], mask.path)):
-                return name, added
+            if len(known) == 1 and (image := self._in_folder(known[0], mask.path)):
+                return image, added
         return None
 
     def _in_folder(self, stem: str, mask: Path) -> str:

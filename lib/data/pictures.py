@@ -1,67 +1,51 @@
 """Image and mask files -> arrays, and the refusal of files that would give wrong ones."""
 
-import io
-import struct
 import unicodedata
-import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image
 
-from lib.data import dicom
+from lib.data import dicom, rasters, volumes
+from lib.data.greys import (
+    AS_GREY,
+    Array,
+    Grey,
+    Picture,
+    UnusableImage,
+    from_colour,
+    from_floats,
+    from_integers,
+    one_number,
+    used_of,
+)
+from lib.data.rasters import opened as _opened
+from lib.data.rasters import stored_values as _raw_values
 from lib.data.tree import Tree, tree_of
+from lib.data.volumes import suffix_of
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
 
-PICTURE_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
+NUMPY = ".npy"
+PICTURE_SUFFIXES = (
+    {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".gif", NUMPY}
+) | volumes.SUFFIXES  # to be looked for by suffix_of, for .nii.gz has two dots
 MASK_SUFFIX = "_mask"
-COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
-MODES = COLOURS | {"1", "L", "I", "I;16", "I;16L", "I;16B"}
-# TIFF's tags, the first of them in EXIF too: of a picture that is to be shown rotated or mirrored,
-# and of one whose lowest value is white.
-ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
-BITS = 258  # the tag of how many a channel has
-# What Pillow's decoders raise for files whose content is not as their format has it.
-DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-
-Grey = npt.NDArray[np.uint8]
-Result = TypeVar("Result")
-
-
-class UnusableImage(Exception):
-    """An image file that cannot be used; the message says why, without the image's name."""
+OWN_PERSON = "file "  # before the name of a DICOM file that alone names nobody
+ALL_BITS = 16  # of Picture.bits_used, where a file uses all that it states
 
 
 class ImageFile(NamedTuple):
     """Where an image is: a file, or one frame of a file."""
 
     path: Path
-    frame: int | None = None  # of a DICOM cine loop, from 0; None for a file of one image
+    frame: int | None = None  # of a loop, volume or several pages, from 0; None for a file of one
     subject: str = ""  # a number for the person that the file names, never the name itself
     bits: int = 16  # of a file of more than 8 that does not tell how many it uses
-
-
-class Picture(NamedTuple):
-    pixels: Grey  # (height, width)
-    kind: str  # what the file held, such as "16-bit grey"
-    bits_used: int = 0  # of a file of more than 8 that does not tell them; 0 of others
 
 
 def image_files(
@@ -137,11 +121,35 @@ def composed(name: str) -> str:
 
 def stem_of(file: ImageFile) -> str:
     """The image's name without suffix."""
-    path = file.path
-    stem = path.name if path.suffix[1:].isdigit() else path.stem  # a UID is a name as a whole
+    return stem_of_path(file.path) + ("" if file.frame is None else f"_{file.frame + 1}")
+
+
+def stem_of_path(path: Path) -> str:
+    """The file's name without suffix, of .nii.gz without both."""
+    if path.suffix[1:].isdigit():  # a UID is a name as a whole
+        return composed(path.name)
+    stem = composed(path.name[: len(path.name) - len(suffix_of(path))])
     if path.parent.name in ("imagesTr", "imagesTs"):  # nnU-Net's, which name the channel
-        stem = stem.removesuffix("_0000")
-    return composed(stem) + ("" if file.frame is None else f"_{file.frame + 1}")
+        return stem.removesuffix("_0000")
+    return stem
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is one that images are read from, by its name, of DICOM by its content too."""
+    return suffix_of(path) in PICTURE_SUFFIXES or dicom.is_dicom(path)
+
+
+def frames_in(path: Path) -> int:
+    """How many pictures a known file has; 1 where reading it will tell what is wrong."""
+    suffix = suffix_of(path)
+    if suffix in volumes.SUFFIXES:
+        try:
+            return volumes.frames_in(path)
+        except (volumes.VolumeError, FileNotFoundError):
+            return 1
+    if suffix in rasters.SEVERAL:
+        return rasters.pages_in(path)
+    return 1 if suffix in PICTURE_SUFFIXES else dicom.frames_in(path)
 
 
 def read_image(file: ImageFile) -> Grey:
@@ -152,66 +160,83 @@ def read_image(file: ImageFile) -> Grey:
 def read_picture(file: ImageFile) -> Picture:
     """Any file as 8-bit grey, and what it was.
 
-    Colours become luminance (ITU-R 601). More than 8 bits are scaled to 8, from the depth that a
-    DICOM file states, else from `file.bits`.
+    Colours become luminance (ITU-R 601). More than 8 bits are scaled to 8: through the window that
+    a DICOM file tells, else from the depth that it states, else from `file.bits`. Fractions of 0 to
+    1, or of 0 to 255, by the whole file.
     """
+    suffix = suffix_of(file.path)
+    if suffix in volumes.SUFFIXES:
+        return _read_volume(file)
+    if suffix == NUMPY:
+        return _read_array(file)
     if dicom.is_dicom(file.path):
         return _read_dicom(file)
-    return _opened(file.path, lambda image: _read_pillow(image, file.bits))
+    return _opened(file.path, lambda image: _read_pillow(image, file), file.frame)
 
 
-def _opened(path: Path, read: Callable[[Image.Image], Result]) -> Result:
-    """What `read` makes of the picture; UnusableImage for a file that is none."""
+def raw_values(path: Path, frame: int | None = None) -> npt.NDArray[np.integer[Any]]:
+    """Integers (height, width) as a file of any format has them stored, for masks.
+
+    Colours are one number each, red << 16 | green << 8 | blue, and greys among them their value.
+    Where the colours are all one and the transparency is not, it is the values. The lowest value of
+    a TIFF stays the lowest, though it be shown as white. UnusableImage where there is none, where
+    `frame` is needed and missing, and of values with fractions.
+    """
+    suffix = suffix_of(path)
+    if frame is None and (several := frames_in(path)) > 1:
+        raise UnusableImage(f"{several} pictures in one file: save each as its own")
+    if suffix in volumes.SUFFIXES:
+        values = _slice_of(path, frame or 0)
+    elif suffix == NUMPY:
+        values = _array_of(path)
+    elif dicom.is_dicom(path):
+        values = _frame_of(path, frame or 0).pixels
+    else:
+        values = _opened(path, _raw_values, frame)
+    return _whole(one_number(values) if values.ndim == 3 else values)
+
+
+def _whole(values: Array) -> npt.NDArray[np.integer[Any]]:
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype.kind != "f" or not (np.abs(values) < 2**31).all() or (values % 1).any():
+        raise UnusableImage("holds fractions, where whole numbers were expected")
+    return values.astype(np.int64)
+
+
+def is_jpeg(path: Path) -> bool:
+    """By its first bytes, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(3) == b"\xff\xd8\xff"
+
+
+def spacing_of(file: ImageFile) -> tuple[float, float] | None:
+    """Millimetres a pixel, down and across, as a volume or a DICOM file tells; None of others."""
+    if not volumes.is_volume(file.path):
+        return dicom.spacing_of(file.path) if dicom.is_dicom(file.path) else None
     try:
-        with Image.open(io.BytesIO(path.read_bytes())) as image:
-            _require_plain(image)
-            return read(image)
-    except FileNotFoundError:
-        raise UnusableImage("the file is missing") from None
-    except UnidentifiedImageError:
-        raise UnusableImage("not an image of a known format, or its end is missing") from None
-    except DAMAGED as error:
-        raise UnusableImage(f"damaged or truncated ({error})") from None
-
-
-def _require_plain(image: Image.Image) -> None:
-    """Refuses what has several pictures, or one that is to be shown turned or through others."""
-    if (frames := getattr(image, "n_frames", 1)) > 1:
-        raise UnusableImage(f"{frames} pictures in one file: save each as its own")
-    if image.format == "JPEG" and (turned := image.getexif().get(ORIENTATION, 1)) != 1:
-        raise UnusableImage(f"is stored rotated (EXIF orientation {turned}): save it upright")
-    if image.mode not in MODES:
-        raise UnusableImage(f"mode {image.mode}: save it as grey of 8 or 16 bits")
-    if image.mode in COLOURS:
-        if _bits_of_colour(image) > 8:
-            raise UnusableImage("has 16 bits a colour: save it as grey, or with 8")
-        if image.has_transparency_data and (np.asarray(image.convert("RGBA"))[..., 3] < 255).any():
-            raise UnusableImage("has transparent pixels: save it without")
-
-
-def _bits_of_colour(image: Image.Image) -> int:
-    """As a PNG or TIFF tells them; Pillow reads the upper 8."""
-    if isinstance(image, TiffImageFile):
-        return max(image.tag_v2.get(BITS, (8,)))
-    tile: Any = getattr(image, "tile", None)
-    return 16 if image.format == "PNG" and tile and "16" in str(tile[0][3]) else 8
-
-
-def _raw_values(image: Image.Image) -> npt.NDArray[Any]:
-    """(height, width): grey values as they are stored, colours as one number each."""
-    if image.mode in COLOURS:
-        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int32), -1, 0)
-        grey = (red == green) & (green == blue)
-        return np.where(grey, red, (red << 16) + (green << 8) + blue)
-    pixels = np.asarray(image)
-    return pixels.astype(np.uint8 if pixels.dtype.itemsize == 1 else np.int64)
+        return volumes.spacing_of(file.path)
+    except (volumes.VolumeError, FileNotFoundError):
+        return None
 
 
 def sha_of_image(file: ImageFile) -> str:
-    """Depends on the file's bytes and on the frame."""
-    about = file.path.stat()
-    sha = _sha_of_file(file.path, about.st_mtime_ns, about.st_size)
+    """Depends on the file's bytes, on those of a volume's data beside it, and on the frame."""
+    shas = []
+    for path in _files_of(file.path):
+        about = path.stat()
+        shas.append(_sha_of_file(path, about.st_mtime_ns, about.st_size))
+    sha = shas[0] if len(shas) == 1 else sha_of("/".join(shas).encode())
     return sha if file.frame is None else sha_of(f"{sha}/{file.frame}".encode())
+
+
+def _files_of(path: Path) -> list[Path]:
+    try:
+        return volumes.files_of(path)
+    except volumes.VolumeError:
+        return [path]
 
 
 @lru_cache(maxsize=16)
@@ -220,85 +245,130 @@ def _sha_of_file(path: Path, _modified: int, _size: int) -> str:
     return sha_of(path.read_bytes())
 
 
-def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES or dicom.is_dicom(path)
-
-
 def _images_in(tree: Tree, without: Collection[Path]) -> Iterator[ImageFile]:
     people: dict[str, str] = {}
+    found: list[ImageFile] = []
     for path in tree.files:
         if path in without:
             continue
         if not path.name.isprintable():
             raise InputError(f"{str(path)!a}: a name in UTF-8 was expected: rename the file")
         if is_picture(path):
-            yield from images_of_file(path, people)
+            found += images_of_file(path, people)
+    yield from _each_somebody(found, tree.root) if people else found
 
 
 def images_of_file(path: Path, people: dict[str, str] | None = None) -> list[ImageFile]:
     """One image a frame. `people` gives each PatientID a number; where it is empty nobody knows."""
-    if not dicom.is_dicom(path):
-        return [ImageFile(path)]
-    count, person = dicom.frames_and_person(path)
     people = {} if people is None else people
-    subject = people.setdefault(person, f"p{len(people) + 1}") if person else ""
-    return (
-        [ImageFile(path, frame, subject) for frame in range(count)]
-        if count > 1
-        else [ImageFile(path, None, subject)]
-    )
+    if suffix_of(path) in PICTURE_SUFFIXES:
+        count, subject = frames_in(path), ""
+    else:
+        count, person = dicom.frames_and_person(path)
+        subject = people.setdefault(person, f"p{len(people) + 1}") if person else ""
+    frames = range(count) if count > 1 else [None]
+    return [ImageFile(path, frame, subject) for frame in frames]
 
 
-def is_jpeg(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(3) == b"\xff\xd8\xff"
+def _each_somebody(files: list[ImageFile], folder: Path) -> Iterator[ImageFile]:
+    """Where other DICOM files name a person, one that does not is a person of its own."""
+    for file in files:
+        if file.subject or suffix_of(file.path) in PICTURE_SUFFIXES:
+            yield file
+        else:
+            name = file.path.relative_to(folder) if folder != file.path else file.path.name
+            yield file._replace(subject=f"{OWN_PERSON}{composed(str(name))}")
 
 
-def raw_values(path: Path, frame: int | None = None) -> npt.NDArray[Any]:
-    return _opened(path, _raw_values)
+def _frame_of(path: Path, frame: int) -> dicom.Frame:
+    try:
+        return dicom.frame_of(path, frame)
+    except FileNotFoundError:
+        raise UnusableImage("the file is missing") from None
+    except dicom.DicomError as error:
+        raise UnusableImage(f"not a DICOM image that can be read ({error})") from None
 
 
 def _read_dicom(file: ImageFile) -> Picture:
+    frame = _frame_of(file.path, file.frame or 0)
+    if frame.pixels.ndim == 3:
+        return from_colour(Image.fromarray(frame.pixels), "DICOM")
+    kind = f"{frame.bits}-bit grey DICOM"
+    pixels, high = dicom.shown(frame, file.bits)
+    used = used_of(high, dicom.depth_of(frame, file.bits))
+    if frame.bits > 8 and frame.window:
+        kind += " by its window"
+    return Picture(pixels, kind, ALL_BITS if used == frame.bits else used)
+
+
+def _read_volume(file: ImageFile) -> Picture:
+    values = _slice_of(file.path, file.frame or 0)
+    low, high = volumes.range_of(file.path)
+    if values.ndim == 3:
+        if values.dtype != np.uint8:
+            raise UnusableImage(f"has colours of {values.dtype}: save it as grey, or with 8 bits")
+        return from_colour(Image.fromarray(values), "volume")
+    if values.dtype.kind == "f":
+        return from_floats(values, low, high)
+    if values.dtype.kind not in "iu" or low < 0 or high >= 2**16:
+        raise UnusableImage(f"holds values of {low:g} to {high:g}: {AS_GREY}")
+    if high <= 255:
+        return Picture(values.astype(np.uint8), "8-bit grey volume")
+    used_of(int(high), file.bits)  # of the volume as a whole
+    return from_integers(values, file.bits)
+
+
+def _slice_of(path: Path, frame: int) -> Array:
     try:
-        pixels, bits = dicom.pixels_of(file.path, file.frame or 0)
-    except dicom.DicomError as error:
-        raise UnusableImage(f"not a DICOM image that can be read ({error})") from None
-    if pixels.ndim == 3:
-        return _from_colour(Image.fromarray(pixels), "DICOM")
-    return Picture(_to_8_bits(pixels, bits), f"{bits}-bit grey DICOM")
+        return volumes.values_of(path, frame)
+    except FileNotFoundError:
+        raise UnusableImage("the file is missing") from None
+    except volumes.VolumeError as error:
+        raise UnusableImage(f"not a volume that can be read ({error})") from None
 
 
-def _read_pillow(image: Image.Image, bits: int) -> Picture:
+def _read_array(file: ImageFile) -> Picture:
+    values = _array_of(file.path)
+    if values.dtype == np.bool_:
+        return Picture(values.astype(np.uint8) * 255, "1-bit grey")
+    if values.dtype == np.uint8:
+        return Picture(values, "8-bit grey")
+    if values.dtype.kind == "f":
+        return from_floats(values, float(values.min()), float(values.max()))
+    if values.dtype != np.uint16:
+        raise UnusableImage(f"is an array of {values.dtype}: save it as uint8 or uint16")
+    return from_integers(values, file.bits)
+
+
+def _array_of(path: Path) -> Array:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UnusableImage("the file is missing") from None
+    except rasters.DAMAGED as error:
+        raise UnusableImage(f"not an array that can be read ({error})") from None
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or not values.size:
+        raise UnusableImage("an array of (height, width) was expected")
+    return values
+
+
+def _read_pillow(image: Image.Image, file: ImageFile) -> Picture:
+    turned = rasters.orientation_of(image) != 1
+    picture = _grey_of(rasters.upright(image), file)
+    return picture._replace(kind=f"{picture.kind}, upright by EXIF") if turned else picture
+
+
+def _grey_of(image: Image.Image, file: ImageFile) -> Picture:
     if image.mode == "1":
         return Picture(np.asarray(image, dtype=np.uint8) * 255, "1-bit grey")
     if image.mode == "L":
         return Picture(np.asarray(image), "8-bit grey")
-    if image.mode in COLOURS:
-        return _from_colour(image, image.mode)
-    picture = _from_integers(np.asarray(image).astype(np.int64), bits)
-    inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    if image.mode in rasters.COLOURS:
+        rasters.require_opaque(image)
+        return from_colour(image, image.mode)
+    inverted = rasters.white_is_zero(image)
+    if image.mode == "F":
+        picture = from_floats(np.asarray(image), *rasters.range_of(image, file.path, file.frame))
+    else:
+        picture = from_integers(np.asarray(image).astype(np.int64), file.bits)
     return picture._replace(pixels=255 - picture.pixels) if inverted else picture
-
-
-def _from_integers(values: npt.NDArray[np.int64], bits: int) -> Picture:
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high >= 2**16:
-        raise UnusableImage(f"holds values of {low} to {high}: save it as grey of 8 or 16 bits")
-    used = high.bit_length()
-    if used > bits:
-        raise UnusableImage(f"holds values up to {high}: image_bits={bits} is less than its {used}")
-    return Picture(_to_8_bits(values, bits), f"16-bit grey, {used} used", used)
-
-
-def _to_8_bits(values: npt.NDArray[np.int64], bits: int) -> Grey:
-    if bits == 8:
-        return values.astype(np.uint8)
-    return np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
-
-
-def _from_colour(image: Image.Image, mode: str) -> Picture:
-    colours = image.convert("RGB")
-    pixels = np.asarray(colours)
-    grey = (pixels[..., :1] == pixels[..., 1:3]).all()
-    kind = f"8-bit {'grey' if grey else 'colour'} as {mode}"
-    return Picture(np.asarray(colours.convert("L")), kind)

@@ -20,6 +20,7 @@ from lib.data.pictures import (
 )
 from lib.data.thumbnails import SHAPE, thumbnail
 from lib.data.tree import tree_of
+from lib.data.volumes import files_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
 
@@ -141,7 +142,7 @@ def say_unlisted(images: Iterable[str], files: dict[str, ImageFile], origin: str
 
 def say_no_images(folder: Path, files: dict[str, ImageFile], others: Collection[Path] = ()) -> None:
     """Files of other kinds, which a person may take for images; `others` are known to be none."""
-    known = {file.path for file in files.values()} | set(others)
+    known = {path for file in set(files.values()) for path in files_of(file.path)} | set(others)
     unknown = [path.name for path in tree_of(folder).files if path not in known]
     if unknown:
         print(f"{len(unknown)} files in {folder} are no images: {unknown[0]} ...")

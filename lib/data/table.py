@@ -13,6 +13,7 @@ import pandas as pd
 from lib import rle
 from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
+from lib.data.dicom_notes import notes_on
 from lib.data.fitting import LOOKED_AT, fits
 from lib.data.label_tables import Label
 from lib.data.labels import read_labels
@@ -27,6 +28,7 @@ from lib.data.pictures import (
     path_in,
     read_picture,
     sha_of_image,
+    spacing_of,
 )
 from lib.data.plausible import judged, measured
 from lib.data.reading import (
@@ -58,6 +60,8 @@ def read_training_images(config: Config) -> Images:
     folder = folder_of(config.data_folder, "data_folder")
     masks = mask_paths(config)
     files = image_files(folder, config.image_bits, masks | test_files_inside(config))
+    for note in notes_on(files.values()):
+        print(note)
     labels = read_labels(config, files, masks)
     if not labels.by_image:
         say_no_images(folder, files, masks)
@@ -155,6 +159,7 @@ def _examine(
         "shapes": [measured(mask) for mask in masks],
         "fits": [fits(picture.pixels, mask) for mask in masks if look and mask.any()],
         "sha": sha_of_image(file),
+        "spacing": " ".join(f"{mm:.6g}" for mm in spacing_of(file) or ()),
     }
 
 

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ def save_dicom(
     patient: str = "Jane Doe",
     photometric: str = "MONOCHROME2",
     stored: int | None = None,
+    **tags: Any,
 ) -> Path:
     """Pixels (height, width), (frames, height, width) or, for RGB, (height, width, 3)."""
     colour = photometric == "RGB"
@@ -55,6 +57,8 @@ def save_dicom(
     data.HighBit = data.BitsStored - 1
     data.PixelRepresentation = int(pixels.dtype.kind == "i")
     data.PixelData = pixels.tobytes()
+    for name, value in tags.items():
+        setattr(data, name, value)
     data.save_as(path, enforce_file_format=True)
     return path
 
@@ -111,14 +115,21 @@ def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def rotated(path: Path) -> None:
-    exif = Image.Exif()
-    exif[274] = 6
-    Image.fromarray(PIXELS).save(path, exif=exif)
+def rotated(pixels: np.ndarray, orientation: int) -> Callable[[Path], None]:
+    def save(path: Path) -> None:
+        exif = Image.Exif()
+        exif[274] = orientation
+        Image.fromarray(pixels).save(path, exif=exif)
+
+    return save
 
 
 def two_pages(path: Path) -> None:
-    Image.fromarray(PIXELS).save(path, save_all=True, append_images=[Image.fromarray(PIXELS)])
+    Image.fromarray(PIXELS).save(path, save_all=True, append_images=[Image.fromarray(255 - PIXELS)])
+
+
+def stack_that_lists_one(path: Path) -> None:
+    Image.fromarray(PIXELS).save(path, tiffinfo={270: "ImageJ=1.54f\nimages=40\nslices=40\n"})
 
 
 def half_transparent(path: Path) -> None:
@@ -132,10 +143,22 @@ UNUSABLE: list[tuple[str, Callable[[Path], object], str]] = [
     ("a.tif", truncated, "truncated|its end is missing"),
     ("a.png", truncated, "truncated"),
     ("a.bmp", truncated, "truncated"),
-    ("a.jpg", rotated, "is stored rotated .EXIF orientation 6"),
-    ("a.tif", two_pages, "2 pictures in one file"),
+    *(
+        (name, rotated(pixels, how), f"is stored rotated .EXIF orientation {how}")
+        for name in ("a.jpg", "a.png", "a.webp", "a.tif")
+        for pixels, how in ((PIXELS, 3), (PIXELS[:60, :60], 6))
+    ),
+    ("a.png", two_pages, "2 pictures in one file"),
+    ("a.webp", two_pages, "2 pictures in one file"),
+    ("a.tif", stack_that_lists_one, "a stack of 40 pictures that lists 1: save it"),
     ("a.png", half_transparent, "has transparent pixels"),
-    ("a.tif", lambda path: save(path, np.full(SHAPE, np.nan, np.float32)), "mode F: save it as"),
+    ("a.tif", lambda path: save(path, np.full(SHAPE, np.nan, np.float32)), "values of nan to nan"),
+    ("a.tif", lambda path: save(path, np.full(SHAPE, 300.5, np.float32)), "of 300.5 to 300.5"),
+    ("a.npy", lambda path: np.save(path, np.zeros((3, 4, 5), np.uint8)), "array of .height, width"),
+    ("a.npy", lambda path: np.save(path, np.zeros((4, 5), np.int64)), "array of int64: save it as"),
+    ("a.npy", lambda path: np.save(path, np.array([[{}]]), allow_pickle=True), "not an array that"),
+    ("a.npy", lambda path: path.write_bytes(b"\x93NUMPY"), "not an array that can be read"),
+    ("a.nii.gz", lambda path: path.write_bytes(b"no volume"), "not a volume that can be read"),
     ("a.tif", lambda path: save(path, np.full(SHAPE, -3, np.int32)), "holds values of -3 to -3"),
     ("a.tif", lambda path: save(path, np.full(SHAPE, 70_000, np.int32)), "70000: save it as grey"),
     ("a.dcm", lambda path: path.write_bytes(b"DICM"), "not a DICOM image that can be read"),

@@ -166,7 +166,7 @@ BAD_FILES: list[tuple[str, Callable[[Path], object], str]] = [
     ("1_1.tif", truncate, "1_1: not an image of a known format, or its end"),
     ("1_1.tif", lambda path: path.write_bytes(b""), "1_1: not an image"),
     ("1_1.tif", lambda path: path.write_text("<html>"), "1_1: not an image"),
-    ("1_1.tif", lambda path: write_image(path, np.zeros(SHAPE, np.float32)), "1_1: mode F"),
+    ("1_1.tif", lambda path: write_image(path, np.full(SHAPE, 300.5, np.float32)), "300.5"),
     ("1_1.tif", lambda path: write_image(path, half_transparent()), "1_1: has transparent"),
     ("1_1.tif", lambda path: write_image(path, np.zeros((60, 79), np.uint8)), "60x79"),
     ("1_1_mask.tif", truncate, "its mask 1_1_mask.tif: not an image"),

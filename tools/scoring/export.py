@@ -18,12 +18,14 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import written_whole
+from lib.runtime.versions import REPOSITORY
 from tools.scoring.graph import load_ensemble, write_graph
 from tools.scoring.samples import samples_of, write_samples
 
 TEMPLATE = Path(__file__).with_name("pipeline")
 
 PROGRAMS = ("score.py", "engines.py", "reading.py", "writing.py")
+SHARED = REPOSITORY / "lib/data/dicom.py"  # needs nothing else of lib, and reads alike there
 
 PACKAGES = ("onnx", "onnxscript")
 
@@ -52,6 +54,7 @@ def export(config: Config) -> Path:
     write_samples(unfinished / "samples", samples_of(ensemble, folds, decision, config))
     for name in (*PROGRAMS, "README.md", "requirements.txt"):
         shutil.copyfile(TEMPLATE / name, unfinished / name)
+    shutil.copyfile(SHARED, unfinished / SHARED.name)
     _write_sums(unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

@@ -17,7 +17,8 @@ from lib.data.formats.collect import draw, enter, errors_of, joined, json_of, js
 from lib.data.formats.images import image_of, size_of
 from lib.data.formats.polygon import ellipse, filled
 from lib.data.label_tables import Label, Labels
-from lib.data.pictures import DAMAGED, ImageFile
+from lib.data.pictures import ImageFile
+from lib.data.rasters import DAMAGED
 from lib.data.tree import Tree, tree_of
 from lib.rle import Mask
 

@@ -25,13 +25,18 @@ from lib import rle
 from lib.artifacts.folds import load_folds
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.data.pictures import ImageFile, UnusableImage, read_image
+from lib.data.clips import SUFFIXES
+from lib.data.dicom_notes import screen_note
+from lib.data.pictures import PICTURE_SUFFIXES, ImageFile, UnusableImage, read_image
 from lib.decision.rule import NEVER, Rule, decide
 from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of
 from lib.unet import build_model
 from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image, write_competition
-from tests.data.test_pictures import PIXELS, UNUSABLE, save_dicom
+from tests.data.test_clips import GREYS, save_clip
+from tests.data.test_dicom import region
+from tests.data.test_pictures import PIXELS, UNUSABLE, rotated, save_dicom
+from tests.data.test_rasters import save_pages
 from tools.scoring import __main__ as command
 from tools.scoring.graph import Ensemble, write_graph
 from tools.scoring.pipeline import reading, score, writing
@@ -70,7 +75,7 @@ def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
     samples = {
         f"samples/{name}" for k in "123" for name in (f"{k}.png", f"{k}.npz", f"masks/{k}.png")
     }
-    programs = {"score.py", "engines.py", "reading.py", "writing.py"}
+    programs = {"score.py", "engines.py", "reading.py", "writing.py", "dicom.py"}
     rest = {"README.md", "requirements.txt", "model.onnx", "decision.json"}
     assert files == {"SHA256SUMS", *programs, *rest, *samples}
     sums = (scoring / "SHA256SUMS").read_text()
@@ -433,6 +438,31 @@ def sixteen(suffix: str, **how: Any) -> Callable[[Path], Path]:
     return save
 
 
+def turned(suffix: str, orientation: int) -> Callable[[Path], Path]:
+    def save(folder: Path) -> Path:
+        rotated(PIXELS, orientation)(folder / f"image.{suffix}")
+        return folder / f"image.{suffix}"
+
+    return save
+
+
+def numbers(suffix: str, top: int) -> Callable[[Path], Path]:
+    """Fractions of 0 to `top`; integers of 16 bits where it is 0."""
+
+    def save(folder: Path) -> Path:
+        path = folder / f"image.{suffix}"
+        pixels = PIXELS / PIXELS.max() * top if top else PIXELS.astype(np.uint16) * 200
+        if suffix == "npy":
+            np.save(path, pixels)
+        elif suffix == "tif":
+            Image.fromarray(pixels.astype(np.float32)).save(path)
+        else:
+            cv2.imwrite(str(path), pixels)
+        return path
+
+    return save
+
+
 READ = [
     *(stored(mode, suffix) for mode in ("1", "L", "P", "LA", "RGB") for suffix in ("png", "tif")),
     *(stored("RGB", "jpg", quality=60, subsampling=k) for k in (0, 1, 2)),
@@ -445,6 +475,11 @@ READ = [
     sixteen("tif", compression="tiff_lzw"),
     sixteen("tif", tiffinfo={262: 0}),
     stored("L", "tif", tiffinfo={262: 0}),
+    stored("RGB", "gif"),
+    *(turned(suffix, how) for suffix in ("jpg", "png", "webp", "tif") for how in (5, 6, 7, 8)),
+    *(numbers(suffix, top) for suffix in ("tif", "npy") for top in (1, 255)),
+    numbers("64.tif", 1),
+    numbers("npy", 0),
 ]
 
 
@@ -502,27 +537,90 @@ def test_a_colour_picture_of_16_bits_is_refused(tmp_path: Path) -> None:
             reading.read_picture(path, 16)
 
 
+WINDOW = {"WindowCenter": "2000", "WindowWidth": "3000"}
+
+
 @pytest.mark.parametrize(
-    ("pixels", "photometric", "stored"),
+    ("pixels", "photometric", "stored", "bits", "tags"),
     [
-        (PIXELS, "MONOCHROME2", 8),
-        (255 - PIXELS, "MONOCHROME1", 8),
-        (PIXELS.astype(np.uint16) * 16, "MONOCHROME2", 12),
-        (PIXELS.astype(np.int16) - 128, "MONOCHROME2", 8),
-        (cv2.applyColorMap(PIXELS, cv2.COLORMAP_JET), "RGB", 8),
-        (np.stack([PIXELS, 255 - PIXELS]), "MONOCHROME2", 8),
+        (PIXELS, "MONOCHROME2", 8, 16, {}),
+        (255 - PIXELS, "MONOCHROME1", 8, 16, {}),
+        (PIXELS.astype(np.uint16) * 16, "MONOCHROME2", 12, 16, {}),
+        (PIXELS.astype(np.uint16) * 16, "MONOCHROME1", 12, 16, WINDOW),
+        (PIXELS.astype(np.uint16) * 4, "MONOCHROME1", 16, 10, {}),
+        (PIXELS.astype(np.int16) - 128, "MONOCHROME2", 8, 16, {}),
+        (cv2.applyColorMap(PIXELS, cv2.COLORMAP_JET), "RGB", 8, 16, {}),
+        (np.stack([PIXELS, 255 - PIXELS]), "MONOCHROME2", 8, 16, {}),
     ],
 )
 def test_dicom_is_read_to_the_bit_as_the_pipeline_reads_it(
-    tmp_path: Path, pixels: np.ndarray, photometric: str, stored: int
+    tmp_path: Path,
+    pixels: np.ndarray,
+    photometric: str,
+    stored: int,
+    bits: int,
+    tags: dict[str, str],
 ) -> None:
-    path = save_dicom(tmp_path / "scan.dcm", pixels, photometric=photometric, stored=stored)
+    path = tmp_path / "scan.dcm"
+    save_dicom(path, pixels, photometric=photometric, stored=stored, **tags)
     several = pixels.shape == (2, *PIXELS.shape)
-    images = list(reading.images_in(path, 16))
+    images = list(reading.images_in(path, bits))
     assert [image.name for image in images] == (["scan_1", "scan_2"] if several else ["scan"])
     for number, image in enumerate(images):
-        expected = read_image(ImageFile(path, number if several else None))
+        expected = read_image(ImageFile(path, number if several else None, bits=bits))
         assert np.array_equal(image.grey(), expected)
+
+
+def test_values_above_the_bits_that_are_told_are_refused_in_dicom_too(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "scan.dcm", PIXELS.astype(np.uint16) * 16)
+    (image,) = reading.images_in(path, 11)
+    with pytest.raises(reading.Unusable, match="--bits 11 is too few"):
+        image.grey()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("suffix", ["tif", "gif"])
+def test_pages_are_read_to_the_bit_as_the_pipeline_reads_them(
+    tmp_path: Path, suffix: str, kind: type
+) -> None:
+    scale = 1 if suffix == "gif" or kind == np.uint8 else 255
+    stored = np.uint8 if suffix == "gif" else kind
+    pages: list[np.ndarray] = [
+        (page / scale).astype(stored) for page in (PIXELS, 255 - PIXELS, PIXELS // 3)
+    ]
+    path = save_pages(tmp_path / f"loop.{suffix}", pages)
+    images = list(reading.images_in(path, 16))
+    assert [image.name for image in images] == ["loop_1", "loop_2", "loop_3"]
+    assert all(image.clip for image in images)
+    for number, image in enumerate(images):
+        assert np.array_equal(image.grey(), read_image(ImageFile(path, number)))
+
+
+def test_a_volume_in_a_folder_is_refused_with_the_way_on(tmp_path: Path) -> None:
+    (tmp_path / "a.nii.gz").write_bytes(b"")
+    (path,) = reading.files_of(tmp_path)
+    with pytest.raises(reading.Unusable, match=r"a volume, .* save its slices"):
+        list(reading.images_in(path, 16))
+
+
+@pytest.mark.parametrize("suffix", sorted(reading.VIDEOS))
+def test_the_suffixes_of_clips_are_those_of_the_pipeline(tmp_path: Path, suffix: str) -> None:
+    assert reading.VIDEOS == SUFFIXES
+    clip = save_clip(tmp_path / f"clip{suffix}")
+    means = [image.grey().mean() for image in reading.images_in(clip, 16)]
+    assert means == pytest.approx(GREYS, abs=4)
+
+
+def test_a_screen_is_told_with_the_words_of_the_pipeline(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "a.dcm", PIXELS, SequenceOfUltrasoundRegions=[region()])
+    other = save_dicom(tmp_path / "b.dcm", PIXELS)
+    note = reading.screen_note([path, other, tmp_path / "missing", tmp_path])
+    assert note.split(";")[0] == screen_note([ImageFile(path), ImageFile(other)]).split(";")[0]
+    assert reading.screen_note([other]) == ""
+
+
+def test_the_suffixes_of_pictures_are_those_of_the_pipeline() -> None:
+    assert reading.PICTURES | reading.VOLUMES == PICTURE_SUFFIXES
 
 
 # What it decides, held to lib/decision/rule.py.

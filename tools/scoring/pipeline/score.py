@@ -221,6 +221,8 @@ def main() -> int:
     output = writing.Output(given.out, list(scorer.rules), given.overlay)
     work = Work(scorer, output, given.bits or scorer.bits)
     files = [file for path in given.paths for file in reading.files_of(path)]
+    if note := reading.screen_note(files):
+        print(note)
     for file in files:
         work.add(file)
     if sys.stderr.isatty():
