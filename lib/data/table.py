@@ -15,7 +15,7 @@ from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
 from lib.data.dicom_notes import notes_on
 from lib.data.fitting import LOOKED_AT, fits
-from lib.data.label_tables import Label
+from lib.data.label_tables import Label, Labels
 from lib.data.labels import read_labels
 from lib.data.masks import mask_paths
 from lib.data.people import people_of
@@ -66,6 +66,7 @@ def read_training_images(config: Config) -> Images:
     if not labels.by_image:
         say_no_images(folder, files, masks)
         raise InputError(f"{labels.origin} tells of no image")
+    _say_taken(labels, config)
     unusable = name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
 
@@ -92,6 +93,18 @@ def read_training_images(config: Config) -> Images:
     if config.train_dataframe != "None" and config.mask_folder == "None":
         _check_order(images.table, labels.by_image, config)
     return images
+
+
+def _say_taken(labels: Labels, config: Config) -> None:
+    """In one line what was taken for what, for a person to object."""
+    masks = "" if config.mask_folder == "None" else f"masks of {config.mask_folder}"
+    table = "" if config.train_dataframe == "None" else f"labels of {config.train_dataframe}"
+    found = [f"{len(labels.by_image)} images of {config.data_folder}", masks, table]
+    if not (masks or table):
+        found.append("masks beside them")
+    if config.data_folder_test not in ("None", config.data_folder):
+        found.append(f"test images of {config.data_folder_test}")
+    print(f"data           {', '.join(filter(None, found))}")
 
 
 def _add_people(rows: list[dict[str, Any]], config: Config) -> None:

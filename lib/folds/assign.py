@@ -84,8 +84,8 @@ def _balanced(table: pd.DataFrame, shares: list[float], name: str) -> npt.NDArra
         of_one_file = "loop" in table and (table["loop"] == names[0]).all()
         pages = " (pages or frames of one file)" if of_one_file else ""
         raise InputError(
-            f"all {len(table)} images are of one group, {names[0]!r}{pages}, which stays whole: name "
-            "a column that tells people apart (group_fold_column), or split its frames with "
+            f"all {len(table)} images are of one group, {names[0]!r}{pages}, which stays whole: "
+            "name a column that tells people apart (group_fold_column), or split its frames with "
             "validation_strategy=kfold, whose scores flatter"
         )
     if len(names) < len(shares):
