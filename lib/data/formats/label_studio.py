@@ -72,7 +72,7 @@ def _add(label: Label, annotations: list[dict[str, Any]]) -> None:
         label.error = many if kept else "was never annotated"
         return
     results = kept[0]["result"]
-    classes = {result.get("id"): names for result in results if (names := _classes(result))}
+    classes = {r["id"]: _classes(r) for r in results if "id" in r and _classes(r)}
     for result in results:
         if result["type"] in OF_THE_WHOLE_IMAGE or "value" not in result:  # such as a relation
             continue
