@@ -31,7 +31,7 @@ def find(tree: Tree) -> Path | None:
 def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     """Polygons, ellipses and the brush; a task that was submitted without a shape is empty."""
     by_image: dict[str, Label] = {}
-    for file in [path] if path.is_file() else _files(tree_of(path)):
+    for file in _files(tree_of(path)) if path.is_dir() else [path]:
         tasks = collect.json_of(file)
         if not _is_label_studio(tasks):
             raise InputError(f"{file}: not {NAME}'s export named JSON")
