@@ -87,9 +87,7 @@ def _unrolled(told: dict[str, str], size: tuple[int, int]) -> Mask:
         raise ValueError("its mask leaves the image")
     if sum(lengths) != width * height:
         raise ValueError(f"its run lengths cover {sum(lengths)} of {width * height} pixels")
-    inside = np.arange(len(lengths)) % 2
+    part = np.repeat(np.arange(len(lengths)) % 2, lengths).reshape(height, width)
     mask = np.zeros(size, dtype=np.uint8)
-    mask[top : top + height, left : left + width] = np.repeat(inside, lengths).reshape(
-        height, width
-    )
+    mask[top : top + height, left : left + width] = part
     return mask

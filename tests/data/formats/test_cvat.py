@@ -66,6 +66,7 @@ def test_polygons_of_two_classes_and_an_image_without_any_are_read(tmp_path: Pat
     assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK | BOX_MASK)
     assert np.array_equal(mask_of(labels.by_image["a.png"], "vessel"), BOX_MASK)
     assert labels.by_image["b.png"].runs == {"nerve": [], "vessel": []}
+    assert not labels.by_image["b.png"].error
 
 
 def test_run_lengths_are_read_by_rows_in_their_box(tmp_path: Path) -> None:

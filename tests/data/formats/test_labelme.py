@@ -20,6 +20,7 @@ from tests.data.formats.pictures import (
     BOX_MASK,
     SHAPE,
     SLANTED,
+    files_in,
     is_near,
     mask_of,
     read,
@@ -103,6 +104,15 @@ def test_the_picture_may_lie_in_another_folder(tmp_path: Path, told: str) -> Non
     assert np.array_equal(mask_of(read(labelme, tmp_path).by_image["a.png"]), ANGLE_MASK)
 
 
+def test_of_two_pictures_of_one_name_that_beside_the_file_is_meant(tmp_path: Path) -> None:
+    write(tmp_path / "ann", "1.png", shape(ANGLE))
+    write(tmp_path / "bob", "1.png", shape(BOX))
+    files, labels = files_in(tmp_path), read(labelme, tmp_path)
+    found = {files[name].path.parent.name: label for name, label in labels.by_image.items()}
+    assert np.array_equal(mask_of(found["ann"]), ANGLE_MASK)
+    assert np.array_equal(mask_of(found["bob"]), BOX_MASK)
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     (shape([[1, 1], [9, 9]], "rectangle"), "a box, and a box is no mask"),
     (shape([[1, 1], [9, 9]], "linestrip"), "a linestrip is no mask"),
@@ -111,7 +121,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (shape([[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]), "shares of the image's size"),
     (shape([[1, 1]], "circle"), "not enough values"),
     ({**shape([[60, 4], [70, 9]], "mask"), "mask": png(BOX_MASK)}, "its mask leaves the image"),
-    ({**shape([[-1, 0], [70, 9]], "mask"), "mask": png(BOX_MASK)}, "its mask leaves the image"),
+    ({**shape([[-9, 9], [-4, 9]], "mask"), "mask": png(BOX_MASK[:5, :5])}, "leaves the image"),
     ({**shape([[0, 0], [9, 9]], "mask"), "mask": "bm9uZQ=="}, "its mask is no PNG"),
     ({"label": "nerve"}, "it lacks 'points'"),
 ]
