@@ -31,7 +31,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     """
     by_image: dict[str, Label] = {}
     unused: set[str] = set()
-    for file in [path] if path.is_file() else _files(tree_of(path)):
+    for file in _files(tree_of(path)) if path.is_dir() else [path]:
         content = checked(file)
         entries = by_id(content, "images", file)
         categories = by_id(content, "categories", file)

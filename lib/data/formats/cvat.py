@@ -24,13 +24,13 @@ OF_THE_WHOLE_IMAGE = "tag"
 
 
 def find(tree: Tree) -> Path | None:
-    return one_or_root(tree, [path for path in tree.ending(".xml") if _is_cvat(path)])
+    return one_or_root(tree, _files(tree))
 
 
 def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     """Polygons, ellipses and masks; an image without shapes has an empty mask."""
     by_image: dict[str, Label] = {}
-    for file in [path] if path.is_file() else filter(_is_cvat, tree_of(path).ending(".xml")):
+    for file in _files(tree_of(path)) if path.is_dir() else [path]:
         for element in _images(file):
             label = Label(ours=True)
             enter(by_image, image_of(str(file.parent / element.get("name", "")), files), label)
@@ -41,6 +41,10 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
                     if shape.tag != OF_THE_WHOLE_IMAGE:
                         draw(label, shape.attrib["label"], _mask(shape, size))
     return joined(by_image, path)
+
+
+def _files(tree: Tree) -> list[Path]:
+    return [path for path in tree.ending(".xml") if _is_cvat(path)]
 
 
 def _is_cvat(path: Path) -> bool:
@@ -83,9 +87,7 @@ def _unrolled(told: dict[str, str], size: tuple[int, int]) -> Mask:
         raise ValueError("its mask leaves the image")
     if sum(lengths) != width * height:
         raise ValueError(f"its run lengths cover {sum(lengths)} of {width * height} pixels")
-    inside = np.arange(len(lengths)) % 2
+    part = np.repeat(np.arange(len(lengths)) % 2, lengths).reshape(height, width)
     mask = np.zeros(size, dtype=np.uint8)
-    mask[top : top + height, left : left + width] = np.repeat(inside, lengths).reshape(
-        height, width
-    )
+    mask[top : top + height, left : left + width] = part
     return mask

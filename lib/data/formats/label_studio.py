@@ -31,7 +31,7 @@ def find(tree: Tree) -> Path | None:
 def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     """Polygons, ellipses and the brush; a task that was submitted without a shape is empty."""
     by_image: dict[str, Label] = {}
-    for file in [path] if path.is_file() else _files(tree_of(path)):
+    for file in _files(tree_of(path)) if path.is_dir() else [path]:
         tasks = collect.json_of(file)
         if not _is_label_studio(tasks):
             raise InputError(f"{file}: not {NAME}'s export named JSON")
@@ -72,7 +72,7 @@ def _add(label: Label, annotations: list[dict[str, Any]]) -> None:
         label.error = many if kept else "was never annotated"
         return
     results = kept[0]["result"]
-    classes = {result.get("id"): names for result in results if (names := _classes(result))}
+    classes = {r["id"]: _classes(r) for r in results if "id" in r and _classes(r)}
     for result in results:
         if result["type"] in OF_THE_WHOLE_IMAGE or "value" not in result:  # such as a relation
             continue

@@ -31,7 +31,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     The class is the regions' one attribute, or that which class_name_column names.
     """
     by_image: dict[str, Label] = {}
-    for file in [path] if path.is_file() else _files(tree_of(path)):
+    for file in _files(tree_of(path)) if path.is_dir() else [path]:
         entries = _entries(collect.json_of(file))
         if entries is None:
             raise InputError(f"{file}: not a project or an export of regions of {NAME} 2")
