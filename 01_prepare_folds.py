@@ -44,7 +44,8 @@ def main(config: Config) -> None:
     save_folds(config, table)
     with written_whole(Run.of(config).labels_sheet) as file:
         labels_sheet.sheet(table).save(file, "PNG")
-    save_test_labels(config, read_test_labels(config, images.classes) if test else None)
+    labels = read_test_labels(config, images.classes, test.unusable) if test else None
+    save_test_labels(config, labels)
     save_quarantine(config, images.unusable, test.unusable if test else {})
     duplicates = duplicates_table(table, pairs, test.table if test else None, test_pairs)
     save_table(Run.of(config).duplicates, duplicates)

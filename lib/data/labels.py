@@ -10,7 +10,7 @@ from lib.config.fields import Config
 from lib.data.formats import FORMATS, format_of
 from lib.data.label_tables import ONE_CLASS, Label, Labels, read_label_table
 from lib.data.masks import add_mask_files
-from lib.data.pictures import ImageFile, names_of
+from lib.data.pictures import ImageFile, image_files, names_of
 from lib.data.tree import tree_of
 from lib.runtime.errors import InputError
 
@@ -21,6 +21,7 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
         labels = _labels_of_files(config, files, masks)
     elif reader := format_of(tree_of(Path(config.train_dataframe))):
         labels = reader.read(Path(config.train_dataframe), files, config)
+        _leave_out(labels, files, config.data_folder_test)
     elif config.train_dataframe.lower().endswith((".json", ".xml", ".yaml")):
         known = ", ".join(module.NAME for module in FORMATS)
         raise InputError(
@@ -33,6 +34,16 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
         _add_validation(labels, config)
     add_mask_files(labels, files, masks, config)
     return labels
+
+
+def _leave_out(labels: Labels, files: dict[str, ImageFile], others: str) -> None:
+    """Leaves out the images of the folder `others`, which the same files may tell of."""
+    if others == "None":
+        return
+    of_others = image_files(Path(others))
+    for image in labels.by_image.keys() - files.keys():
+        if image in of_others:
+            del labels.by_image[image]
 
 
 def _add_validation(labels: Labels, config: Config) -> None:

@@ -20,12 +20,14 @@ from lib.data.pictures import (
 )
 from lib.data.thumbnails import SHAPE, thumbnail
 from lib.data.tree import tree_of
-from lib.data.volumes import files_of
+from lib.data.volumes import files_of, suffix_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
 
 ERRORS_SHOWN = 20
 READERS = 4
+# Tables, labels and notes, which nobody takes for images.
+TEXTS = {".csv", ".tsv", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml", ".md", ".html"}
 
 
 class Images(NamedTuple):
@@ -143,6 +145,7 @@ def say_unlisted(images: Iterable[str], files: dict[str, ImageFile], origin: str
 def say_no_images(folder: Path, files: dict[str, ImageFile], others: Collection[Path] = ()) -> None:
     """Files of other kinds, which a person may take for images; `others` are known to be none."""
     known = {path for file in set(files.values()) for path in files_of(file.path)} | set(others)
-    unknown = [path.name for path in tree_of(folder).files if path not in known]
+    found = tree_of(folder).files
+    unknown = [path.name for path in found if path not in known and suffix_of(path) not in TEXTS]
     if unknown:
         print(f"{len(unknown)} files in {folder} are no images: {unknown[0]} ...")

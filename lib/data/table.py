@@ -4,6 +4,7 @@ Nothing is dropped silently. An image that cannot be used is an error, and all o
 once; with `quarantine: true` it is left out and kept in quarantine.csv with the reason.
 """
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -64,7 +65,7 @@ def read_training_images(config: Config) -> Images:
         print(note)
     labels = read_labels(config, files, masks)
     if not labels.by_image:
-        say_no_images(folder, files, masks)
+        say_no_images(folder, files, masks | test_files_inside(config))
         raise InputError(f"{labels.origin} tells of no image")
     _say_taken(labels, config)
     unusable = name_errors(labels.by_image, files, folder)
@@ -88,7 +89,7 @@ def read_training_images(config: Config) -> Images:
     images = images_of(rows, unusable, labels.classes)._replace(doubts=doubts)
     stop_or_tell(images, config, f"images of {labels.origin}")
     say_unlisted([*labels.by_image, *_test_names_beside(config)], files, labels.origin)
-    say_no_images(folder, files, masks)
+    say_no_images(folder, files, masks | test_files_inside(config))
     _check_bits(images.table["bits_used"], config)
     if config.train_dataframe != "None" and config.mask_folder == "None":
         _check_order(images.table, labels.by_image, config)
@@ -102,7 +103,11 @@ def _say_taken(labels: Labels, config: Config) -> None:
     found = [f"{len(labels.by_image)} images of {config.data_folder}", masks, table]
     if not (masks or table):
         found.append("masks beside them")
-    if config.data_folder_test not in ("None", config.data_folder):
+    folder = Path(config.data_folder)
+    if config.data_folder_test != "None" and Path(config.data_folder_test) not in (
+        folder,
+        *folder.parents,
+    ):
         found.append(f"test images of {config.data_folder_test}")
     print(f"data           {', '.join(filter(None, found))}")
 

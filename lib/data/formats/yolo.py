@@ -74,7 +74,7 @@ def _tell(
 ) -> None:
     label.size = size
     if text is None:
-        if getattr(config, "missing_mask", "error") != "empty":
+        if config.missing_mask != "empty":
             label.error = NO_FILE
         return
     for line in filter(str.strip, text.read_text(encoding="utf-8-sig").splitlines()):
