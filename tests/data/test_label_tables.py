@@ -159,9 +159,19 @@ def test_the_diagnosis_of_images_without_a_mask_is_no_class(folder: Path) -> Non
 
 def test_a_label_with_a_value_an_image_is_no_class(folder: Path) -> None:
     numbers = [f"text {number}" for number in range(60)]
-    rows = pd.DataFrame({"image": NAMES * 10, "label": numbers, "rle_mask": ""})
+    runs = [f"{10 * number + 1} 2" for number in range(60)]
+    rows = pd.DataFrame({"image": NAMES * 10, "label": numbers, "rle_mask": runs})
     rows.to_csv(folder / "train.csv", index=False)
     assert labels_in(folder).classes == ["nerve"]
+
+
+def test_what_a_column_holds_tells_what_it_is(folder: Path) -> None:
+    """Remarks are no run lengths, and classes are no paths, for all that one looks like it."""
+    remarks = {"annotation": ["blurred", "1 5 2", *["sharp"] * 4]}
+    classes = {"label": ["artery", "vein", "vein", "vein", "x.png", "vein"]}
+    labels = read(folder, table_of(**remarks, **classes, pixels=RUNS.values()))
+    assert np.array_equal(mask_of(labels["002"], "vein"), NERVE["002"])
+    assert np.array_equal(mask_of(labels["005"], "x.png"), NERVE["005"])
 
 
 def test_the_settings_own_columns_come_first_and_nothing_is_told(
@@ -350,6 +360,34 @@ def test_a_name_that_several_masks_have_is_an_error(folder: Path) -> None:
     )
 
 
+def test_a_path_of_the_image_itself_is_no_mask(folder: Path) -> None:
+    labels = read(folder, table_of(mask=[f"images/{name}.png" for name in NAMES]))
+    assert labels["001"].files == {}
+    assert "its mask images/001.png is not there" in labels["001"].error
+
+
+def test_another_file_among_the_masks_is_an_error_of_its_image(folder: Path) -> None:
+    write_masks(folder)
+    cells = [f"truth/{name}_m.png" for name in NAMES[:5]]
+    labels = read(folder, table_of(mask=[*cells, "truth/006.nii"]))
+    assert "its mask truth/006.nii is not there" in labels["006"].error
+    assert not labels["001"].error
+
+
+def test_two_masks_of_one_class_are_an_error_that_names_both(folder: Path) -> None:
+    write_masks(folder)
+    table = pd.DataFrame({"image": "001", "mask": ["truth/001_m.png", "truth/002_m.png"]})
+    assert "two masks, 001_m.png and 002_m.png: keep one" in read(folder, table)["001"].error
+
+
+def test_a_mask_file_without_a_class_is_an_error_where_there_are_several(folder: Path) -> None:
+    write_masks(folder)
+    cells = [f"truth/{name}_m.png" for name in NAMES]
+    labels = read(folder, table_of(mask=cells, class_id=["", *"ababa"]))
+    assert labels["001"].error == "has a mask without a class, and there are a, b"
+    assert not labels["002"].error
+
+
 def test_no_path_is_an_empty_mask_and_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -442,6 +480,7 @@ def test_a_word_for_nothing_is_no_class(folder: Path) -> None:
     runs = {**RUNS, "002": "nan"}
     table = table_of(class_id=["nerve", "nan", *["nerve"] * 4], rle_mask=runs.values())
     assert same(read(folder, table), {**NERVE, "002": np.zeros(SHAPE, np.uint8)})
+    assert labels_in(folder).classes == ["nerve"]
 
 
 @pytest.mark.parametrize("with_class", [False, True])
@@ -545,6 +584,22 @@ def test_a_dictionary_that_is_none_of_coco_is_an_error_of_its_image(
     assert not labels["002"].error
 
 
+def test_a_size_that_would_fill_the_memory_is_refused(folder: Path) -> None:
+    cell = '{"size": [1000000, 1000000], "counts": [1000000000000]}'
+    assert "a size of 1000000x1000000" in read(folder, table_of(rle_mask=cell))["001"].error
+
+
+def test_two_sizes_of_one_image_are_an_error(folder: Path) -> None:
+    cells = ['{"size": [2, 2], "counts": [4]}', '{"size": [2, 3], "counts": [6]}']
+    table = pd.DataFrame({"image": "001", "rle_mask": cells})
+    assert "two sizes, (2, 2) and (2, 3)" in read(folder, table)["001"].error
+
+
+def test_a_number_of_thousands_of_digits_is_left_to_those_who_decode(folder: Path) -> None:
+    cell = f"{'1' * 5000} 5 9 5"
+    assert read(folder, table_of(rle_mask=cell))["001"].runs == {"nerve": [cell]}
+
+
 def relative(text: str) -> str:
     numbers, end = list(map(int, text.split())), 0
     for place in range(0, len(numbers), 2):
@@ -593,6 +648,14 @@ def test_starts_that_descend_for_another_reason_are_left_as_they_are(
     assert [label.runs["nerve"] for label in labels.values()] == [[cell] for cell in cells]
 
 
+def test_some_relative_run_lengths_among_many_others_are_left_as_they_are(folder: Path) -> None:
+    texts = list(RUNS.values())
+    cells = [*map(relative, texts[:3]), *[f"{k} 2 {k + 60} 2" for k in range(1, 8)]]
+    table = pd.DataFrame({"image": [f"x{k}" for k in range(10)], "rle_mask": cells})
+    labels = read(folder, table).values()
+    assert [label.runs["nerve"] for label in labels] == [[cell] for cell in cells]
+
+
 def reversed_pairs(text: str) -> list[str]:
     words = text.split()
     return [word for k in range(len(words) - 2, -1, -2) for word in words[k : k + 2]]
@@ -635,6 +698,18 @@ def test_a_reader_who_sees_nothing_contradicts_too(folder: Path) -> None:
     nothing = dict.fromkeys(NAMES, np.zeros(SHAPE, np.uint8))
     table = rows_of(NERVE, nothing, reader=["ann", "bob"])
     assert "two readers" in read(folder, table)["001"].error
+
+
+def test_a_reader_who_names_no_class_contradicts_those_of_every_class(folder: Path) -> None:
+    nothing = dict.fromkeys(NAMES, np.zeros(SHAPE, np.uint8))
+    more = {"reader": ["ann", "ann", "bob"], "class_id": ["nerve", "vessel", ""]}
+    assert "two readers" in read(folder, rows_of(NERVE, BESIDE, nothing, **more))["001"].error
+
+
+def test_rows_count_for_nothing_where_a_folder_of_masks_is_given(folder: Path) -> None:
+    table = rows_of(NERVE, NERVE, reader=["ann", "bob"])
+    label = read(folder, table, mask_folder=str(folder / "truth"))["001"]
+    assert (label.error, label.runs) == ("", {"nerve": []})
 
 
 def test_one_reader_of_several_pieces_or_of_each_class_is_fine(folder: Path) -> None:
@@ -682,6 +757,12 @@ def test_the_overlap_of_run_lengths_is_that_of_the_masks(seed: int) -> None:
     }
     found = two_that_overlap([rle.encode(part) for part in parts])
     assert found in expected if expected else found is None
+
+
+def test_half_of_the_smaller_mask_is_not_more_than_half() -> None:
+    assert two_that_overlap(["1 4", "3 4"]) is None
+    assert two_that_overlap(["1 4", "9 1", "2 40"]) == (0, 2)
+    assert two_that_overlap(["", "1 4", ""]) is None
 
 
 def test_the_masks_of_the_tests_do_not_overlap_and_have_several_runs() -> None:
