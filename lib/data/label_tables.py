@@ -96,7 +96,8 @@ def _labels_of_kaggle(table: pd.DataFrame, origin: str, config: Config) -> Label
             group=row.get(config.group_fold_column, ""),
             fold=row.get(config.fold_column, ""),
         )
-        _add_runs(label, [ONE_CLASS], _values(label, row["pixels"], "pixels", origin))
+        values = run_lengths.joined(_values(label, row["pixels"], "pixels", origin)) or [""]
+        _add_runs(label, [ONE_CLASS] * len(values), values)
     return Labels(by_image, [ONE_CLASS], origin)
 
 
@@ -195,8 +196,9 @@ def _named(
     values = _values(label, row.get(config.rle_mask_column, ""), config.rle_mask_column, origin)
     if len(names) == 1 and not told.mask_files:
         values = run_lengths.joined(values)
-    if not any(names) and not any(values):  # [] and "" are nothing, in either column
+    if all(map(is_nothing, [*names, *values])):  # [] and "" are nothing, in either column
         return [""], [""]
+    values = values or [""] * len(names)
     if len(names) != len(values):
         label.error = f"{len(names)} classes and {len(values)} run lengths in one row"
         return [], []
@@ -287,6 +289,8 @@ class _MaskFiles:
             return Path(cell)
         own = image.path if image else None
         ends = tails(composed(cell))
+        if not ends:
+            return None
         alike = [path for path in self.by_name.get(ends[-1][-1], []) if path != own]
         if len(ends) > 1 and ends[-2][0] in self.folders:
             ends.pop()  # its folder is here: what is not in it is missing

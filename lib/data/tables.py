@@ -209,10 +209,24 @@ def recognised(
     if "subject" not in table.columns:
         fitting = _distinct(table, _candidates(table, SUBJECTS, config))
         table = _renamed(table, SUBJECTS, fitting, config, origin, taken)
+    _say(taken, origin)
+    return Recognised(table, mask_files, guessed)
+
+
+def with_image_column(
+    table: pd.DataFrame, config: Config, origin: str, files: Mapping[str, ImageFile] | None = None
+) -> pd.DataFrame:
+    """As `recognised`, for a table of which only the images count, as that of a test set."""
+    taken: dict[str, str] = {}
+    table = _with_image(table, config, origin, files or {}, taken)
+    _say(taken, origin)
+    return table
+
+
+def _say(taken: Mapping[str, str], origin: str) -> None:
     if taken:
         told = ", ".join(f"{column} as {setting}" for column, setting in taken.items())
         print(f"{origin}: columns are taken by their usual names: {told}")
-    return Recognised(table, mask_files, guessed)
 
 
 def _candidates(table: pd.DataFrame, usual: Usual, config: Config) -> list[str]:

@@ -17,7 +17,7 @@ from lib.config.fields import Config
 from lib.data.label_tables import Label, Labels, read_label_table
 from lib.data.pictures import ImageFile, image_files
 from lib.data.run_lengths import cumulated, joined, two_that_overlap
-from lib.data.tables import CELL_LIMIT, found_in, read_table
+from lib.data.tables import CELL_LIMIT, found_in, read_table, with_image_column
 from lib.runtime.errors import InputError
 from tests.conftest import SHAPE, tiny_image
 
@@ -236,6 +236,15 @@ def test_two_columns_that_tell_the_same_are_one(folder: Path) -> None:
     assert labels["001"].runs == {"a": ["1 5"], "b": []}
 
 
+@pytest.mark.parametrize("name", ["ImageId", "filename", "ImageId_ClassId"])
+def test_of_a_test_set_only_the_images_count(folder: Path, name: str) -> None:
+    """Columns that would be an error of a table to train on are none there."""
+    cells = ["a.png_1"] if name == "ImageId_ClassId" else ["a.png"]
+    table = pd.DataFrame({name: cells, "patient": "x", "case": "y", "rle": "", "pixels": ""})
+    found = with_image_column(table, Config(), "test.csv")
+    assert found["image"].tolist() == ["a.png"]
+
+
 def test_an_image_and_its_class_in_one_column_are_split_at_the_last_line(folder: Path) -> None:
     rows = [
         {"ImageId_ClassId": f"{name}.png_{number}", "EncodedPixels": runs}
@@ -368,8 +377,9 @@ def test_a_path_of_the_image_itself_is_no_mask(folder: Path) -> None:
 
 def test_another_file_among_the_masks_is_an_error_of_its_image(folder: Path) -> None:
     write_masks(folder)
-    cells = [f"truth/{name}_m.png" for name in NAMES[:5]]
-    labels = read(folder, table_of(mask=[*cells, "truth/006.nii"]))
+    cells = [f"truth/{name}_m.png" for name in NAMES[:4]]
+    labels = read(folder, table_of(mask=[*cells, "/", "truth/006.nii"]))
+    assert "its mask / is not there" in labels["005"].error
     assert "its mask truth/006.nii is not there" in labels["006"].error
     assert not labels["001"].error
 
@@ -462,18 +472,31 @@ def test_names_of_several_lengths_have_lost_no_zeros(folder: Path) -> None:
 
 @pytest.mark.parametrize("cell", ["-1", "nan", "NaN", "None", "null", "[]", "", " ", "NULL", "N/A"])
 @pytest.mark.parametrize("name", ["rle_mask", "EncodedPixels"])
-def test_an_empty_mask_is_one_however_it_is_written(folder: Path, cell: str, name: str) -> None:
+@pytest.mark.parametrize("what", [None, "nerve", "[]", "['nerve']", ""])
+def test_an_empty_mask_is_one_however_it_is_written(
+    folder: Path, cell: str, name: str, what: str | None
+) -> None:
     expected = {**NERVE, "002": np.zeros(SHAPE, np.uint8)}
     runs = {**RUNS, "002": cell}
-    assert same(read(folder, table_of(**{name: runs.values()})), expected)
+    more = {} if what is None else {"class_id": ["nerve", what, *["nerve"] * 4]}
+    assert same(read(folder, table_of(**{name: runs.values()}, **more)), expected)
 
 
-def test_an_empty_mask_of_the_competitions_table_may_be_minus_one(folder: Path) -> None:
-    pd.DataFrame({"subject": 1, "img": [1, 2], "pixels": ["-1", "1 5"]}).to_csv(
-        folder / "train.csv", index=False
-    )
-    labels = labels_in(folder).by_image
-    assert [label.runs for label in labels.values()] == [{"nerve": [""]}, {"nerve": ["1 5"]}]
+@pytest.mark.parametrize("cell", ["-1", "[]", "nan", ""])
+def test_an_empty_mask_of_the_competitions_table_is_one_too(folder: Path, cell: str) -> None:
+    runs = [cell, "1 5 9 2", "[1, 5, 9, 2]"]
+    table = pd.DataFrame({"subject": 1, "img": range(3), "pixels": runs})
+    table.to_csv(folder / "train.csv", index=False)
+    found = [label.runs["nerve"] for label in labels_in(folder).by_image.values()]
+    assert found[0] in ([], [""])
+    assert found[1:] == [["1 5 9 2"]] * 2
+
+
+def test_no_list_of_run_lengths_is_an_empty_mask_of_every_class(folder: Path) -> None:
+    names = ["['a', 'b']"] * 6
+    labels = read(folder, table_of(class_id=names, rle_mask=["['1 5', '9 5']"] * 5 + ["[]"]))
+    assert labels["006"].runs == {"a": [""], "b": [""]}
+    assert not labels["006"].error
 
 
 def test_a_word_for_nothing_is_no_class(folder: Path) -> None:
