@@ -29,11 +29,24 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
             f"labels of a known tool ({known})"
         )
     else:
-        labels = read_label_table(Path(config.train_dataframe), "train_dataframe", config)
+        labels = read_label_table(Path(config.train_dataframe), "train_dataframe", config, files)
+    labels = labels._replace(
+        by_image={shortest(name, files): label for name, label in labels.by_image.items()}
+    )
     if config.validation_dataframe != "None":
-        _add_validation(labels, config)
+        _add_validation(labels, files, config)
     add_mask_files(labels, files, masks, config)
     return labels
+
+
+def shortest(path: str, files: dict[str, ImageFile]) -> str:
+    """images/a.png -> a.png, where no other image is called so."""
+    name, end = path, path
+    while "/" in end:
+        end = end.partition("/")[2]
+        if files.get(end) == files.get(path, ""):
+            name = end
+    return name
 
 
 def _leave_out(labels: Labels, files: dict[str, ImageFile], others: str) -> None:
@@ -46,10 +59,11 @@ def _leave_out(labels: Labels, files: dict[str, ImageFile], others: str) -> None
             del labels.by_image[image]
 
 
-def _add_validation(labels: Labels, config: Config) -> None:
+def _add_validation(labels: Labels, files: dict[str, ImageFile], config: Config) -> None:
     path = Path(config.validation_dataframe)
-    held_out = read_label_table(path, "validation_dataframe", config)
-    if both := held_out.by_image.keys() & labels.by_image.keys():
+    held_out = read_label_table(path, "validation_dataframe", config, files)
+    held_out_names = {shortest(name, files) for name in held_out.by_image}
+    if both := held_out_names & labels.by_image.keys():
         names = ", ".join(sorted(both)[:3])
         raise InputError(
             f"{path}: {len(both)} images stand in train_dataframe too, such as {names}"
@@ -59,7 +73,7 @@ def _add_validation(labels: Labels, config: Config) -> None:
         for label in held_out.by_image.values()
         for name, runs in label.runs.items()
         if any(text.strip() for text in runs)
-    }
+    } | {name for label in held_out.by_image.values() for name in label.files}
     if new := told - set(labels.classes):
         raise InputError(
             f"{path} tells the classes {', '.join(sorted(new))}, which {labels.origin} does not "
@@ -67,7 +81,7 @@ def _add_validation(labels: Labels, config: Config) -> None:
         )
     for image, label in held_out.by_image.items():
         label.validation = True
-        labels.by_image[image] = label
+        labels.by_image[shortest(image, files)] = label
 
 
 def _labels_of_files(

@@ -83,7 +83,8 @@ def add_mask_files(
         named = {"" if only else name: [ImageFile(path)] for name, path in label.files.items()}
         label.masks = named
     for image, by_class in pairs.by_image.items():
-        labels.by_image[image].masks |= by_class
+        if not labels.by_image[image].files:  # a table's paths win
+            labels.by_image[image].masks |= by_class
     if pairs.by_image or given:
         _read(labels, pairs, config)
     elif config.mask_folder != "None" and masks:

@@ -88,7 +88,7 @@ def read_training_images(config: Config) -> Images:
     unusable = dict(sorted(unusable.items()))
     images = images_of(rows, unusable, labels.classes)._replace(doubts=doubts)
     stop_or_tell(images, config, f"images of {labels.origin}")
-    say_unlisted([*labels.by_image, *_test_names_beside(config)], files, labels.origin)
+    say_unlisted([*labels.by_image, *_test_names_beside(config, files)], files, labels.origin)
     say_no_images(folder, files, masks | test_files_inside(config))
     _check_bits(images.table["bits_used"], config)
     if config.train_dataframe != "None" and config.mask_folder == "None":
@@ -224,11 +224,11 @@ def _decoded(text: str, shape: tuple[int, int], order: str, start: int) -> Grey:
         raise UnusableImage(f"{error}{hint}") from None
 
 
-def _test_names_beside(config: Config) -> list[str]:
+def _test_names_beside(config: Config, files: dict[str, ImageFile]) -> list[str]:
     """The test images that stand in the folder of the training images."""
     if config.data_folder_test != config.data_folder or config.test_dataframe == "None":
         return []
-    return test_names(config)
+    return test_names(config, files)
 
 
 def _check_bits(used: pd.Series, config: Config) -> None:

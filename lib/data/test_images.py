@@ -33,7 +33,7 @@ from lib.data.reading import (
     say_unlisted,
     stop_or_tell,
 )
-from lib.data.tables import read_table, require_columns
+from lib.data.tables import found_in, read_table, require_columns, with_image_column
 from lib.data.tree import tree_of
 from lib.runtime.errors import InputError
 
@@ -123,7 +123,7 @@ def _list_test_images(config: Config) -> _Listed | None:
     if config.test_dataframe == "None":
         origin, names = str(folder), sorted(names_of(files), key=_natural)
     else:
-        origin, names = config.test_dataframe, test_names(config)
+        origin, names = config.test_dataframe, test_names(config, files)
     if not names:
         raise InputError(f"{origin}: there is no test image in it")
     return _Listed(names, files, folder, origin)
@@ -162,12 +162,17 @@ def _refuse_videos(folder: Path) -> None:
         )
 
 
-def test_names(config: Config) -> list[str]:
+def test_names(config: Config, files: dict[str, ImageFile]) -> list[str]:
+    """The images of test_dataframe, in its order, by their names in `files` where there are any."""
     path = Path(config.test_dataframe)
     table = read_table(path, "test_dataframe")
-    column = "img" if "img" in table.columns else config.image_column
-    require_columns(table, [column], str(path))
-    names = table[column].map(composed).tolist()
+    if "img" in table.columns:
+        table = table.rename(columns={"img": config.image_column})
+    else:
+        table = with_image_column(table, config, str(path), files)
+    require_columns(table, [config.image_column], str(path))
+    cells = table[config.image_column]
+    names = [found_in(cell, files) or composed(cell) for cell in cells]
     rows_an_image = "class_id" in table.columns or config.class_name_column in table.columns
     return list(dict.fromkeys(names)) if rows_an_image else names
 

@@ -201,7 +201,7 @@ def test_a_bad_file_is_an_error_that_names_it(
 
 BAD_TABLES: list[tuple[Callable[[pd.DataFrame], pd.DataFrame | None], str]] = [
     (lambda table: table.head(0), "the table has no rows"),
-    (lambda table: table.drop(columns="pixels"), "has no column 'image'"),
+    (lambda table: table.drop(columns="pixels"), "has no column 'rle_mask', only subject, img"),
     (lambda table: table.rename(columns={"img": "imgs"}), "has no column 'image'"),
     (lambda table: pd.concat([table, table.head(1)]), "1_1: stands in the table twice"),
     (lambda table: table.replace({"subject": {"1": "77"}}), "77_1: there is no such image"),
