@@ -52,7 +52,10 @@ def drawn(file: ImageFile) -> Drawn:
 
 
 def _values_in(pixels: npt.NDArray[np.integer]) -> list[int]:
-    """Each once, ascending; of bytes they are counted, for sorting takes as long as reading."""
+    """Each once, ascending; counted where two are not all, for sorting takes as long as reading."""
+    low, high = int(pixels.min()), int(pixels.max())
+    if np.count_nonzero(pixels == low) + np.count_nonzero(pixels == high) >= pixels.size:
+        return sorted({low, high})
     if pixels.dtype == np.uint8:
         return np.flatnonzero(np.bincount(pixels.ravel())).tolist()
     return np.unique(pixels).tolist()

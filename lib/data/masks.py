@@ -54,9 +54,16 @@ def _beside(folder: Path, only_mask: bool) -> set[Path]:
     return {
         paths[stem]
         for paths in by_folder.values()
-        for stem in beside(paths)
-        if not only_mask or stem.endswith(MASK_SUFFIX)
+        for stem in (_with_suffix(paths) if only_mask else beside(paths))
     }
+
+
+def _with_suffix(stems: Collection[str]) -> list[str]:
+    return [
+        stem
+        for stem in stems
+        if stem.endswith(MASK_SUFFIX) and stem.removesuffix(MASK_SUFFIX) in stems
+    ]
 
 
 def test_masks(folder: Path) -> set[Path]:
