@@ -14,9 +14,10 @@ from lib.config.checks import checked, conflicts
 from lib.config.fields import DEFAULTS, FIELDS, TYPES, Config
 from lib.runtime.errors import InputError
 
-# The folder or zip of data=PATH, and where a zip is unpacked -> the data settings that fit it; a
-# ValueError says what is wrong. lib/data/layouts.py has the one that the steps use.
-FindLayout = Callable[[Path, Path], dict[str, str]]
+# The folder or zip of data=PATH, where a zip is unpacked, and the names of the settings that are
+# given beside it -> the data settings that fit it; a ValueError says what is wrong.
+# lib/data/layouts.py has the one that the steps use.
+FindLayout = Callable[[Path, Path, set[str]], dict[str, str]]
 
 DEFAULT_FILE = Path(__file__).parents[2] / "config.yaml"
 
@@ -36,12 +37,12 @@ def load_config(
     for source in (in_file, given):
         data = source.pop("data", None)
         layout: dict[str, str] = {}
-        if data and find_layout:
-            layout = _layout(find_layout, Path(data), unpack_into, errors)
-        elif data:
-            errors.append(f"data={data}: only the four steps look for data")
         # A file that holds every setting says None where it says nothing.
         said = {name for name, value in source.items() if source is given or value != "None"}
+        if data and find_layout:
+            layout = _layout(find_layout, Path(data), unpack_into, said | given.keys(), errors)
+        elif data:
+            errors.append(f"data={data}: only the four steps look for data")
         values |= source | {name: layout[name] for name in layout.keys() - said}
     if not errors:
         errors += conflicts(Config(**values))
@@ -112,11 +113,11 @@ def _parsed(text: str) -> Any:
 
 
 def _layout(
-    find_layout: FindLayout, data: Path, unpack_into: Path, errors: list[str]
+    find_layout: FindLayout, data: Path, unpack_into: Path, said: set[str], errors: list[str]
 ) -> dict[str, str]:
     """The data settings of the folder or zip; what is wrong with it goes to `errors`."""
     try:
-        return find_layout(data, unpack_into)
+        return find_layout(data, unpack_into, said)
     except ValueError as error:
         errors.append(str(error))
         return {}

@@ -1,7 +1,8 @@
 """A folder or zip of data -> the data settings that describe it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from lib.config.fields import Config
@@ -42,22 +43,25 @@ def load_settings(path: Path, overrides: Iterable[str] = ()) -> Config:
     return load_config(path, overrides, find_layout)
 
 
-def find_layout(data: Path, unpack_into: Path) -> dict[str, str]:
+def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> dict[str, str]:
     """Recognises the layout of a folder or zip and gives all data settings, by name, that fit it.
 
-    A zip is unpacked below `unpack_into`, once. Raises ValueError that says what was looked for, or
-    what is wrong with the zip.
+    A zip is unpacked below `unpack_into`, once. `said` are settings that win over what is found.
+    Raises ValueError that says what was looked for, or what is wrong with the zip.
     """
     if data.suffix.lower() == ".zip":
         if not data.is_file():
             raise ValueError(f"data={data}: there is no such file")
-        return find_layout(unpacked(data, unpack_into), unpack_into)
+        return find_layout(unpacked(data, unpack_into), unpack_into, said)
     if not data.is_dir():
         if data.exists():
             raise ValueError(f"data={data}: neither a folder nor a .zip: unpack it")
         raise ValueError(f"data={data}: there is no such folder")
     tree = tree_of(data)
-    for layout in (_kaggle, _table, _labelling_tool, _picture_folders):
+    if "train_dataframe" in said and "data_folder" not in said and not _kaggle(tree):
+        return NONE | _images_of(tree)
+    pictures = partial(picture_folders.find, one_reading="mask_folder" not in said)
+    for layout in (_kaggle, _table, _labelling_tool, pictures):
         if found := layout(tree):
             return NONE | found
     holds = ", ".join(sorted({path.relative_to(data).parts[0] for path in tree.files})[:10])
@@ -102,10 +106,6 @@ def _labelling_tool(tree: Tree) -> dict[str, str]:
         both = " and ".join(f"{path} ({name})" for name, path in told.items())
         raise ValueError(f"which one holds the labels, {both}? Set train_dataframe=PATH")
     return _images_of(tree) | {"train_dataframe": str(*told.values())} if told else {}
-
-
-def _picture_folders(tree: Tree) -> dict[str, str]:
-    return picture_folders.find(tree)
 
 
 def _images_of(tree: Tree) -> dict[str, str]:

@@ -68,16 +68,21 @@ def _is_soft(values: npt.NDArray[np.integer], found: Sequence[int], blurred: boo
         return False
     plain = (values <= top * NEAR) | (values >= top * (1 - NEAR))
     if len(found) <= MOST_VALUES and not blurred:
-        return bool(plain.all())
+        return bool(plain.all()) and not _has_areas((values > 0) & (values < top))
     if plain.mean() < PLAIN:
         return False
-    if cv2.erode((~plain).astype(np.uint8), np.ones((INSIDE, INSIDE), dtype=np.uint8)).any():
+    if _has_areas(~plain):
         grey = int(np.median(values[~plain]))
         raise UnusableImage(
             f"has areas of grey {grey} between 0 and {top}: save a mask of several classes as PNG, "
             "where JPEG blurs their values"
         )
     return True
+
+
+def _has_areas(pixels: npt.NDArray[np.bool_]) -> bool:
+    """Whether they are somewhere wider than the edge of an area."""
+    return bool(cv2.erode(pixels.astype(np.uint8), np.ones((INSIDE, INSIDE), np.uint8)).any())
 
 
 class Classes(NamedTuple):

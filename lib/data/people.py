@@ -16,6 +16,8 @@ NO_PEOPLE = re.compile(
 # Up to the first part with a digit, with a part for the frame behind it: 17_3, patient0001_2CH_ED.
 PERSON_FRAME = re.compile(r"((?:[^\W\d_]+[^\w.]?[_ -])*[^\W\d_]*\d+[^\W_]*)[_-].+")
 
+STACK = re.compile(r"\.(tiff?|gif|nii|nii\.gz|nrrd|nhdr|mha|mhd)#\d+$", re.IGNORECASE)
+
 
 class People(NamedTuple):
     """The person of each image, and what told it; nobody where nothing does."""
@@ -43,6 +45,9 @@ def people_of(paths: Mapping[str, str], config: Config) -> People:
     begins = {name: match[1] for name, match in matches.items() if match}
     if len(begins) == len(paths) and _tells(list(begins.values())):
         return People(begins, "the names, PERSON_FRAME")
+    if all(STACK.search(path) for path in paths.values()):
+        stacks = {name: path.rpartition("#")[0] for name, path in paths.items()}
+        return People(stacks, "the files, each a stack of one person")
     return People({}, "")
 
 

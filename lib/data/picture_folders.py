@@ -32,10 +32,10 @@ class Sorted(NamedTuple):
     masks: list[Path]
 
 
-def find(tree: Tree) -> dict[str, str]:
+def find(tree: Tree, one_reading: bool = True) -> dict[str, str]:
     """The data settings of a folder that holds images and their masks; {} where it does not.
 
-    Raises ValueError where two folders of masks fit the same images.
+    Raises ValueError where two folders of masks fit the same images, if only `one_reading` will do.
     """
     images, masks = sorted_out(tree)
     test = [path for path in images if is_of_test(path, tree.root)]
@@ -48,7 +48,8 @@ def find(tree: Tree) -> dict[str, str]:
     used = set(masks) - set(paired(by_path, map(ImageFile, masks)).unused)
     if len(used) * 2 < len(masks):
         return {}
-    _require_one_reading(by_path, masks, tree.root)
+    if one_reading:
+        _require_one_reading(by_path, masks, tree.root)
     found = {"data_folder": _common(images), "mask_folder": _common(used)}
     if test:
         found["data_folder_test"] = _common(test)

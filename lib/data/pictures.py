@@ -53,26 +53,27 @@ def image_files(
 ) -> dict[str, ImageFile]:
     """The images below a folder, or of one file, by every name that means but one of them.
 
-    These are its name with and without suffix, and the same behind its folders, p01/1.png.
-    `name_of` says which one is the image's own. Frame k of the cine loop NAME.dcm is the image
-    NAME_k, counted from 1. `bits` are those that files of 16 bits use, `without` are files to pass
-    over. Raises InputError where two files of a folder would be the same image, for a file system
-    that knows no capital letters too.
+    These are its name with and without suffix, and the same behind its folders, p01/1.png, those
+    that all images share left out. `names_of` says which one is the image's own. Frame k of the
+    cine loop NAME.dcm is the image NAME_k, counted from 1. `bits` are those that files of 16 bits
+    use, `without` are files to pass over. Raises InputError where two files of a folder would be
+    the same image, for a file system that knows no capital letters too.
     """
     images = [file._replace(bits=bits) for file in _images_in(tree_of(folder), set(without))]
     whole: dict[str, ImageFile] = {}
     taken: dict[str, Path] = {}
     ends: dict[str, dict[ImageFile, None]] = {}
-    for file in images:
-        place = file.path.parent.relative_to(folder).as_posix() if folder.is_dir() else "."
+    places = {file: _parts(file, folder) for file in images}
+    of_all = set.intersection(*map(set, places.values())) if images else set()
+    for file, parts in places.items():
         for name in _names(file):
-            path = name if place == "." else f"{composed(place)}/{name}"
+            path = "/".join([*(part for part in parts if part not in of_all), name])
             if (other := taken.setdefault(path.casefold(), file.path)) != file.path:
                 raise InputError(
                     f"{other} and {file.path.name}: which one is image {name}? Keep one"
                 )
             whole[path] = file
-            for end in _ends(path):
+            for end in _ends("/".join(["", *parts, name])):
                 ends.setdefault(end, {})[file] = None
     return {name: next(iter(of)) for name, of in ends.items() if len(of) == 1} | whole
 
@@ -90,6 +91,13 @@ def file_at(folder: Path, path: str, bits: int) -> ImageFile:
     if mark and number.isdecimal() and not (folder / path).is_file():
         return ImageFile(folder / name, int(number) - 1, bits=bits)
     return ImageFile(folder / path, bits=bits)
+
+
+def _parts(file: ImageFile, folder: Path) -> list[str]:
+    """The folders below `folder` that the file lies in."""
+    if not folder.is_dir():
+        return []
+    return [composed(part) for part in file.path.parent.relative_to(folder).parts]
 
 
 def _names(file: ImageFile) -> set[str]:

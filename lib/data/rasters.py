@@ -178,6 +178,8 @@ def _of_colours(image: Image.Image) -> Array:
         return one_number(np.asarray(image.convert("RGB")))
     pixels = np.asarray(image.convert("RGBA"))
     values, alpha = one_number(pixels[..., :3]), pixels[..., 3]
+    if not alpha.any():  # nothing is seen: the mask of an image that shows no nerve
+        return alpha
     if alpha.min() == alpha.max():
         return values
     seen = values[alpha > 0]
