@@ -21,6 +21,7 @@ from lib.data.tables import (
     MASK_FILES,
     MOST_CLASSES,
     RUNS,
+    SUBJECTS,
     Recognised,
     found_in,
     is_nothing,
@@ -67,18 +68,21 @@ class Labels(NamedTuple):
     origin: str  # for a person
 
 
-def is_label_table(path: Path) -> bool:
-    """Whether the table tells of labels, and is none of a test set."""
+def told_by(path: Path) -> str:
+    """What a table tells of images: "labels", "people" alone, or "" for nothing; none of tests."""
     if path.name.startswith(("test", "sample_submission", "submission", "valid")):
-        return False
+        return ""
     try:
         columns = {small(column) for column in read_table(path, "train_dataframe").columns}
     except InputError:
-        return path.name.startswith("train")  # to be told what is wrong with it
-    images = columns & {*IMAGES.names, *IMAGES_WITH_CLASS}
-    return set(KAGGLE_COLUMNS) <= columns or bool(
-        images and columns & {*RUNS.names, *MASK_FILES.names}
-    )
+        return "labels" if path.name.startswith("train") else ""  # to be told what is wrong
+    if set(KAGGLE_COLUMNS) <= columns:
+        return "labels"
+    if not columns & {*IMAGES.names, *IMAGES_WITH_CLASS}:
+        return ""
+    if columns & {*RUNS.names, *MASK_FILES.names}:
+        return "labels"
+    return "people" if columns & set(SUBJECTS.names) else ""
 
 
 def read_label_table(

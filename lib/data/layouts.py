@@ -10,7 +10,7 @@ from lib.config.read import load_config
 from lib.data import picture_folders
 from lib.data.archives import unpacked
 from lib.data.formats import FORMATS
-from lib.data.label_tables import is_label_table
+from lib.data.label_tables import told_by
 from lib.data.picture_folders import is_of_test
 from lib.data.pictures import MASK_SUFFIX, is_picture
 from lib.data.tree import Tree, tree_of
@@ -88,15 +88,22 @@ def _kaggle(tree: Tree) -> dict[str, str]:
 
 
 def _table(tree: Tree) -> dict[str, str]:
-    """train.csv, or the only table there is; the images in images/, else in all folders."""
-    tables = [path for path in tree.ending(*TABLES) if path.name in TRAIN or is_label_table(path)]
+    """train.csv, or the only table of labels; the images in images/, else in all folders.
+
+    A table of people alone stands beside masks that are pictures.
+    """
+    told = {path: told_by(path) for path in tree.ending(*TABLES)}
+    tables = [path for path, what in told.items() if what == "labels" or path.name in TRAIN]
+    tables = tables or [path for path, what in told.items() if what == "people"]
     named = [path for path in tables if path.name in TRAIN]
     if len(named or tables) > 1:
         names = " and ".join(map(str, named or tables))
         raise ValueError(f"which table holds the labels, {names}? Set train_dataframe=TABLE")
     if not tables:
         return {}
-    return _images_of(tree) | {"train_dataframe": str((named or tables)[0])}
+    table = (named or tables)[0]
+    pictures = picture_folders.find(tree) if told[table] == "people" else {}
+    return _images_of(tree) | pictures | {"train_dataframe": str(table)}
 
 
 def _labelling_tool(tree: Tree) -> dict[str, str]:

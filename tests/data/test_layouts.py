@@ -256,3 +256,14 @@ def test_a_layout_may_be_named_where_the_guess_is_wrong(tmp_path: Path) -> None:
     words = [f"data_folder={tmp_path / 'a'}", f"mask_folder={tmp_path / 'b'}"]
     config = load_settings(REPOSITORY / "config.yaml", words)
     assert len(read_training_images(config).table) == 12
+
+
+@pytest.mark.parametrize("name", ["train.csv", "people.csv"])
+def test_a_table_of_people_stands_beside_masks(tmp_path: Path, name: str) -> None:
+    folders("images/x{}.png", "masks/x{}.png", named="x{}")(tmp_path)
+    rows = "".join(f"x{image}.png,{image[1]}\n" for image in NAMES)
+    (tmp_path / name).write_text("image,patient\n" + rows)
+    config = load_settings(REPOSITORY / "config.yaml", [f"data={tmp_path}"])
+    table = read_training_images(config).table
+    assert table["subject"].tolist() == [image[2] for image in table["image"]]
+    assert (table["rle_mask"] != "").sum() == 10
