@@ -68,7 +68,7 @@ def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[
         doubts += _dots(there)
         texts = {row[column] for row, _ in there}
         if len(there) >= ENOUGH and len(texts) == 1:
-            doubts.append(f"all {len(there)} masks are alike, pixel by pixel")
+            doubts.append(f"all {len(there)} masks{_of(column)} are alike, pixel by pixel")
         if rows and not there:
             doubts.append(f"no image has a mask{_of(column)}")
     doubts += fitting.doubts_of([fit for row in rows for fit in row["fits"]])

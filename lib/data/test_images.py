@@ -12,6 +12,7 @@ from lib.config.fields import Config
 from lib.data.archives import ArchiveError, unpacked
 from lib.data.clips import SUFFIXES as VIDEO_SUFFIXES
 from lib.data.clips import frames_of
+from lib.data.dicom_notes import notes_on
 from lib.data.masks import test_masks
 from lib.data.pictures import (
     PICTURE_SUFFIXES,
@@ -42,6 +43,8 @@ def read_test_images(config: Config) -> Images | None:
     """Reads every test image once: columns image, height, width, kind; None without a test set."""
     if (listed := _list_test_images(config)) is None:
         return None
+    for note in notes_on(listed.files.values()):
+        print(note)
     unusable = name_errors(listed.names, listed.files, listed.folder)
 
     def examine(image: str) -> dict[str, Any]:
