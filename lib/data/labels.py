@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lib.config.fields import Config
 from lib.data.formats import FORMATS, format_of
-from lib.data.label_tables import ONE_CLASS, Label, Labels, read_label_table
+from lib.data.label import ONE_CLASS, Label, Labels
+from lib.data.label_tables import read_label_table
 from lib.data.masks import add_mask_files
 from lib.data.pictures import ImageFile, image_files, names_of
 from lib.data.tree import tree_of

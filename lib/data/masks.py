@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from lib.config.fields import Config
-from lib.data.label_tables import ONE_CLASS, Label, Labels
+from lib.data.label import ONE_CLASS, Label, Labels
 from lib.data.mask_values import Classes, Drawn, classes_of, drawn, runs_by_class
 from lib.data.pairs import Paired, beside, paired
 from lib.data.picture_folders import is_of_test, sorted_out

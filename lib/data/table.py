@@ -16,7 +16,7 @@ from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
 from lib.data.dicom_notes import notes_on
 from lib.data.fitting import LOOKED_AT, fits
-from lib.data.label_tables import Label, Labels
+from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
 from lib.data.masks import mask_paths
 from lib.data.people import people_of

@@ -14,7 +14,8 @@ from pycocotools import mask as coco
 
 from lib import rle
 from lib.config.fields import Config
-from lib.data.label_tables import Label, Labels, read_label_table
+from lib.data.label import Label, Labels
+from lib.data.label_tables import read_label_table
 from lib.data.pictures import ImageFile, image_files
 from lib.data.run_lengths import cumulated, joined, two_that_overlap
 from lib.data.tables import CELL_LIMIT, found_in, read_table, with_image_column

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from lib.config.fields import Config
 from lib.data.formats import coco, cvat, label_studio, labelme, via, yolo
-from lib.data.label_tables import Labels
+from lib.data.label import Labels
 from lib.data.pictures import ImageFile
 from lib.data.tree import Tree
 

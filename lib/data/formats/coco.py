@@ -11,7 +11,7 @@ from lib.data.formats import collect
 from lib.data.formats.coco_entries import by_id, checked
 from lib.data.formats.coco_mask import box_of, coco_mask, require_as_told
 from lib.data.formats.images import image_of
-from lib.data.label_tables import ONE_CLASS, Label, Labels
+from lib.data.label import ONE_CLASS, Label, Labels
 from lib.data.pictures import ImageFile
 from lib.data.tables import text_of
 from lib.data.tree import Tree, tree_of

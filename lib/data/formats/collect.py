@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib import rle
-from lib.data.label_tables import ONE_CLASS, Label, Labels, all_told
+from lib.data.label import ONE_CLASS, Label, Labels, all_told
 from lib.data.tree import Tree, json_in
 from lib.runtime.errors import InputError
 

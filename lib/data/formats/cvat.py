@@ -13,7 +13,7 @@ from lib.config.fields import Config
 from lib.data.formats.collect import draw, enter, errors_of, joined, no_mask, one_or_root
 from lib.data.formats.images import image_of
 from lib.data.formats.polygon import ellipse, filled
-from lib.data.label_tables import Label, Labels
+from lib.data.label import Label, Labels
 from lib.data.pictures import ImageFile
 from lib.data.tree import Tree, tree_of
 from lib.rle import Mask

@@ -15,7 +15,7 @@ from lib.data.formats.collect import draw, errors_of, joined
 from lib.data.formats.images import image_of, name_of, size_of
 from lib.data.formats.polygon import filled
 from lib.data.formats.yolo_names import class_names, files_of_names
-from lib.data.label_tables import Label, Labels
+from lib.data.label import Label, Labels
 from lib.data.pictures import ImageFile, composed, stem_of
 from lib.data.tree import Tree, tree_of
 

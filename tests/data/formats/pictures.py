@@ -8,7 +8,7 @@ import numpy as np
 from lib import rle
 from lib.config.fields import Config
 from lib.data.formats import Format
-from lib.data.label_tables import Label, Labels
+from lib.data.label import Label, Labels
 from lib.data.pictures import PICTURE_SUFFIXES, ImageFile
 from lib.data.tree import tree_of
 
