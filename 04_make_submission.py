@@ -16,7 +16,6 @@ from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
 from lib.artifacts.run import Run
 from lib.artifacts.submission import images_in, save
-from lib.artifacts.test_labels import load_test_labels
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
@@ -25,7 +24,7 @@ from lib.decision.results import results_of
 from lib.decision.rule import Rule
 from lib.decision.scores import summarise
 from lib.decision.test_masks import encoded_masks
-from lib.decision.test_scores import test_rows, test_text
+from lib.decision.test_scores import labels_of, test_rows, test_text
 from lib.decision.text import told
 from lib.metric import Metric
 from lib.runtime.files import save_table
@@ -83,8 +82,9 @@ def make_submission(
     save(path, table)
     nerves = sum(any(of_image) for of_image in masks)
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
-    labels = load_test_labels(config)
+    labels = labels_of(test, config)
     if labels is None:
+        Run.of(config).test_scores.unlink(missing_ok=True)
         return None
     rows = test_rows(labels, test["image"].tolist(), masks, folds)
     save_table(Run.of(config).test_scores, rows)

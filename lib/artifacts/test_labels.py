@@ -7,7 +7,7 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.files import save_table
 
-COLUMNS = ["image", "height", "width", "subject"]
+COLUMNS = ["image", "height", "width", "subject", "sha"]
 
 
 def save_test_labels(config: Config, table: pd.DataFrame | None) -> None:

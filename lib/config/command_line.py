@@ -35,6 +35,8 @@ def run(main: Callable[[Config], None], description: str | None, load: Load) -> 
         main(config)
     except InputError as error:
         sys.exit(str(error))
+    except PermissionError as error:
+        sys.exit(f"{error.filename}: cannot be read or written ({error.strerror})")
     except KeyboardInterrupt:
         sys.exit("\nStopped. Start the same command again to go on: finished work is kept.")
 

@@ -21,6 +21,7 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
     if config.train_dataframe == "None":
         labels = _labels_of_files(config, files, masks)
     elif reader := format_of(tree_of(Path(config.train_dataframe))):
+        _require_other_names(files, config)
         labels = reader.read(Path(config.train_dataframe), files, config)
         _leave_out(labels, files, config.data_folder_test)
     elif config.train_dataframe.lower().endswith((".json", ".xml", ".yaml")):
@@ -38,6 +39,18 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
         _add_validation(labels, files, config)
     add_mask_files(labels, files, masks, config)
     return labels
+
+
+def _require_other_names(files: dict[str, ImageFile], config: Config) -> None:
+    """InputError where a test image is called as one to train on: tools tell file names alone."""
+    if config.data_folder_test in ("None", config.data_folder):
+        return
+    ours = {file.path.name for file in files.values()}
+    if both := {f.path.name for f in image_files(Path(config.data_folder_test)).values()} & ours:
+        raise InputError(
+            f"{config.data_folder} and {config.data_folder_test} both hold {min(both)}, and "
+            f"{config.train_dataframe} may mean either: rename the images of one of them"
+        )
 
 
 def shortest(path: str, files: dict[str, ImageFile]) -> str:

@@ -57,6 +57,8 @@ def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> di
         if data.exists():
             raise ValueError(f"data={data}: neither a folder nor a .zip: unpack it")
         raise ValueError(f"data={data}: there is no such folder")
+    if "data_folder" in said and {"mask_folder", "train_dataframe"} & set(said):
+        return NONE
     tree = tree_of(data)
     if "train_dataframe" in said and "data_folder" not in said and not _kaggle(tree):
         return NONE | _images_of(tree)
@@ -64,6 +66,8 @@ def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> di
     for layout in (_kaggle, _table, _labelling_tool, pictures):
         if found := layout(tree):
             return NONE | found
+    if zips := tree.ending(".zip"):
+        raise ValueError(f"data={data}: it holds the archive {zips[0].name}: give data={zips[0]}")
     holds = ", ".join(sorted({path.relative_to(data).parts[0] for path in tree.files})[:10])
     raise ValueError(
         f"data={data}: its layout is not known; it holds {holds or 'nothing'}; {LAYOUTS}"
@@ -76,7 +80,10 @@ def _kaggle(tree: Tree) -> dict[str, str]:
     pictures = [path for path in tree.files if path.parent == folder / "train" and is_picture(path)]
     table = _file_or_none(folder, "train_masks.csv")
     masked = any(path.stem.endswith(MASK_SUFFIX) for path in pictures)
+    others = {path.relative_to(folder).parts[0] for path in tree.files if is_picture(path)}
     if not pictures or not (masked or table != "None"):
+        return {}
+    if table == "None" and others - {"train", "test"}:  # a folder such as val/ is trained on too
         return {}
     has_test = (folder / "test").is_dir() or (folder / "sample_submission.csv").is_file()
     return {
@@ -94,7 +101,9 @@ def _table(tree: Tree) -> dict[str, str]:
     """
     told = {path: told_by(path) for path in tree.ending(*TABLES)}
     tables = [path for path, what in told.items() if what == "labels" or path.name in TRAIN]
-    tables = tables or [path for path, what in told.items() if what == "people"]
+    people = [path for path, what in told.items() if what == "people"]
+    if not tables and len(people) == 1:
+        tables = people
     named = [path for path in tables if path.name in TRAIN]
     if len(named or tables) > 1:
         names = " and ".join(map(str, named or tables))
@@ -102,7 +111,7 @@ def _table(tree: Tree) -> dict[str, str]:
     if not tables:
         return {}
     table = (named or tables)[0]
-    pictures = picture_folders.find(tree) if told[table] == "people" else {}
+    pictures = picture_folders.find(tree) if told[table] != "labels" else {}
     return _images_of(tree) | pictures | {"train_dataframe": str(table)}
 
 

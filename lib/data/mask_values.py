@@ -4,6 +4,7 @@ A set of masks is read in one of these ways: 0 and one other value, which is the
 values or colours, each a class; grey edges between 0 and the brightest, cut at the half.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from lib.data.pictures import ImageFile, UnusableImage, is_jpeg, raw_values
 MOST_VALUES = 20  # of a mask whose values are classes
 # Pixels that nobody judged, as Pascal VOC has them: 255 beside low numbers, or its colour.
 VOID, VOID_COLOUR = 255, 0xE0E0C0
+MOST_COUNTED = 2  # numbers that the last value has in a set of classes, where some lack the last
 LOW = 64  # classes are numbered below it, where there is a void
 INSIDE = 5  # a class is somewhere as wide; a blurred edge is not
 NEAR = 0.1  # of the brightest: values so near to it or to 0 belong to areas of these
@@ -96,8 +98,10 @@ def classes_of(masks: Iterable[Drawn], known: Mapping[int, str], origin: str) ->
     """`known` are names of values that a file beside the masks tells, `origin` is that file.
 
     Values are classes where one mask holds several, where all are low numbers, or where they are
-    colours; else a mask is 0 and any other value.
+    colours; else a mask is 0 and any other value. So it is where values number the objects of one
+    class, which is told.
     """
+    masks = list(masks)
     several, values, void = False, set(), set()
     for mask in masks:
         nobody = _void(mask.runs)
@@ -110,6 +114,8 @@ def classes_of(masks: Iterable[Drawn], known: Mapping[int, str], origin: str) ->
     colours = min(values, default=0) > 255
     if len(values) <= 1 or not (several or low or colours):
         return Classes({}, "")
+    if not known and _are_objects(masks, values):
+        return Classes({}, "the masks' values number objects, which are taken for one class")
     unnamed = values - known.keys()
     names = {value: known.get(value) or _name(value) for value in sorted(values)}
     background = [value for value, name in names.items() if name.casefold() == "background"]
@@ -119,6 +125,17 @@ def classes_of(masks: Iterable[Drawn], known: Mapping[int, str], origin: str) ->
     if void:
         told += "; 255 is taken for pixels that nobody judged, and for no class"
     return Classes(names, told)
+
+
+def _are_objects(masks: Sequence[Drawn], values: set[int]) -> bool:
+    """Whether masks number 1, 2, ..., one up to 2, others up to 3 and 5; or hold colours once."""
+    tops = {max(mask.runs, default=0) for mask in masks} - {0}
+    counted = all(sorted(mask.runs) == list(range(1, len(mask.runs) + 1)) for mask in masks)
+    if counted and len(tops) > MOST_COUNTED:
+        return True
+    seen = Counter(value for mask in masks for value in mask.runs)
+    rare = sum(seen[value] == 1 for value in values)
+    return len(values) > MOST_COUNTED and rare > len(values) / 2
 
 
 def _void(values: Iterable[int]) -> set[int]:

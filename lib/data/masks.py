@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -41,8 +42,11 @@ def mask_paths(config: Config) -> set[Path]:
         raise InputError(f"mask_folder={masks}: there is no such folder")
     tree = tree_of(masks)
     if images != masks and masks not in images.parents:
-        return {path for path in tree.files if is_picture(path)}
-    return {path for path in sorted_out(tree).masks if not is_of_test(path, masks)}
+        found = [path for path in tree.files if is_picture(path)]
+    else:
+        found = sorted_out(tree).masks
+    of_training = {path for path in found if not is_of_test(path, masks)}
+    return of_training or set(found)
 
 
 def _beside(folder: Path, only_mask: bool) -> set[Path]:
@@ -66,9 +70,23 @@ def _with_suffix(stems: Collection[str]) -> list[str]:
     ]
 
 
-def test_masks(folder: Path) -> set[Path]:
-    """Mask files among the test images, as 1_mask.tif beside 1.tif."""
+def masks_beside(folder: Path) -> set[Path]:
+    """Mask files among images to predict, as 1_mask.tif beside 1.tif."""
     return _beside(folder, only_mask=True)
+
+
+def as_training_set(config: Config) -> Config:
+    """The settings under which the test set and its labels are read as those to train on are."""
+    return replace(
+        config,
+        data_folder=config.data_folder_test,
+        train_dataframe=config.test_dataframe,
+        mask_folder=config.mask_folder_test,
+        data_folder_test=config.data_folder,
+        test_dataframe="None",
+        validation_dataframe="None",
+        quarantine=True,
+    )
 
 
 def add_mask_files(
@@ -127,6 +145,8 @@ def _read(labels: Labels, pairs: Paired, config: Config) -> None:
             for file in of:
                 _take(label, file, by_file[file], name, meant[name])
     told = meant[""].told if names == [""] else pairs.classes_from
+    if names == [""] and told and not meant[""].names:
+        print(f"classes        {told} (names in a classes.txt beside them make them classes)")
     _settle_classes(labels, told)
 
 
@@ -144,7 +164,8 @@ def _classes(name: str, labels: Labels, good: dict[ImageFile, Drawn], config: Co
         for file in label.masks.get(name, [])
         if file in good
     ]
-    known, origin = names_of_values(Path(config.mask_folder)) if name == "" else ({}, "")
+    folder = config.data_folder if config.mask_folder == "None" else config.mask_folder
+    known, origin = names_of_values(Path(folder)) if name == "" else ({}, "")
     return classes_of(masks, known, origin)
 
 

@@ -62,33 +62,55 @@ class _Index:
     """Images by their stem, and by how a mask may write it."""
 
     def __init__(self, images: Mapping[str, ImageFile]) -> None:
-        self._by_stem: dict[str, list[tuple[str, ImageFile]]] = defaultdict(list)
-        self._by_number: dict[str, list[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
+        self._by_part: dict[str, set[str]] = defaultdict(set)
+        self._by_place: dict[Path, list[str]] = defaultdict(list)
         for name, file in images.items():
             stem = stem_of(file)
-            self._by_stem[stem].append((name, file))
+            folders = set(file.path.parent.parts)
+            self._by_stem[stem].append((name, folders))
             if stem.endswith(CHANNEL):
-                self._by_stem[stem.removesuffix(CHANNEL)].append((name, file))
-            self._by_number[unpadded(stem)].append(stem)
+                self._by_stem[stem.removesuffix(CHANNEL)].append((name, folders))
+            for part in _parts(stem):
+                self._by_part[part].add(stem)
+            self._by_place[file.path.parent.parent].append(name)
         self.folders = _folders(images.values())
 
     def image_of(self, mask: ImageFile) -> tuple[str, str] | None:
         """The image's name, and what the mask's name has beside it."""
         frame = "" if mask.frame is None else f"_{mask.frame + 1}"
-        for name, added in _cut(stem_of_path(mask.path)):
-            stem = name + frame
-            known = [stem] if stem in self._by_stem else self._by_number.get(unpadded(stem), [])
-            if len(known) == 1 and (image := self._in_folder(known[0], mask.path)):
+        for cut, added in _cut(stem_of_path(mask.path)):
+            if image := self._in_folder(cut + frame, mask.path):
                 return image, added
-        return None
+        for part in _parts(stem_of(mask)):
+            stems = self._by_part[part]
+            if len(stems) == 1 and (image := self._in_folder(next(iter(stems)), mask.path)):
+                return image, ""
+        beside = self._by_place.get(mask.path.parent.parent, [])
+        a_folder_each = len(self._by_place) > 1 and len(beside) == 1
+        return (beside[0], "") if a_folder_each else None
 
     def _in_folder(self, stem: str, mask: Path) -> str:
-        candidates = self._by_stem[stem]
-        if len(candidates) == 1:
-            return candidates[0][0]
-        wanted = {part for part in mask.parent.parts if part in self.folders}
-        fits = [name for name, file in candidates if wanted <= set(file.path.parent.parts)]
+        candidates = self._by_stem.get(stem, [])
+        if not candidates:
+            return ""
+        wanted = self.folders.intersection(mask.parent.parts)
+        fits = [name for name, parts in candidates if wanted <= parts]
         return fits[0] if len(fits) == 1 else ""
+
+
+def _parts(stem: str) -> list[str]:
+    """What tells an image where the words around it differ: 0001-l of bus_0001-l and mask_0001-l.
+
+    The name without zeros ahead of numbers; from its first digit on; up to its last; its first
+    part.
+    """
+    plain = unpadded(stem)
+    digits = [place for place, letter in enumerate(plain) if letter.isdigit()]
+    parts = [plain]
+    if digits:
+        parts += [plain[digits[0] :], plain[: digits[-1] + 1]]
+    return [*parts, re.split(SEPARATORS, plain)[0]]
 
 
 def unpadded(name: str) -> str:

@@ -16,6 +16,8 @@ NO_PEOPLE = re.compile(
 # Up to the first part with a digit, with a part for the frame behind it: 17_3, patient0001_2CH_ED.
 PERSON_FRAME = re.compile(r"((?:[^\W\d_]+[^\w.]?[_ -])*[^\W\d_]*\d+[^\W_]*)[_-].+")
 
+# A year or a day, which cameras and scanners put into names.
+DATE = re.compile(r"\D*(19|20)\d\d([-_]?\d\d){0,2}\D*")
 STACK = re.compile(r"\.(tiff?|gif|nii|nii\.gz|nrrd|nhdr|mha|mhd)#\d+$", re.IGNORECASE)
 
 
@@ -43,7 +45,8 @@ def people_of(paths: Mapping[str, str], config: Config) -> People:
         return People(folders, "the folders of the images")
     matches = {name: PERSON_FRAME.fullmatch(_stem(path)) for name, path in paths.items()}
     begins = {name: match[1] for name, match in matches.items() if match}
-    if len(begins) == len(paths) and _tells(list(begins.values())):
+    dates = all(DATE.fullmatch(begin) for begin in begins.values())
+    if len(begins) == len(paths) and _tells(list(begins.values())) and not dates:
         return People(begins, "the names, PERSON_FRAME")
     if all(STACK.search(path) for path in paths.values()):
         stacks = {name: path.rpartition("#")[0] for name, path in paths.items()}
@@ -56,7 +59,11 @@ def _by_pattern(paths: Mapping[str, str], pattern: str) -> dict[str, str]:
         matches = {name: re.search(pattern, _stem(path, True)) for name, path in paths.items()}
     except re.error as error:
         raise InputError(f"subject_pattern={pattern}: not a regular expression: {error}") from None
-    if missing := [name for name, match in matches.items() if match is None]:
+    if missing := [
+        name
+        for name, match in matches.items()
+        if match is None or match[match.re.groups and 1] is None
+    ]:
         raise InputError(
             f"subject_pattern={pattern} is not found in the names of {len(missing)} images, such "
             f"as {missing[0]}"

@@ -1,5 +1,6 @@
 """Image and mask files -> arrays, and the refusal of files that would give wrong ones."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
@@ -37,6 +38,9 @@ PICTURE_SUFFIXES = (
 MASK_SUFFIX = "_mask"
 OWN_PERSON = "file "  # before the name of a DICOM file that alone names nobody
 ALL_BITS = 16  # of Picture.bits_used, where a file uses all that it states
+
+NNUNET = ("imagesTr", "imagesTs")
+SECOND_CHANNEL = re.compile(r"_000[1-9]\.")
 
 
 class ImageFile(NamedTuple):
@@ -137,7 +141,7 @@ def stem_of_path(path: Path) -> str:
     if path.suffix[1:].isdigit():  # a UID is a name as a whole
         return composed(path.name)
     stem = composed(path.name[: len(path.name) - len(suffix_of(path))])
-    if path.parent.name in ("imagesTr", "imagesTs"):  # nnU-Net's, which name the channel
+    if path.parent.name in NNUNET:  # whose files name the channel
         return stem.removesuffix("_0000")
     return stem
 
@@ -261,6 +265,8 @@ def _images_in(tree: Tree, without: Collection[Path]) -> Iterator[ImageFile]:
             continue
         if not path.name.isprintable():
             raise InputError(f"{str(path)!a}: a name in UTF-8 was expected: rename the file")
+        if path.parent.name in NNUNET and SECOND_CHANNEL.search(path.name):
+            raise InputError(f"{path}: nnU-Net's second channel: keep the files _0000 alone")
         if is_picture(path):
             found += images_of_file(path, people)
     yield from _each_somebody(found, tree.root) if people else found

@@ -51,8 +51,10 @@ ORDER_CHECKED = 50  # masks whose reading by rows is compared with that by colum
 ORDERS = {"columns": "rows", "rows": "columns"}
 
 
-def read_training_images(config: Config) -> Images:
+def read_training_images(config: Config, what: str = "images") -> Images:
     """Reads every image and label once; the table is sorted by image.
+
+    `what` they are, for a person.
 
     Columns image, file, one of run lengths a class (`mask_columns`), height, width, subject,
     told_group, told_fold, validation (bool), kind, bits_used, components, sha. What nobody tells
@@ -87,13 +89,20 @@ def read_training_images(config: Config) -> Images:
         del row["shapes"], row["fits"]
     unusable = dict(sorted(unusable.items()))
     images = images_of(rows, unusable, labels.classes)._replace(doubts=doubts)
-    stop_or_tell(images, config, f"images of {labels.origin}")
+    stop_or_tell(images, config, f"{what} of {labels.origin}")
+    if config.invert_masks and len(labels.classes) > 1:
+        raise InputError(
+            f"invert_masks: true: masks of several classes, {', '.join(labels.classes)}, have no "
+            "inverse: invert them before"
+        )
+    tabled = {path for label in labels.by_image.values() for path in label.files.values()}
+    files = {name: file for name, file in files.items() if file.path not in tabled}
     say_unlisted([*labels.by_image, *_test_names_beside(config, files)], files, labels.origin)
-    say_no_images(folder, files, masks | test_files_inside(config))
+    say_no_images(folder, files, masks | tabled | test_files_inside(config))
     _check_bits(images.table["bits_used"], config)
     if config.train_dataframe != "None" and config.mask_folder == "None":
-        _check_order(images.table, labels.by_image, config)
-    return images
+        doubts = doubts + _doubts_of_order(images.table, labels.by_image, config)
+    return images._replace(doubts=doubts)
 
 
 def _say_taken(labels: Labels, config: Config) -> None:
@@ -241,8 +250,8 @@ def _check_bits(used: pd.Series, config: Config) -> None:
         )
 
 
-def _check_order(table: pd.DataFrame, labels: dict[str, Label], config: Config) -> None:
-    """Says so where the masks are far smoother with their run lengths read the other way."""
+def _doubts_of_order(table: pd.DataFrame, labels: dict[str, Label], config: Config) -> list[str]:
+    """Whether the masks are far smoother with their run lengths read the other way."""
     columns = masks_in(table)
     told = ~table["image"].map(lambda image: labels[image].ours)
     rows = table[(table[columns] != "").any(axis=1) & told].head(ORDER_CHECKED)
@@ -252,13 +261,16 @@ def _check_order(table: pd.DataFrame, labels: dict[str, Label], config: Config) 
             mask = true_mask(row, column)
             edges += _edges(mask)
             others += _edges(rle.read_the_other_way(mask, config.rle_order))
-    if others < edges / 2:
-        other = ORDERS[config.rle_order]
-        print(
-            f"WARNING: read by {config.rle_order}, as rle_order says, the masks have {edges} "
-            f"pixels of outline in {len(rows)} images; read by {other}, {others}. They were most "
-            f"likely written by {other}: set rle_order={other}."
-        )
+    if others >= edges / 2:
+        return []
+    other = ORDERS[config.rle_order]
+    doubt = (
+        f"read by {config.rle_order}, as rle_order says, the masks have {edges} "
+        f"pixels of outline in {len(rows)} images; read by {other}, {others}. They were most "
+        f"likely written by {other}: set rle_order={other}."
+    )
+    print(f"WARNING: {doubt}")
+    return [doubt]
 
 
 def _edges(mask: Grey) -> int:

@@ -13,7 +13,7 @@ from lib.data.archives import ArchiveError, unpacked
 from lib.data.clips import SUFFIXES as VIDEO_SUFFIXES
 from lib.data.clips import frames_of
 from lib.data.dicom_notes import notes_on
-from lib.data.masks import test_masks
+from lib.data.masks import as_training_set, mask_paths, masks_beside
 from lib.data.pictures import (
     PICTURE_SUFFIXES,
     ImageFile,
@@ -78,10 +78,14 @@ def read_test_table(config: Config, left_out: Collection[str] = ()) -> pd.DataFr
 
 
 def test_files_inside(config: Config) -> set[Path]:
-    """The files of the test set where its folder stands in that of the training images."""
-    images, test = Path(config.data_folder), Path(config.data_folder_test)
-    inside = config.data_folder_test != "None" and images in test.parents
-    return set(tree_of(test).files) if inside else set()
+    """The files of the test set, its masks too, where its folders stand in the training images'."""
+    images = Path(config.data_folder)
+    inside: set[Path] = set()
+    for folder in {config.data_folder_test, config.mask_folder_test} - {"None"}:
+        test = Path(folder).resolve()
+        if images.resolve() in test.parents:
+            inside |= set(tree_of(images / test.relative_to(images.resolve())).files)
+    return inside
 
 
 def test_set(config: Config) -> list[str]:
@@ -122,7 +126,8 @@ def _list_test_images(config: Config) -> _Listed | None:
     if config.test_dataframe == "None" and config.data_folder_test == config.data_folder:
         return None
     folder = folder_of(config.data_folder_test, "data_folder_test")
-    files = image_files(folder, config.image_bits, test_masks(folder))
+    masks = mask_paths(as_training_set(config))
+    files = image_files(folder, config.image_bits, masks)
     if config.test_dataframe == "None":
         origin, names = str(folder), sorted(names_of(files), key=_natural)
     else:
@@ -144,7 +149,7 @@ def _list_new_images(path: Path, config: Config) -> _Listed:
             raise InputError(f"test={error}") from error
     elif path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         place = frames_of(path, unpack_into, incomplete=config.quarantine)
-    files = image_files(place, config.image_bits, test_masks(place))
+    files = image_files(place, config.image_bits, masks_beside(place))
     if not files:
         pictures, videos = (", ".join(sorted(kind)) for kind in (PICTURE_SUFFIXES, VIDEO_SUFFIXES))
         raise InputError(

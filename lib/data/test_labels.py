@@ -8,12 +8,13 @@ import pandas as pd
 
 from lib.config.fields import Config
 from lib.data.formats import format_of
-from lib.data.masks import mask_paths
+from lib.data.masks import as_training_set, mask_paths
 from lib.data.pictures import image_files
 from lib.data.table import read_training_images
-from lib.data.tables import read_table
+from lib.data.tables import RUNS, is_nothing, read_table, small
 from lib.data.test_images import read_test_table
 from lib.data.tree import tree_of
+from lib.runtime.errors import InputError
 
 
 def read_test_labels(
@@ -21,38 +22,36 @@ def read_test_labels(
 ) -> pd.DataFrame | None:
     """The test images that have a label, as `read_training_images` tells those to train on.
 
-    `quarantined` are test images that cannot be used.
-
-    Labels are masks in mask_folder_test, masks beside the test images, or run lengths in
-    test_dataframe. None where there are none, or of other classes than `classes`, which is told.
+    Labels are masks in mask_folder_test, masks beside the test images, run lengths in
+    test_dataframe, or in a labelling tool's files. None where there are none, or none that can be
+    used, which is told. `quarantined` are test images that cannot be used.
     """
-    if config.data_folder_test == "None" or config.data_folder_test == config.data_folder:
+    if config.data_folder_test == "None":
         return None
-    labelled = replace(
-        config,
-        data_folder=config.data_folder_test,
-        train_dataframe=_labels_of_test(config),
-        mask_folder=config.mask_folder_test,
-        data_folder_test=config.data_folder,
-        test_dataframe="None",
-        validation_dataframe="None",
-        quarantine=True,
-    )
-    if labelled.train_dataframe == "None" and not mask_paths(labelled):
+    table = _labels_of_test(config)
+    labelled = replace(as_training_set(config), train_dataframe=table)
+    shared = config.data_folder_test == config.data_folder
+    if table == "None" and (shared or not mask_paths(labelled)):
         return None
-    found = read_training_images(labelled)
+    try:
+        found = read_training_images(labelled, "test labels")
+    except InputError as error:
+        print(f"test labels    cannot be used: {error}")
+        return None
     if found.classes != classes:
         print(
-            f"the test labels are of {', '.join(found.classes)}, those to train on of "
+            f"test labels    are of {', '.join(found.classes)}, those to train on of "
             f"{', '.join(classes)}: they are not scored"
         )
         return None
     tests = read_test_table(config, quarantined)
     names = {} if tests is None else dict(zip(tests["file"], tests["image"], strict=True))
-    table = found.table.assign(image=found.table["file"].map(lambda file: names.get(file, "")))
-    table = table[table["image"] != ""].reset_index(drop=True)
-    print(f"test labels    {len(table)} test images: 04 scores them, and they choose nothing")
-    return table
+    rows = found.table.assign(image=found.table["file"].map(lambda file: names.get(file, "")))
+    rows = rows[rows["image"] != ""].reset_index(drop=True)
+    if rows.empty:
+        return None
+    print(f"test labels    {len(rows)} test images: 04 scores them, and they choose nothing")
+    return rows
 
 
 def _labels_of_test(config: Config) -> str:
@@ -60,7 +59,9 @@ def _labels_of_test(config: Config) -> str:
     if config.test_dataframe != "None" and _has_runs(Path(config.test_dataframe), config):
         return config.test_dataframe
     path = Path(config.train_dataframe)
-    if config.train_dataframe != "None" and (reader := format_of(tree_of(path))):
+    if config.data_folder_test == config.data_folder or config.train_dataframe == "None":
+        return "None"
+    if reader := format_of(tree_of(path)):
         files = image_files(Path(config.data_folder_test), config.image_bits)
         if reader.read(path, files, config).by_image.keys() & files.keys():
             return config.train_dataframe
@@ -68,6 +69,11 @@ def _labels_of_test(config: Config) -> str:
 
 
 def _has_runs(path: Path, config: Config) -> bool:
+    """Not those of a sample_submission, which are made up."""
+    if path.name.startswith("sample_submission"):
+        return False
     table = read_table(path, "test_dataframe")
-    column = config.rle_mask_column
-    return column in table.columns and bool((table[column] != "").any())
+    names = {config.rle_mask_column, *RUNS.names}
+    columns = [column for column in table.columns if column in names or small(column) in names]
+    cells = [cell for column in columns for cell in table[column]]
+    return any(isinstance(cell, list) or not is_nothing(cell) for cell in cells)

@@ -23,16 +23,22 @@ class Tree(NamedTuple):
 
 def tree_of(root: Path) -> Tree:
     """What lies below the folder, or the one file."""
-    return Tree(root, list(map(Path, sorted(_below(str(root))))) if root.is_dir() else [root])
+    if not root.is_dir():
+        return Tree(root, [root])
+    return Tree(root, list(map(Path, sorted(_below(str(root), set())))))
 
 
-def _below(folder: str) -> Iterator[str]:
+def _below(folder: str, above: set[str]) -> Iterator[str]:
+    """`above` are the folders that it lies in, which a link may point back to."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
     with os.scandir(folder) as entries:  # asks the system once a folder, not once a file
         for entry in entries:
             if entry.name.startswith(".") or entry.name.casefold() in JUNK:
                 continue
             if entry.is_dir():
-                yield from _below(entry.path)
+                yield from _below(entry.path, above | {real})
             else:
                 yield entry.path
 

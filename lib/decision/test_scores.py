@@ -8,8 +8,30 @@ import pandas as pd
 
 from lib import rle
 from lib.artifacts.folds import Folds, true_mask
+from lib.artifacts.run import Run
+from lib.artifacts.test_labels import load_test_labels
+from lib.config.fields import Config
+from lib.data.table import with_sha
 from lib.decision.scores import score_in
 from lib.metric import Metric
+
+
+def labels_of(test: pd.DataFrame, config: Config) -> pd.DataFrame | None:
+    """test_labels.csv, if it is of these test images; told where it is of others.
+
+    `test` has columns image and file.
+    """
+    labels = load_test_labels(config)
+    if labels is None:
+        return None
+    here = with_sha(test.dropna(subset="file"))[["image", "sha"]]
+    if len(labels.merge(here, on=["image", "sha"])) < len(labels):
+        print(
+            f"{Run.of(config).test_labels} is of other test images, so they are not scored: run "
+            "01_prepare_folds.py"
+        )
+        return None
+    return labels
 
 
 def test_rows(
@@ -39,7 +61,7 @@ def test_text(scores: dict[str, Any], metric: Metric) -> str:
     """The lines to quote of a test set."""
     unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
     lines = []
-    for name, title in (("all", "labelled test images"), ("with_nerve", "those with a nerve")):
+    for name, title in (("all", "labelled test images"), ("with_nerve", "of them with a nerve")):
         score = score_in(scores[name], metric)
         if score.mean is None:
             continue

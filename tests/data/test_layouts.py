@@ -137,6 +137,13 @@ LAYOUTS: dict[str, Make] = {
     "an affix behind": folders(masks="masks/{}_segmentation.png"),
     "an affix before": folders(masks="masks/mask_{}.png"),
     "beside the image": folders("{}.png", "{}_Annotation.png"),
+    "words in one folder": folders("{}_image.png", "{}_label.png", named="{}_image"),
+    "other words and numbers": folders("Images/bus_{}-l.png", "Masks/m{}-l.png", named="bus_{}-l"),
+    "an overlay beside": lambda folder: (
+        folders("overlay/{}.png")(folder),
+        folders()(folder),
+    )[1],
+    "train and val": folders("train/{}.png", "train/{}_mask.png"),
     "capitals": folders("Images/{}.PNG", "GroundTruth/{}_GT.PNG"),
     "people in folders": folders(
         "images/p{person}/{frame}.png", "masks/p{person}/{frame}.png", named="p{person}/{frame}"
@@ -176,6 +183,26 @@ def test_a_layout_is_recognised_and_read_right_to_the_pixel(tmp_path: Path, name
     for image, masks in truth.items():
         assert len(found[image]) == len(masks)
         assert all((a == b).all() for a, b in zip(found[image], masks, strict=True)), image
+
+
+def test_images_beside_train_are_trained_on_too(tmp_path: Path) -> None:
+    folders("train/{}.png", "train/{}_mask.png")(tmp_path)
+    save(tmp_path / "val" / "v1.png", IMAGES["11"][0])
+    save(tmp_path / "val" / "v1_mask.png", 255 * IMAGES["11"][1])
+    found = read(tmp_path)
+    assert len(found) == 13
+    assert (found["v1"][0] == IMAGES["11"][1]).all()
+
+
+def test_the_only_folder_may_be_called_test(tmp_path: Path) -> None:
+    folders("my_test_data/images/{}.png", "my_test_data/masks/{}.png")(tmp_path)
+    assert len(read(tmp_path)) == 12
+
+
+def test_a_zip_in_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "archive.zip").touch()
+    with pytest.raises(InputError, match=r"holds the archive archive\.zip: give data=.*archive"):
+        read(tmp_path)
 
 
 def test_void_is_in_no_class(tmp_path: Path) -> None:

@@ -92,6 +92,11 @@ def masks_of(*values: list[int]) -> list[Drawn]:
         ([[1, 255]], {}),
         ([[0xFF0000], [0x00FF00]], {0x00FF00: "colour_00ff00", 0xFF0000: "colour_ff0000"}),
         ([[0x800000, 0xE0E0C0]], {}),  # void of Pascal VOC's palette
+        ([[1, 2, 3], [1], [1, 2], []], {}),  # objects of one class, counted
+        ([[1, 2, 3], [1, 2], []], {1: "1", 2: "2", 3: "3"}),
+        ([[1, 2, 3], [1, 3]], {1: "1", 2: "2", 3: "3"}),
+        ([[1, 2, 3], [1, 2, 3]], {1: "1", 2: "2", 3: "3"}),
+        ([[0x10000 + n, 0x20000 + n] for n in range(5)], {}),  # a colour an object
     ],
 )
 def test_values_of_a_set_are_classes_or_one(values: list[list[int]], names: dict[int, str]) -> None:

@@ -33,6 +33,10 @@ def found(images: list[str], masks: list[str]) -> dict[str, dict[str, list[str]]
         ("x/benign (1).png", "x/benign (1)_mask.png"),
         ("train/images/a.png", "train/masks/a.png"),
         ("images/p1/a.png", "masks/p1/a.png"),
+        ("images/bus_0001-l.png", "masks/mask_0001-l.png"),
+        ("images/img_001.png", "masks/1.png"),
+        ("images/21_training.tif", "1st_manual/21_manual1.gif"),
+        ("x/a_image.png", "x/a_label.png"),
     ],
 )
 def test_a_mask_is_of_the_image_of_its_name(image: str, mask: str) -> None:
@@ -76,6 +80,22 @@ def test_folders_of_people_or_splits_are_no_classes() -> None:
 def test_words_that_are_added_are_classes_where_an_image_has_several() -> None:
     masks = ["m/a_nerve.png", "m/a_vessel.png"]
     assert found(["i/a.png"], masks) == {"i/a.png": {"nerve": masks[:1], "vessel": masks[1:]}}
+
+
+def test_all_masks_of_a_folder_for_each_image_are_its_own() -> None:
+    images = ["d1/images/d1.png", "d2/images/d2.png"]
+    masks = ["d1/masks/f00.png", "d1/masks/b7a.png", "d2/masks/c9.png"]
+    assert found(images, masks) == {
+        images[0]: {"": masks[:2]},
+        images[1]: {"": masks[2:]},
+    }
+
+
+def test_a_mask_of_another_folder_than_the_image_of_its_name_is_not_taken() -> None:
+    pairs = paired(
+        files("train/i/7.png", "test/i/8.png", "test/i/9.png"), files("test/m/7.png").values()
+    )
+    assert pairs.by_image == {}
 
 
 def test_a_mask_of_no_image_is_told() -> None:

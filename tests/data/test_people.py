@@ -32,6 +32,8 @@ def people(*paths: str, pattern: str = "") -> list[str]:
         (["p1/a.png", "p1/b.png", "p2/a.png", "p2/b.png"], ["p1", "p1", "p2", "p2"]),
         (["loop1.dcm#1", "loop1.dcm#2", "loop2.dcm#1"], ["", "", ""]),
         (["us001.png", "us002.png"], ["", ""]),
+        (["IMG_2023_1.png", "IMG_2023_2.png", "IMG_2022_1.png", "IMG_2022_2.png"], [""] * 4),
+        (["20230101_1.png", "20230101_2.png", "20230102_1.png", "20230102_2.png"], [""] * 4),
         (["frame_001.png", "frame_002.png"], ["", ""]),
         (["a1-x.png", "b2-x.png"], ["", ""]),  # each name another: nothing is told
         (["benign/a.png", "benign/b.png", "normal/a.png", "normal/b.png"], [""] * 4),
