@@ -70,6 +70,11 @@ def read_training_images(config: Config, what: str = "images") -> Images:
         say_no_images(folder, files, masks | test_files_inside(config))
         raise InputError(f"{labels.origin} tells of no image")
     _say_taken(labels, config)
+    if config.invert_masks and len(labels.classes) > 1:
+        raise InputError(
+            f"invert_masks: true: masks of several classes, {', '.join(labels.classes)}, have no "
+            "inverse: invert them before"
+        )
     unusable = name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
 
@@ -90,11 +95,6 @@ def read_training_images(config: Config, what: str = "images") -> Images:
     unusable = dict(sorted(unusable.items()))
     images = images_of(rows, unusable, labels.classes)._replace(doubts=doubts)
     stop_or_tell(images, config, f"{what} of {labels.origin}")
-    if config.invert_masks and len(labels.classes) > 1:
-        raise InputError(
-            f"invert_masks: true: masks of several classes, {', '.join(labels.classes)}, have no "
-            "inverse: invert them before"
-        )
     tabled = {path for label in labels.by_image.values() for path in label.files.values()}
     files = {name: file for name, file in files.items() if file.path not in tabled}
     say_unlisted([*labels.by_image, *_test_names_beside(config, files)], files, labels.origin)

@@ -294,3 +294,33 @@ def test_a_table_of_people_stands_beside_masks(tmp_path: Path, name: str) -> Non
     table = read_training_images(config).table
     assert table["subject"].tolist() == [image[2] for image in table["image"]]
     assert (table["rle_mask"] != "").sum() == 10
+
+
+def test_broken_links_and_folders_that_lead_back_are_passed_over(tmp_path: Path) -> None:
+    folders()(tmp_path)
+    (tmp_path / "images" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "back").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="gone"):
+        read(tmp_path)
+    (tmp_path / "images" / "gone.png").unlink()
+    assert len(read(tmp_path)) == 12
+
+
+def test_a_folder_of_all_folders_takes_the_given_settings_alone(tmp_path: Path) -> None:
+    folders()(tmp_path)
+    folders("other/{}.png", "more/{}.png")(tmp_path)
+    words = [f"data_folder={tmp_path / 'other'}", f"mask_folder={tmp_path / 'more'}"]
+    assert len(read(tmp_path, *words)) == 12
+
+
+def test_inverted_masks_of_several_classes_are_refused_by_name(tmp_path: Path) -> None:
+    several(lambda first, other: first + 2 * other)(tmp_path)
+    with pytest.raises(InputError, match="invert_masks: true: masks of several classes, 1, 2"):
+        read(tmp_path, "invert_masks=true")
+
+
+def test_a_second_channel_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    folders("imagesTr/{}_0000.png", "labelsTr/{}.png")(tmp_path)
+    save(tmp_path / "imagesTr" / "11_0001.png", IMAGES["11"][0])
+    with pytest.raises(InputError, match=r"11_0001\.png: nnU-Net's second channel"):
+        read(tmp_path)

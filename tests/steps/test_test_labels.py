@@ -13,7 +13,11 @@ import pytest
 from lib import rle
 from lib.artifacts.run import Run
 from lib.data.layouts import load_settings
-from tests.conftest import REPOSITORY, chain, configured, step, tiny_image
+from lib.data.table import read_training_images
+from lib.data.test_images import read_test_table
+from lib.data.test_labels import read_test_labels
+from lib.runtime.errors import InputError
+from tests.conftest import REPOSITORY, SHAPE, chain, configured, step, tiny_image
 
 NERVES = {f"{number}": number != 2 for number in (1, 2, 3)}
 
@@ -104,3 +108,88 @@ def test_run_lengths_in_the_test_table_are_labels(tmp_path: Path, settings: list
     labels = pd.read_csv(Run.of(config).test_labels, keep_default_na=False)
     assert labels["image"].tolist() == ["a8", "a9"]
     assert labels["rle_mask"].ne("").all()
+
+
+def test_labels_of_another_test_set_are_told_and_not_scored(
+    settings: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures of the same names, in place of those that 01 saw."""
+    config = configured(settings, "epochs=1")
+    label_the_test(data)
+    folder = chain(config)
+    assert (folder / "test_iou.csv").is_file()
+    others = tmp_path / "others"
+    others.mkdir()
+    for name in NERVES:
+        cv2.imwrite(str(others / f"{name}.tif"), tiny_image(77 + int(name), nerve=True)[0])
+    other = replace(config, data_folder_test=str(others))
+    capsys.readouterr()
+    for number in (3, 4):
+        step(number).main(other)
+    assert "test_labels.csv is of other test images" in capsys.readouterr().out
+    assert not (folder / "test_iou.csv").exists()
+
+
+def write_splits(folder: Path, images: str, masks: str) -> None:
+    """Eight images to train on and three of the same names to test, of other nerves."""
+    for part, numbers in (("train", range(8)), ("test", range(3))):
+        for number in numbers:
+            image, mask = tiny_image(number + 50 * (part == "test"), nerve=True)
+            for form, picture in ((images, image), (masks, 255 * mask)):
+                path = folder / form.format(part=part, name=f"a{number}")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), picture)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("{part}/images/{name}.png", "{part}/masks/{name}.png"),
+        ("images/{part}/{name}.png", "masks/{part}/{name}.png"),
+        ("{part}/{name}.png", "{part}/{name}_gt.png"),
+        ("{part}/p1/images/{name}.png", "{part}/p1/masks/{name}.png"),
+    ],
+)
+def test_the_sets_never_mix_though_their_images_have_the_same_names(
+    tmp_path: Path, settings: list[str], images: str, masks: str
+) -> None:
+    shutil.rmtree(tmp_path / "data")
+    write_splits(tmp_path / "data", images, masks)
+    config = configured(settings)
+    table = read_training_images(config).table
+    test = read_test_table(config)
+    assert test is not None
+    labels = read_test_labels(config, ["nerve"], [])
+    assert labels is not None
+    assert [len(table), len(test), len(labels)] == [8, 3, 3]
+    for rows, more in ((table, 0), (labels, 50)):
+        for row in rows.to_dict("records"):
+            number = int(row["image"].rpartition("a")[2])
+            truth = tiny_image(number + more, nerve=True)[1]
+            assert (rle.decode(row["rle_mask"], truth.shape) == truth).all()
+
+
+def test_names_that_a_labelling_tools_file_may_mean_twice_are_refused(
+    tmp_path: Path, settings: list[str]
+) -> None:
+    shutil.rmtree(tmp_path / "data")
+    write_splits(tmp_path / "data", "{part}/{name}.png", "masks/{part}/{name}.png")
+    shutil.rmtree(tmp_path / "data" / "masks")
+    (tmp_path / "data" / "train").rename(tmp_path / "data" / "images")
+    coco = {
+        "images": [{"id": 1, "file_name": "a0.png", "height": SHAPE[0], "width": SHAPE[1]}],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "nerve"}],
+    }
+    (tmp_path / "data" / "labels.json").write_text(json.dumps(coco))
+    with pytest.raises(InputError, match=r"both hold a0\.png, and .*labels\.json may mean either"):
+        read_training_images(configured(settings))
+
+
+def test_test_labels_that_cannot_be_used_end_nothing(
+    settings: list[str], data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NERVES:
+        cv2.imwrite(str(data / "test" / f"{name}_mask.tif"), np.zeros((9, 9), np.uint8))
+    step(1).main(configured(settings))
+    assert "test labels    cannot be used: " in capsys.readouterr().out
