@@ -21,11 +21,11 @@ from lib.data.pictures import (
     is_picture,
     stem_of,
 )
+from lib.data.reading import READERS
 from lib.data.tree import json_in, tree_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
 
-READERS = 4
 NAME_FILES = ("dataset.json", "labelmap.txt", "classes.txt", "data.yaml", "labels.txt")
 
 

@@ -19,8 +19,7 @@ MASK_WORDS = {
 
 
 class Paired(NamedTuple):
-    by_image: dict[str, dict[str, list[ImageFile]]]  # image, class: its mask files
-    classes: list[str]  # [""] where nothing tells several
+    by_image: dict[str, dict[str, list[ImageFile]]]  # image, class ("": the only): its mask files
     classes_from: str  # what tells them, for a person
     unused: list[Path]  # masks of no image
 
@@ -54,8 +53,7 @@ def paired(images: Mapping[str, ImageFile], masks: Iterable[ImageFile]) -> Paire
             told = str(entry[place]).rpartition("/")[2] if place else ""
             classes.setdefault(told, []).append(entry[0])
     told_by = {0: "", 1: "the folders of the masks", 2: "the names of the mask files"}[place]
-    everyone = sorted({name for classes in by_image.values() for name in classes})
-    return Paired(by_image, everyone or [""], told_by, unused)
+    return Paired(by_image, told_by, unused)
 
 
 class _Index:

@@ -54,20 +54,39 @@ ORDERS = {"columns": "rows", "rows": "columns"}
 def read_training_images(config: Config, what: str = "images") -> Images:
     """Reads every image and label once; the table is sorted by image.
 
-    `what` they are, for a person.
-
-    Columns image, file, one of run lengths a class (`mask_columns`), height, width, subject,
-    told_group, told_fold, validation (bool), kind, bits_used, components, sha. What nobody tells
-    is "". InputError lists the first 20 images that cannot be used, and their count.
+    Columns image, file, path, one of run lengths a class (`mask_columns`), height, width, subject,
+    told_group, told_fold, validation (bool), kind, bits_used, components, sha, spacing. What nobody
+    tells is "". `what` they are, for a person. InputError lists the first 20 images that cannot be
+    used, and their count.
     """
     folder = folder_of(config.data_folder, "data_folder")
     masks = mask_paths(config)
-    files = image_files(folder, config.image_bits, masks | test_files_inside(config))
+    no_images = masks | test_files_inside(config)
+    files = image_files(folder, config.image_bits, no_images)
+    labels = _labels(files, masks, config)
+    unusable = name_errors(labels.by_image, files, folder)
+    unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
+    rows = _rows(files, labels, unusable, config)
+    _add_people(rows, config)
+    doubts = judged(rows, mask_columns(labels.classes), config)
+    for row in rows:
+        del row["shapes"], row["fits"]
+    images = images_of(rows, dict(sorted(unusable.items())), labels.classes)
+    stop_or_tell(images, config, f"{what} of {labels.origin}")
+    _say_unused(files, labels, no_images, config)
+    _check_bits(images.table["bits_used"], config)
+    if config.train_dataframe != "None" and config.mask_folder == "None":
+        doubts = doubts + _doubts_of_order(images.table, labels.by_image, config)
+    return images._replace(doubts=doubts)
+
+
+def _labels(files: dict[str, ImageFile], masks: set[Path], config: Config) -> Labels:
+    """All labels, and what was taken for what; InputError where there are none."""
     for note in notes_on(files.values()):
         print(note)
     labels = read_labels(config, files, masks)
     if not labels.by_image:
-        say_no_images(folder, files, masks | test_files_inside(config))
+        say_no_images(Path(config.data_folder), files, masks)
         raise InputError(f"{labels.origin} tells of no image")
     _say_taken(labels, config)
     if config.invert_masks and len(labels.classes) > 1:
@@ -75,34 +94,32 @@ def read_training_images(config: Config, what: str = "images") -> Images:
             f"invert_masks: true: masks of several classes, {', '.join(labels.classes)}, have no "
             "inverse: invert them before"
         )
-    unusable = name_errors(labels.by_image, files, folder)
-    unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
+    return labels
 
-    def examine(image: str) -> dict[str, Any]:
-        label = labels.by_image[image]
-        row = _examine(files[image], label, labels.classes, config, image in looked_at)
-        file = files[image]
-        where = {"file": file, "path": path_in(folder, file)}
-        return {"image": image, **where, "validation": label.validation, **row}
 
+def _rows(
+    files: dict[str, ImageFile], labels: Labels, unusable: dict[str, str], config: Config
+) -> list[dict[str, Any]]:
+    """A row each image that can be used; why others cannot goes to `unusable`."""
     names = sorted(labels.by_image.keys() - unusable.keys())
     looked_at = set(names[:: max(1, len(names) // LOOKED_AT)])
-    rows = in_threads(examine, names, "training images", unusable)
-    _add_people(rows, config)
-    doubts = judged(rows, mask_columns(labels.classes), config)
-    for row in rows:
-        del row["shapes"], row["fits"]
-    unusable = dict(sorted(unusable.items()))
-    images = images_of(rows, unusable, labels.classes)._replace(doubts=doubts)
-    stop_or_tell(images, config, f"{what} of {labels.origin}")
+
+    def examine(image: str) -> dict[str, Any]:
+        label, file = labels.by_image[image], files[image]
+        row = _examine(file, label, labels.classes, config, image in looked_at)
+        path = path_in(Path(config.data_folder), file)
+        return {"image": image, "path": path, "validation": label.validation, **row, "file": file}
+
+    return in_threads(examine, names, "training images", unusable)
+
+
+def _say_unused(
+    files: dict[str, ImageFile], labels: Labels, no_images: set[Path], config: Config
+) -> None:
     tabled = {path for label in labels.by_image.values() for path in label.files.values()}
     files = {name: file for name, file in files.items() if file.path not in tabled}
     say_unlisted([*labels.by_image, *_test_names_beside(config, files)], files, labels.origin)
-    say_no_images(folder, files, masks | tabled | test_files_inside(config))
-    _check_bits(images.table["bits_used"], config)
-    if config.train_dataframe != "None" and config.mask_folder == "None":
-        doubts = doubts + _doubts_of_order(images.table, labels.by_image, config)
-    return images._replace(doubts=doubts)
+    say_no_images(Path(config.data_folder), files, no_images | tabled)
 
 
 def _say_taken(labels: Labels, config: Config) -> None:
