@@ -11,6 +11,7 @@ from lib.data import picture_folders
 from lib.data.archives import unpacked
 from lib.data.formats import FORMATS
 from lib.data.label_tables import told_by
+from lib.data.nearest import missing
 from lib.data.picture_folders import is_of_test
 from lib.data.pictures import MASK_SUFFIX, is_picture
 from lib.data.tree import Tree, tree_of
@@ -70,7 +71,8 @@ def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> di
         raise ValueError(f"data={data}: it holds the archive {zips[0].name}: give data={zips[0]}")
     holds = ", ".join(sorted({path.relative_to(data).parts[0] for path in tree.files})[:10])
     raise ValueError(
-        f"data={data}: its layout is not known; it holds {holds or 'nothing'}; {LAYOUTS}"
+        f"data={data}: its layout is not known; it holds {holds or 'nothing'}; {missing(tree)}; "
+        f"{LAYOUTS}"
     )
 
 

@@ -324,3 +324,42 @@ def test_a_second_channel_is_refused_with_the_way_out(tmp_path: Path) -> None:
     save(tmp_path / "imagesTr" / "11_0001.png", IMAGES["11"][0])
     with pytest.raises(InputError, match=r"11_0001\.png: nnU-Net's second channel"):
         read(tmp_path)
+
+
+def soft(mask: np.ndarray) -> np.ndarray:
+    """Probabilities, as another network left them."""
+    blurred = cv2.GaussianBlur(mask * 200.0, (0, 0), 9) + np.arange(SHAPE[1])
+    return blurred.astype(np.uint8)
+
+
+def with_file(name: str, text: str) -> Callable[[Path], object]:
+    """A picture, and a file that tells nothing."""
+
+    def make(folder: Path) -> None:
+        save(folder / "a.png", IMAGES["11"][0])
+        (folder / name).write_text(text)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (folders(drawn=soft), r"two folders of pictures: .*masks/11.png is no mask, as it holds"),
+        (lambda folder: save(folder / "a.png", IMAGES["11"][0]), "1 pictures and no labels"),
+        (
+            with_file("a.json", "{}"),
+            r"a labelling tool's file: a\.json is of none that is known; export as COCO",
+        ),
+        (
+            with_file("notes.csv", "image,age\na,7\n"),
+            r"a table of labels: notes\.csv has no column of run lengths",
+        ),
+    ],
+)
+def test_an_unknown_folder_is_told_the_nearest_layout_and_what_is_missing(
+    tmp_path: Path, make: Callable[[Path], object], told: str
+) -> None:
+    make(tmp_path)
+    with pytest.raises(InputError, match=told):
+        read(tmp_path)

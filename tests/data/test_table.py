@@ -290,7 +290,7 @@ def test_a_bad_test_image_stops_the_first_step(
 def test_a_folder_of_unknown_layout_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").touch()
-    with pytest.raises(InputError, match=r"it holds notes; known layouts"):
+    with pytest.raises(InputError, match=r"holds notes; it holds no picture of .*; known"):
         load_settings(REPOSITORY / "config.yaml", [f"data={tmp_path}"])
 
 

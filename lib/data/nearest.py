@@ -1,0 +1,53 @@
+"""A folder whose layout is not known -> the nearest layout, and what is missing for it."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from lib.data.label_tables import told_by
+from lib.data.mask_values import drawn
+from lib.data.picture_folders import sorted_out
+from lib.data.pictures import ImageFile, UnusableImage, images_of_file, is_picture, stem_of
+from lib.data.tree import Tree
+
+TABLES = (".csv", ".tsv", ".pq", ".parquet")
+OTHERS = (".json", ".xml", ".yaml", ".mat", ".h5", ".npz", ".pkl")
+
+
+def missing(tree: Tree) -> str:
+    """A sentence that leads on, for a person."""
+    pictures = [path for path in tree.files if is_picture(path)]
+    if not pictures:
+        return "it holds no picture of a known format"
+    if table := next((path for path in tree.ending(*TABLES) if not told_by(path)), None):
+        return (
+            f"nearest is a table of labels: {table.name} has no column of run lengths or of mask "
+            "files by a usual name; name it, rle_mask_column=NAME with train_dataframe=TABLE"
+        )
+    if pair := _pair_of_folders(pictures):
+        return f"nearest are two folders of pictures: {_why_no_mask(*pair)}"
+    if other := next(iter(tree.ending(*OTHERS)), None):
+        return (
+            f"nearest is a labelling tool's file: {other.name} is of none that is known; export as "
+            "COCO, or as mask pictures"
+        )
+    if sorted_out(tree).masks:
+        return "nearest are folders of pictures and masks: no mask has the name of an image"
+    return f"it holds {len(pictures)} pictures and no labels: no mask, no table, no tool's file"
+
+
+def _pair_of_folders(pictures: list[Path]) -> tuple[Path, Path] | None:
+    """A picture of each of two folders that have one of the same name."""
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for path in pictures:
+        by_stem[stem_of(ImageFile(path))].append(path)
+    return next(((of[0], of[1]) for of in by_stem.values() if len(of) == 2), None)
+
+
+def _why_no_mask(*paths: Path) -> str:
+    reasons = []
+    for path in paths:
+        try:
+            drawn(images_of_file(path)[0])
+        except UnusableImage as error:
+            reasons.append(f"{path.parent.name}/{path.name} is no mask, as it {error}")
+    return "; ".join(reasons) or "both hold masks, and none of them images"
