@@ -67,17 +67,19 @@ def image_files(
     whole: dict[str, ImageFile] = {}
     taken: dict[str, Path] = {}
     ends: dict[str, dict[ImageFile, None]] = {}
-    places = {file: _parts(file, folder) for file in images}
-    of_all = set.intersection(*map(set, places.values())) if images else set()
-    for file, parts in places.items():
+    parts_of = {place: _parts(place, folder) for place in {file.path.parent for file in images}}
+    of_all = set.intersection(*map(set, parts_of.values())) if images else set()
+    for file in images:
+        parts = parts_of[file.path.parent]
+        own = [part for part in parts if part not in of_all]
         for name in _names(file):
-            path = "/".join([*(part for part in parts if part not in of_all), name])
+            path = "/".join([*own, name])
             if (other := taken.setdefault(path.casefold(), file.path)) != file.path:
                 raise InputError(
                     f"{other} and {file.path.name}: which one is image {name}? Keep one"
                 )
             whole[path] = file
-            for end in _ends("/".join(["", *parts, name])):
+            for end in _ends("/".join(["", *parts, name])) if parts else ():
                 ends.setdefault(end, {})[file] = None
     return {name: next(iter(of)) for name, of in ends.items() if len(of) == 1} | whole
 
@@ -97,11 +99,9 @@ def file_at(folder: Path, path: str, bits: int) -> ImageFile:
     return ImageFile(folder / path, bits=bits)
 
 
-def _parts(file: ImageFile, folder: Path) -> list[str]:
-    """The folders below `folder` that the file lies in."""
-    if not folder.is_dir():
-        return []
-    return [composed(part) for part in file.path.parent.relative_to(folder).parts]
+def _parts(place: Path, folder: Path) -> list[str]:
+    """The names of the folders from `folder` down to `place`, which lies in it."""
+    return [composed(part) for part in place.relative_to(folder).parts] if folder.is_dir() else []
 
 
 def _names(file: ImageFile) -> set[str]:
