@@ -21,9 +21,11 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
     if config.train_dataframe == "None":
         labels = _labels_of_files(config, files, masks)
     elif reader := format_of(tree_of(Path(config.train_dataframe))):
-        _require_other_names(files, config)
+        others = _other_set(files, config)
+        _require_other_names(files, others, config)
         labels = reader.read(Path(config.train_dataframe), files, config)
-        _leave_out(labels, files, config.data_folder_test)
+        for image in (labels.by_image.keys() - files.keys()) & others.keys():
+            del labels.by_image[image]
     elif config.train_dataframe.lower().endswith((".json", ".xml", ".yaml")):
         known = ", ".join(module.NAME for module in FORMATS)
         raise InputError(
@@ -41,12 +43,21 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
     return labels
 
 
-def _require_other_names(files: dict[str, ImageFile], config: Config) -> None:
-    """InputError where a test image is called as one to train on: tools tell file names alone."""
+def _other_set(files: dict[str, ImageFile], config: Config) -> dict[str, ImageFile]:
+    """The images of data_folder_test that are none of `files`: a tool may tell of them too."""
     if config.data_folder_test in ("None", config.data_folder):
-        return
+        return {}
+    ours = {file.path for file in files.values()}
+    others = image_files(Path(config.data_folder_test))
+    return {name: file for name, file in others.items() if file.path not in ours}
+
+
+def _require_other_names(
+    files: dict[str, ImageFile], others: dict[str, ImageFile], config: Config
+) -> None:
+    """InputError where a test image is called as one to train on: tools tell file names alone."""
     ours = {file.path.name for file in files.values()}
-    if both := {f.path.name for f in image_files(Path(config.data_folder_test)).values()} & ours:
+    if both := {file.path.name for file in others.values()} & ours:
         raise InputError(
             f"{config.data_folder} and {config.data_folder_test} both hold {min(both)}, and "
             f"{config.train_dataframe} may mean either: rename the images of one of them"
@@ -61,16 +72,6 @@ def shortest(path: str, files: dict[str, ImageFile]) -> str:
         if files.get(end) == files.get(path, ""):
             name = end
     return name
-
-
-def _leave_out(labels: Labels, files: dict[str, ImageFile], others: str) -> None:
-    """Leaves out the images of the folder `others`, which the same files may tell of."""
-    if others == "None":
-        return
-    of_others = image_files(Path(others))
-    for image in labels.by_image.keys() - files.keys():
-        if image in of_others:
-            del labels.by_image[image]
 
 
 def _add_validation(labels: Labels, files: dict[str, ImageFile], config: Config) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from pycocotools import mask as mask_api
 
 from lib import rle
 from lib.artifacts.run import Run
@@ -19,6 +20,7 @@ from lib.data.test_labels import read_test_labels
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, chain, configured, step, tiny_image
 
+NERVE = {"id": 1, "name": "nerve"}
 NERVES = {f"{number}": number != 2 for number in (1, 2, 3)}
 
 
@@ -193,3 +195,33 @@ def test_test_labels_that_cannot_be_used_end_nothing(
         cv2.imwrite(str(data / "test" / f"{name}_mask.tif"), np.zeros((9, 9), np.uint8))
     step(1).main(configured(settings))
     assert "test labels    cannot be used: " in capsys.readouterr().out
+
+
+def test_a_labelling_tools_files_label_the_test_set_too(
+    tmp_path: Path, settings: list[str]
+) -> None:
+    """As Roboflow exports: a file for each split, the test set inside the folder of all."""
+    shutil.rmtree(tmp_path / "data")
+    for part, numbers in (("train", range(8)), ("test", range(8, 11))):
+        images, annotations = [], []
+        for number in numbers:
+            image, mask = tiny_image(number, nerve=True)
+            path = tmp_path / "data" / part / f"a{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image)
+            size = {"height": SHAPE[0], "width": SHAPE[1]}
+            images.append({"id": number, "file_name": path.name, **size})
+            runs = mask_api.encode(np.asfortranarray(mask))
+            runs["counts"] = runs["counts"].decode()
+            told = {"image_id": number, "category_id": 1, "segmentation": runs}
+            annotations.append({"id": number, **told})
+        content = {"images": images, "annotations": annotations, "categories": [NERVE]}
+        (tmp_path / "data" / part / "_annotations.coco.json").write_text(json.dumps(content))
+    config = configured(settings)
+    assert len(read_training_images(config).table) == 8
+    labels = read_test_labels(config, ["nerve"], [])
+    assert labels is not None
+    assert labels["image"].tolist() == ["a10", "a8", "a9"]
+    for row in labels.to_dict("records"):
+        truth = tiny_image(int(row["image"][1:]), nerve=True)[1]
+        assert (rle.decode(row["rle_mask"], truth.shape) == truth).all()
