@@ -88,8 +88,9 @@ def make_submission(
         return None
     rows = test_rows(labels, test["image"].tolist(), masks, folds)
     save_table(Run.of(config).test_scores, rows)
-    print(test_text(summarise(rows), Metric(config.metric)))
-    return summarise(rows)
+    scores = summarise(rows)
+    print(test_text(scores, Metric(config.metric)))
+    return scores
 
 
 if __name__ == "__main__":

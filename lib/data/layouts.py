@@ -14,9 +14,9 @@ from lib.data.label_tables import told_by
 from lib.data.nearest import missing
 from lib.data.picture_folders import is_of_test
 from lib.data.pictures import MASK_SUFFIX, is_picture
+from lib.data.tables import TABLES
 from lib.data.tree import Tree, tree_of
 
-TABLES = (".csv", ".tsv", ".pq", ".parquet")
 TRAIN = ("train.pq", "train.parquet", "train.csv")
 TEST = ("test.pq", "test.parquet", "test.csv")
 NONE = dict.fromkeys(

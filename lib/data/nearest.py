@@ -7,9 +7,9 @@ from lib.data.label_tables import told_by
 from lib.data.mask_values import drawn
 from lib.data.picture_folders import sorted_out
 from lib.data.pictures import ImageFile, UnusableImage, images_of_file, is_picture, stem_of
+from lib.data.tables import TABLES
 from lib.data.tree import Tree
 
-TABLES = (".csv", ".tsv", ".pq", ".parquet")
 OTHERS = (".json", ".xml", ".yaml", ".mat", ".h5", ".npz", ".pkl")
 
 

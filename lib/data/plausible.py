@@ -9,6 +9,7 @@ import numpy as np
 from lib import rle
 from lib.config.fields import Config
 from lib.data import fitting
+from lib.data.holes import filled
 from lib.data.pictures import Grey
 from lib.runtime.errors import InputError
 
@@ -42,13 +43,6 @@ def measured(mask: Grey) -> Shape:
     thick = cv2.erode(mask, np.ones((NARROW, NARROW), np.uint8), borderValue=0).any()
     inside = area if thick else int(np.count_nonzero(filled(mask)))
     return Shape(area, area / mask.size, float(border.mean()), not thick, inside)
-
-
-def filled(mask: Grey) -> Grey:
-    """The mask and what it encloses; a line may touch itself at corners only."""
-    outside = np.pad(1 - mask, 1, constant_values=1)
-    _, labels = cv2.connectedComponents(outside, connectivity=4)
-    return (labels[1:-1, 1:-1] != labels[0, 0]).astype(np.uint8)
 
 
 def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[str]:

@@ -17,6 +17,7 @@ from lib.config.fields import DEFAULTS, Config
 from lib.data.pictures import PICTURE_SUFFIXES, ImageFile, composed
 from lib.runtime.errors import InputError
 
+TABLES = (".csv", ".tsv", ".pq", ".parquet")  # looked for in a folder
 CELL_LIMIT = 32_767  # characters: what Excel keeps of a cell
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 WORKBOOK_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # of a zip, and of Excel's before 2007

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.artifacts.probabilities import Probability
+from lib.data.holes import filled
 from lib.metric import Floats, Overlap, overlap
 
 Mask = npt.NDArray[np.uint8]
@@ -108,7 +109,7 @@ def _without_pieces(mask: Mask, components: int, fill_holes: bool) -> Mask:
     if components:
         box = _largest(box, components)
     if fill_holes:
-        box = _filled(box)
+        box = filled(box)
     result = np.zeros_like(mask)
     result[top : top + height, left : left + width] = box
     return result
@@ -120,10 +121,3 @@ def _largest(mask: Mask, components: int) -> Mask:
     areas = about[1:, cv2.CC_STAT_AREA]
     kept = np.argsort(-areas, kind="stable")[:components] + 1
     return np.isin(labels, kept).astype(np.uint8)
-
-
-def _filled(mask: Mask) -> Mask:
-    """What no path along pixels' sides reaches from outside becomes part of the mask."""
-    outside = np.pad(1 - mask, 1, constant_values=1)
-    _, labels = cv2.connectedComponents(outside, connectivity=4)
-    return (labels[1:-1, 1:-1] != labels[0, 0]).astype(np.uint8)

@@ -13,6 +13,7 @@ from lib.artifacts.test_labels import load_test_labels
 from lib.config.fields import Config
 from lib.data.table import with_sha
 from lib.decision.scores import score_in
+from lib.decision.text import quoted, unit_of
 from lib.metric import Metric
 
 
@@ -59,17 +60,13 @@ def test_rows(
 
 def test_text(scores: dict[str, Any], metric: Metric) -> str:
     """The lines to quote of a test set."""
-    unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
     lines = []
     for name, title in (("all", "labelled test images"), ("with_nerve", "of them with a nerve")):
         score = score_in(scores[name], metric)
         if score.mean is None:
             continue
-        between = (
-            "" if score.low is None else f", 95 % interval {score.low:.3f} to {score.high:.3f}"
-        )
         lines.append(
-            f"test {metric} over the {scores[name]['images']} {title}: {score.mean:.3f}{between} "
-            f"over {score.n} {unit}; all-empty {scores[name]['all_empty']:.3f}"
+            f"test {metric} over the {scores[name]['images']} {title}: {quoted(score)} "
+            f"over {score.n} {unit_of(scores)}; all-empty {scores[name]['all_empty']:.3f}"
         )
     return "\n".join(lines)

@@ -169,7 +169,7 @@ def rule_text(name: str, rule: Rule) -> str:
 def headline(decision: dict[str, Any]) -> str:
     """The nested scores with their intervals: the figures to quote."""
     scores, metric = decision["scores"], Metric(decision["metric"])
-    unit = "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"
+    unit = unit_of(scores)
     words, lines = beside_scores(decision["caveats"]), []
     several = "by_class" in scores
     everything = "all images and classes" if several else "all images"
@@ -178,11 +178,19 @@ def headline(decision: dict[str, Any]) -> str:
         score, empty = score_in(scores[name], metric), scores[name]["all_empty"]
         if score.mean is None:
             continue
-        between = (
-            "" if score.low is None else f", 95 % interval {score.low:.3f} to {score.high:.3f}"
-        )
         lines.append(
-            f"out-of-fold {metric} over {title}: {score.mean:.3f}{between} by bootstrap "
+            f"out-of-fold {metric} over {title}: {quoted(score)} by bootstrap "
             f"over {score.n} {unit}; all-empty {empty:.3f}{words}"
         )
     return "\n".join(lines)
+
+
+def quoted(score: Score) -> str:
+    """The mean, and its interval where there is one; it has a mean."""
+    between = "" if score.low is None else f", 95 % interval {score.low:.3f} to {score.high:.3f}"
+    return f"{score.mean:.3f}{between}"
+
+
+def unit_of(scores: dict[str, Any]) -> str:
+    """What the interval is over; `scores` are of `summarise`."""
+    return "subjects" if scores["subjects_known"] else "images (subjects unknown: too narrow)"

@@ -30,7 +30,7 @@ def sheet(table: pd.DataFrame) -> Image.Image:
     for number, (_, row) in enumerate(rows.iterrows()):
         down, along = divmod(number, A_ROW)
         left, top = GAP + along * (PANEL[0] + GAP), LINE + down * (PANEL[1] + LINE + GAP)
-        share = 100 * _area(row.to_frame().T).iloc[0]
+        share = 100 * row["area"]
         words = f"{row['image'][-WIDTH:]}  {share:.1f} %" if share else f"{row['image']}  no mask"
         pen.text((left, top + 2), words, "black")
         page.paste(Image.fromarray(outlined(row)), (left, top + LINE))
@@ -38,7 +38,10 @@ def sheet(table: pd.DataFrame) -> Image.Image:
 
 
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """At most DRAWN rows of many people: empty ones, the smallest, the largest, some between."""
+    """At most DRAWN rows of many people: empty ones, the smallest, the largest, some between.
+
+    With a column `area`, the share of the picture that is masked.
+    """
     ranked = table.assign(area=_area(table)).sort_values(["area", "image"], kind="stable")
     empty, there = ranked[ranked["area"] == 0], ranked[ranked["area"] > 0]
     few = min(len(empty), max(DRAWN // 4, DRAWN - len(there)))
