@@ -11,14 +11,14 @@ import pandas as pd
 from lib.artifacts.audit import save_audit, save_quarantine
 from lib.artifacts.caveats import sentence
 from lib.artifacts.folds import save_folds
+from lib.artifacts.labels_of_test import save_test_labels
 from lib.artifacts.run import Run, save_config, with_drawn_seed
-from lib.artifacts.test_labels import save_test_labels
 from lib.config.command_line import run
 from lib.config.fields import Config
+from lib.data.images_of_test import read_test_images
+from lib.data.labels_of_test import read_test_labels
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
-from lib.data.test_images import read_test_images
-from lib.data.test_labels import read_test_labels
 from lib.folds import contradictions_sheet, labels_sheet
 from lib.folds.assign import assign_folds, assign_groups
 from lib.folds.audit import audited

@@ -17,9 +17,9 @@ from lib.artifacts.probabilities import origins_of
 from lib.artifacts.run import Run
 from lib.config.command_line import run
 from lib.config.fields import Config
+from lib.data.images_of_test import left_out_of_test, read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import with_files, with_sha
-from lib.data.test_images import left_out_of_test, read_test_table
 from lib.inference.ensemble import averaged, caveats_of, opened_members
 from lib.inference.predict import packed_predictions, trained_network
 from lib.inference.prediction_file import PredictionFile, provenance, write_unless_done

@@ -18,13 +18,13 @@ from lib.artifacts.run import Run
 from lib.artifacts.submission import images_in, save
 from lib.config.command_line import run
 from lib.config.fields import Config
+from lib.data.images_of_test import left_out_of_test, read_test_table
 from lib.data.layouts import load_settings
-from lib.data.test_images import left_out_of_test, read_test_table
+from lib.decision.masks_of_test import encoded_masks
 from lib.decision.results import results_of
 from lib.decision.rule import Rule
 from lib.decision.scores import summarise
-from lib.decision.test_masks import encoded_masks
-from lib.decision.test_scores import labels_of, test_rows, test_text
+from lib.decision.scores_of_test import labels_of, rows_of_test, text_of_test
 from lib.decision.text import told
 from lib.metric import Metric
 from lib.runtime.files import save_table
@@ -86,10 +86,10 @@ def make_submission(
     if labels is None:
         Run.of(config).test_scores.unlink(missing_ok=True)
         return None
-    rows = test_rows(labels, test["image"].tolist(), masks, folds)
+    rows = rows_of_test(labels, test["image"].tolist(), masks, folds)
     save_table(Run.of(config).test_scores, rows)
     scores = summarise(rows)
-    print(test_text(scores, Metric(config.metric)))
+    print(text_of_test(scores, Metric(config.metric)))
     return scores
 
 

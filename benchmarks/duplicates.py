@@ -35,8 +35,8 @@ from scipy.spatial.distance import cdist
 from skimage.metrics import structural_similarity
 from tqdm import tqdm
 
-from lib.data.pictures import ImageFile, image_files, read_image
-from lib.data.thumbnails import thumbnail
+from lib.data.pictures.arrays import ImageFile, image_files, read_image
+from lib.data.pictures.thumbnails import thumbnail
 from lib.folds import duplicates
 
 SOURCES, SEED, THREADS, FULL = 100, 0, 4, 5635

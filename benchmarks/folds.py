@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from lib.artifacts.folds import mask_areas
 from lib.config.fields import Config
-from lib.data.label_tables import read_label_table
+from lib.data.tables.labels import read_label_table
 from lib.folds.assign import assign_folds
 
 Fold = npt.NDArray[np.int64]  # of each image

@@ -31,9 +31,9 @@ from lib.artifacts.probabilities import ProbabilityWriter, provenance_of
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.config.read import DEFAULT_FILE
+from lib.data.images_of_test import read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import with_files
-from lib.data.test_images import read_test_table
 from lib.dataset import NerveImages
 from lib.inference.predict import presence_of
 from lib.runtime.files import save_json, sha_of_file, written_whole

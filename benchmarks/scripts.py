@@ -31,7 +31,7 @@ from lib.artifacts.model import save_model
 from lib.artifacts.run import Run
 from lib.config.read import DEFAULT_FILE
 from lib.data.layouts import load_settings
-from lib.data.pictures import image_files
+from lib.data.pictures.arrays import image_files
 from lib.unet import build_model
 from tools.phantom.dataset import generate
 

@@ -21,7 +21,7 @@ from lib.artifacts.folds import masks_in, true_mask
 from lib.augment import augment, inference_transform, training_transform
 from lib.config.fields import Config
 from lib.data import cache
-from lib.data.pictures import ImageFile, UnusableImage, read_image, sha_of_image
+from lib.data.pictures.arrays import ImageFile, UnusableImage, read_image, sha_of_image
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
 from lib.runtime.loader import Loader, workers_of
@@ -159,7 +159,7 @@ def with_cache(table: pd.DataFrame, config: Config) -> pd.DataFrame:
 
 def _key(shas: Sequence[str], config: Config) -> str:
     """Of all that the resized images depend on, the code that reads and resizes them included."""
-    code = code_version("lib.data.pictures"), inspect.getsource(resize)
+    code = code_version("lib.data.pictures.arrays"), inspect.getsource(resize)
     versions = cv2.__version__, PIL.__version__, pydicom.__version__, platform.machine()
     settings = config.image_height, config.image_width, config.image_bits
     return sha_of("\0".join(map(str, (*code, *versions, *settings, *shas))).encode())

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from lib.data.pictures import ImageFile
+from lib.data.pictures.arrays import ImageFile
 
 ONE_CLASS = "nerve"
 

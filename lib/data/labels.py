@@ -9,10 +9,10 @@ from pathlib import Path
 from lib.config.fields import Config
 from lib.data.formats import FORMATS, format_of
 from lib.data.label import ONE_CLASS, Label, Labels
-from lib.data.label_tables import read_label_table
-from lib.data.masks import add_mask_files
-from lib.data.pictures import ImageFile, image_files, names_of
-from lib.data.tree import tree_of
+from lib.data.masks.files import add_mask_files
+from lib.data.pictures.arrays import ImageFile, image_files, names_of
+from lib.data.pictures.tree import tree_of
+from lib.data.tables.labels import read_label_table
 from lib.runtime.errors import InputError
 
 

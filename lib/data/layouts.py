@@ -7,15 +7,15 @@ from pathlib import Path
 
 from lib.config.fields import Config
 from lib.config.read import load_config
-from lib.data import picture_folders
 from lib.data.archives import unpacked
 from lib.data.formats import FORMATS
-from lib.data.label_tables import told_by
+from lib.data.masks import folders as picture_folders
+from lib.data.masks.folders import is_of_test
 from lib.data.nearest import missing
-from lib.data.picture_folders import is_of_test
-from lib.data.pictures import MASK_SUFFIX, is_picture
-from lib.data.tables import TABLES
-from lib.data.tree import Tree, tree_of
+from lib.data.pictures.arrays import MASK_SUFFIX, is_picture
+from lib.data.pictures.tree import Tree, tree_of
+from lib.data.tables.cells import TABLES
+from lib.data.tables.labels import told_by
 
 TRAIN = ("train.pq", "train.parquet", "train.csv")
 TEST = ("test.pq", "test.parquet", "test.csv")

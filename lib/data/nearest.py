@@ -3,12 +3,12 @@
 from collections import defaultdict
 from pathlib import Path
 
-from lib.data.label_tables import told_by
-from lib.data.mask_values import drawn
-from lib.data.picture_folders import sorted_out
-from lib.data.pictures import ImageFile, UnusableImage, images_of_file, is_picture, stem_of
-from lib.data.tables import TABLES
-from lib.data.tree import Tree
+from lib.data.masks.folders import sorted_out
+from lib.data.masks.values import drawn
+from lib.data.pictures.arrays import ImageFile, UnusableImage, images_of_file, is_picture, stem_of
+from lib.data.pictures.tree import Tree
+from lib.data.tables.cells import TABLES
+from lib.data.tables.labels import told_by
 
 OTHERS = (".json", ".xml", ".yaml", ".mat", ".h5", ".npz", ".pkl")
 

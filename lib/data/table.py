@@ -14,13 +14,14 @@ import pandas as pd
 from lib import rle
 from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
-from lib.data.dicom_notes import notes_on
-from lib.data.fitting import LOOKED_AT, fits
+from lib.data.images_of_test import files_of_test_set, names_of_test
 from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
-from lib.data.masks import mask_paths
+from lib.data.masks.files import mask_paths
+from lib.data.masks.fitting import LOOKED_AT, fits
+from lib.data.masks.plausible import judged, measured
 from lib.data.people import people_of
-from lib.data.pictures import (
+from lib.data.pictures.arrays import (
     Grey,
     ImageFile,
     UnusableImage,
@@ -31,8 +32,8 @@ from lib.data.pictures import (
     sha_of_image,
     spacing_of,
 )
-from lib.data.plausible import judged, measured
-from lib.data.reading import (
+from lib.data.pictures.dicom_notes import notes_on
+from lib.data.pictures.reading import (
     Images,
     about,
     folder_of,
@@ -44,7 +45,6 @@ from lib.data.reading import (
     say_unlisted,
     stop_or_tell,
 )
-from lib.data.test_images import test_files_inside, test_names
 from lib.runtime.errors import InputError
 
 ORDER_CHECKED = 50  # masks whose reading by rows is compared with that by columns
@@ -61,7 +61,7 @@ def read_training_images(config: Config, what: str = "images") -> Images:
     """
     folder = folder_of(config.data_folder, "data_folder")
     masks = mask_paths(config)
-    no_images = masks | test_files_inside(config)
+    no_images = masks | files_of_test_set(config)
     files = image_files(folder, config.image_bits, no_images)
     labels = _labels(files, masks, config)
     unusable = name_errors(labels.by_image, files, folder)
@@ -254,7 +254,7 @@ def _test_names_beside(config: Config, files: dict[str, ImageFile]) -> list[str]
     """The test images that stand in the folder of the training images."""
     if config.data_folder_test != config.data_folder or config.test_dataframe == "None":
         return []
-    return test_names(config, files)
+    return names_of_test(config, files)
 
 
 def _check_bits(used: pd.Series, config: Config) -> None:

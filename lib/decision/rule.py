@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.artifacts.probabilities import Probability
-from lib.data.holes import filled
+from lib.data.masks.holes import filled
 from lib.metric import Floats, Overlap, overlap
 
 Mask = npt.NDArray[np.uint8]

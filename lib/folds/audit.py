@@ -9,8 +9,8 @@ import pandas as pd
 from lib.artifacts.caveats import Caveat
 from lib.artifacts.folds import mask_areas, mask_columns, masks_in
 from lib.config.fields import Config
-from lib.data.reading import Images
-from lib.data.test_images import test_set
+from lib.data.images_of_test import described_test_set
+from lib.data.pictures.reading import Images
 from lib.folds.contradictions import label_noise_ceiling
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -30,7 +30,7 @@ def audited(
         + [Caveat(mark="DOUBTFUL LABELS", text=doubt) for doubt in images.doubts],
         "inventory": inventory(table, images.classes),
         "test_images": len(test.table) if test else 0,
-        "test_set": test_set(config),
+        "test_set": described_test_set(config),
         "quarantine": {
             "train": len(images.unusable),
             "test": len(test.unusable) if test else 0,

@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
-from lib.data.thumbnails import SHAPE
+from lib.data.pictures.thumbnails import SHAPE
 from lib.runtime.progress import progress
 
 Grey = npt.NDArray[np.uint8]

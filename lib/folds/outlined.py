@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib import rle
 from lib.artifacts.folds import masks_in
-from lib.data.pictures import ImageFile, read_image
+from lib.data.pictures.arrays import ImageFile, read_image
 
 PANEL = (290, 210)  # width and height of a frame on a sheet
 LINE, GAP = 18, 6  # the height of a line of text; the space between panels

@@ -15,12 +15,12 @@ from lib import rle
 from lib.config.fields import Config
 from lib.config.read import to_yaml
 from lib.data.formats.coco_mask import coco_mask
+from lib.data.images_of_test import read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
-from lib.data.test_images import read_test_table
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, tiny_image
-from tests.data.test_pictures import save_dicom
+from tests.data.pictures.test_arrays import save_dicom
 
 NAMES = [f"{subject}_{number}" for subject in "abc" for number in (1, 2)]
 NERVE = {name: tiny_image(number, nerve=True)[1] for number, name in enumerate(NAMES)}

@@ -12,9 +12,9 @@ from PIL import Image
 
 from lib import rle
 from lib.artifacts.folds import masks_in
+from lib.data.images_of_test import read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
-from lib.data.test_images import read_test_table
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, tiny_image
 

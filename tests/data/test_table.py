@@ -9,10 +9,10 @@ from PIL import Image
 
 from lib import rle
 from lib.config.fields import Config
+from lib.data.images_of_test import read_test_table
 from lib.data.layouts import load_settings
-from lib.data.pictures import read_image
+from lib.data.pictures.arrays import read_image
 from lib.data.table import read_training_images
-from lib.data.test_images import read_test_table
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, configured, step, tiny_image, write_competition
 

@@ -18,9 +18,9 @@ from lib.artifacts.probabilities import ProbabilityWriter, provenance_of
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.config.read import DEFAULT_FILE
+from lib.data.images_of_test import read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import with_sha
-from lib.data.test_images import read_test_table
 from lib.decision.nested import parts_of
 from lib.decision.rule import Rule, decide
 from lib.metric import iou, overlap

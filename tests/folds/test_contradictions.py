@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from lib import rle
-from lib.data.pictures import ImageFile, read_image
-from lib.data.thumbnails import thumbnail
+from lib.data.pictures.arrays import ImageFile, read_image
+from lib.data.pictures.thumbnails import thumbnail
 from lib.folds.contradictions import agreement, contradictions, label_noise_ceiling, weights
 from lib.folds.contradictions_sheet import PAIRS_DRAWN, sheet
 from lib.folds.duplicates import near_duplicates
-from tests.data.test_pictures import save
+from tests.data.pictures.test_arrays import save
 from tools.phantom.dataset import generate
 
 # Masks of a 10 x 10 image: rows 0-3, rows 0-3, rows 2-5 (Dice .5 with them), rows 6-9, none, none.

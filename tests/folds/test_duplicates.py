@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from lib.data.thumbnails import SHAPE, thumbnail
+from lib.data.pictures.thumbnails import SHAPE, thumbnail
 from lib.folds import duplicates
 from lib.folds.duplicates import near_duplicates
 

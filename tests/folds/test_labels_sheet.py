@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib import rle
-from lib.data.pictures import ImageFile
+from lib.data.pictures.arrays import ImageFile
 from lib.folds.labels_sheet import A_ROW, DRAWN, chosen, sheet
 from lib.folds.outlined import COLOURS, PANEL, outlined
 

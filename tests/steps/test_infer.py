@@ -14,13 +14,13 @@ import pytest
 from lib.artifacts.probabilities import Probabilities
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.data.clips import frames_of
-from lib.data.pictures import read_image
-from lib.data.test_images import read_test_table
+from lib.data.images_of_test import read_test_table
+from lib.data.pictures.arrays import read_image
+from lib.data.pictures.clips import frames_of
 from lib.inference.pieces import IMAGES_A_PIECE
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image, write_competition
-from tests.data.test_pictures import save_dicom
+from tests.data.pictures.test_arrays import save_dicom
 from tests.runtime.test_processes import torchrun
 
 TEST_IMAGES = 2 * IMAGES_A_PIECE + 10

@@ -14,7 +14,7 @@ from lib import rle
 from lib.artifacts.folds import load_folds
 from lib.artifacts.run import Run
 from lib.config.fields import FIELDS, Config
-from lib.data.test_images import read_test_table
+from lib.data.images_of_test import read_test_table
 from lib.decision.rule import Rule, decide
 from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of

@@ -13,10 +13,10 @@ from pycocotools import mask as mask_api
 
 from lib import rle
 from lib.artifacts.run import Run
+from lib.data.images_of_test import read_test_table
+from lib.data.labels_of_test import read_test_labels
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
-from lib.data.test_images import read_test_table
-from lib.data.test_labels import read_test_labels
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, chain, configured, step, tiny_image
 

@@ -15,6 +15,7 @@ from lib.config.fields import Config
 from lib.data.layouts import load_settings
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, chain, configured, step, tiny_image
+from tests.data.pictures.test_arrays import save_dicom
 from tests.data.test_labels import (
     NAMES,
     NERVE,
@@ -24,7 +25,6 @@ from tests.data.test_labels import (
     write_coco,
     write_images,
 )
-from tests.data.test_pictures import save_dicom
 
 FAST = [
     "backbone=tu-test_efficientnet",

@@ -18,8 +18,15 @@ import pandas as pd
 from lib.artifacts.folds import true_mask
 from lib.artifacts.probabilities import Probability
 from lib.artifacts.run import Run
-from lib.data.pictures import Grey, ImageFile, UnusableImage, image_files, read_image, sha_of_image
-from lib.data.reading import folder_of
+from lib.data.pictures.arrays import (
+    Grey,
+    ImageFile,
+    UnusableImage,
+    image_files,
+    read_image,
+    sha_of_image,
+)
+from lib.data.pictures.reading import folder_of
 from lib.decision.evidence import open_all
 from lib.decision.results import Results
 from lib.decision.rule import Mask

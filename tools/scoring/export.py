@@ -25,7 +25,8 @@ from tools.scoring.samples import samples_of, write_samples
 TEMPLATE = Path(__file__).with_name("pipeline")
 
 PROGRAMS = ("score.py", "engines.py", "reading.py", "writing.py")
-SHARED = REPOSITORY / "lib/data/dicom.py"  # needs nothing else of lib, and reads alike there
+# It needs nothing else of lib, and reads alike there.
+SHARED = REPOSITORY / "lib/data/pictures/dicom.py"
 
 PACKAGES = ("onnx", "onnxscript")
 

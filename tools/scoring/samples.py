@@ -14,7 +14,7 @@ import torch
 
 from lib.artifacts.folds import Folds
 from lib.config.fields import Config
-from lib.data.pictures import Grey
+from lib.data.pictures.arrays import Grey
 from lib.dataset import Batch, resize
 from lib.decision.rule import Mask, Rule, decide
 from lib.inference.predict import Answer, at_own_size

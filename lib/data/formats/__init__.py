@@ -6,8 +6,8 @@ from typing import Protocol
 from lib.config.fields import Config
 from lib.data.formats import coco, cvat, label_studio, labelme, via, yolo
 from lib.data.label import Labels
-from lib.data.pictures import ImageFile
-from lib.data.tree import Tree
+from lib.data.pictures.arrays import ImageFile
+from lib.data.pictures.tree import Tree
 
 
 class Format(Protocol):

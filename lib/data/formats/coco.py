@@ -12,9 +12,9 @@ from lib.data.formats.coco_entries import by_id, checked
 from lib.data.formats.coco_mask import box_of, coco_mask, require_as_told
 from lib.data.formats.images import image_of
 from lib.data.label import ONE_CLASS, Label, Labels
-from lib.data.pictures import ImageFile
-from lib.data.tables import text_of
-from lib.data.tree import Tree, tree_of
+from lib.data.pictures.arrays import ImageFile
+from lib.data.pictures.tree import Tree, tree_of
+from lib.data.tables.cells import text_of
 from lib.runtime.errors import InputError
 
 NAME = "COCO"

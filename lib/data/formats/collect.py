@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lib import rle
 from lib.data.label import ONE_CLASS, Label, Labels, all_told
-from lib.data.tree import Tree, json_in
+from lib.data.pictures.tree import Tree, json_in
 from lib.runtime.errors import InputError
 
 NOT_AS_EXPECTED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)

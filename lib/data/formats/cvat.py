@@ -14,8 +14,8 @@ from lib.data.formats.collect import draw, enter, errors_of, joined, no_mask, on
 from lib.data.formats.images import image_of
 from lib.data.formats.polygon import ellipse, filled
 from lib.data.label import Label, Labels
-from lib.data.pictures import ImageFile
-from lib.data.tree import Tree, tree_of
+from lib.data.pictures.arrays import ImageFile
+from lib.data.pictures.tree import Tree, tree_of
 from lib.rle import Mask
 from lib.runtime.errors import InputError
 

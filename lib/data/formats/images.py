@@ -7,9 +7,8 @@ import pydicom
 from PIL import Image
 from pydicom.errors import InvalidDicomError
 
-from lib.data import dicom
-from lib.data.pictures import ImageFile, composed, stem_of
-from lib.data.rasters import DAMAGED, ORIENTATION
+from lib.data.pictures.arrays import ImageFile, composed, dicom, stem_of
+from lib.data.pictures.rasters import DAMAGED, ORIENTATION
 
 UPLOAD = re.compile("^[0-9a-f]{8}-")  # what Label Studio and others put before an uploaded name
 ON_ITS_SIDE = range(5, 9)  # EXIF's orientations that exchange height and width

@@ -15,8 +15,8 @@ from lib.data.formats.brush import unpacked
 from lib.data.formats.images import image_of
 from lib.data.formats.polygon import ellipse, filled
 from lib.data.label import Label, Labels
-from lib.data.pictures import PICTURE_SUFFIXES, ImageFile
-from lib.data.tree import Tree, tree_of
+from lib.data.pictures.arrays import PICTURE_SUFFIXES, ImageFile
+from lib.data.pictures.tree import Tree, tree_of
 from lib.rle import Mask
 from lib.runtime.errors import InputError
 

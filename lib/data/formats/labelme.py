@@ -17,9 +17,9 @@ from lib.data.formats.collect import draw, enter, errors_of, joined, json_of, js
 from lib.data.formats.images import image_of, size_of
 from lib.data.formats.polygon import ellipse, filled
 from lib.data.label import Label, Labels
-from lib.data.pictures import ImageFile
-from lib.data.rasters import DAMAGED
-from lib.data.tree import Tree, tree_of
+from lib.data.pictures.arrays import ImageFile
+from lib.data.pictures.rasters import DAMAGED
+from lib.data.pictures.tree import Tree, tree_of
 from lib.rle import Mask
 
 NAME = "LabelMe"

@@ -16,8 +16,8 @@ from lib.data.formats.images import image_of, name_of, size_of
 from lib.data.formats.polygon import filled
 from lib.data.formats.yolo_names import class_names, files_of_names
 from lib.data.label import Label, Labels
-from lib.data.pictures import ImageFile, composed, stem_of
-from lib.data.tree import Tree, tree_of
+from lib.data.pictures.arrays import ImageFile, composed, stem_of
+from lib.data.pictures.tree import Tree, tree_of
 
 NAME = "YOLO segmentation"
 SLACK = 0.01  # of the image, for points that a tool rounded past its edge

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from lib.data.tree import Tree
+from lib.data.pictures.tree import Tree
 from lib.runtime.errors import InputError
 
 

@@ -9,8 +9,8 @@ from lib import rle
 from lib.config.fields import Config
 from lib.data.formats import Format
 from lib.data.label import Label, Labels
-from lib.data.pictures import PICTURE_SUFFIXES, ImageFile
-from lib.data.tree import tree_of
+from lib.data.pictures.arrays import PICTURE_SUFFIXES, ImageFile
+from lib.data.pictures.tree import tree_of
 
 SHAPE = (48, 64)
 NEXT = np.ones((3, 3), dtype=np.uint8)

@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 
 from lib.config.fields import Config
 from lib.data.formats import coco
-from lib.data.tree import tree_of
+from lib.data.pictures.tree import tree_of
 from lib.runtime.errors import InputError
 from tests.data.formats.pictures import (
     ANGLE,

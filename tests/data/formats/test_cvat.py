@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.config.fields import Config
 from lib.data.formats import cvat
-from lib.data.tree import tree_of
+from lib.data.pictures.tree import tree_of
 from lib.runtime.errors import InputError
 from tests.data.formats.pictures import (
     ANGLE,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lib.data.formats import FORMATS, Format, coco, cvat, label_studio, labelme, via, yolo
-from lib.data.tree import tree_of
+from lib.data.pictures.tree import tree_of
 from tests.data.formats import (
     test_coco,
     test_cvat,

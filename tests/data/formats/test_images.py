@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from lib.data.formats.images import image_of, size_of
-from lib.data.pictures import ImageFile
+from lib.data.pictures.arrays import ImageFile
 from tests.data.formats.pictures import files_in, write_pictures
-from tests.data.test_pictures import save_dicom
+from tests.data.pictures.test_arrays import save_dicom
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lib.data.formats import label_studio
 from lib.data.formats.brush import unpacked
-from lib.data.tree import tree_of
+from lib.data.pictures.tree import tree_of
 from tests.data.formats.pictures import (
     ANGLE,
     ANGLE_MASK,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from lib.data.formats import labelme
-from lib.data.tree import tree_of
+from lib.data.pictures.tree import tree_of
 from lib.runtime.errors import InputError
 from tests.data.formats.pictures import (
     ANGLE,

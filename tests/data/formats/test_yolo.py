@@ -10,7 +10,7 @@ import pytest
 
 from lib.config.fields import Config
 from lib.data.formats import yolo
-from lib.data.tree import tree_of
+from lib.data.pictures.tree import tree_of
 from lib.runtime.errors import InputError
 from tests.data.formats.pictures import (
     ANGLE,

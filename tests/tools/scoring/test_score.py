@@ -25,18 +25,18 @@ from lib import rle
 from lib.artifacts.folds import load_folds
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.data.clips import SUFFIXES
-from lib.data.dicom_notes import screen_note
-from lib.data.pictures import PICTURE_SUFFIXES, ImageFile, UnusableImage, read_image
+from lib.data.pictures.arrays import PICTURE_SUFFIXES, ImageFile, UnusableImage, read_image
+from lib.data.pictures.clips import SUFFIXES
+from lib.data.pictures.dicom_notes import screen_note
 from lib.decision.rule import NEVER, Rule, decide
 from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of
 from lib.unet import build_model
 from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image, write_competition
-from tests.data.test_clips import GREYS, save_clip
-from tests.data.test_dicom import region
-from tests.data.test_pictures import PIXELS, UNUSABLE, rotated, save_dicom
-from tests.data.test_rasters import save_pages
+from tests.data.pictures.test_arrays import PIXELS, UNUSABLE, rotated, save_dicom
+from tests.data.pictures.test_clips import GREYS, save_clip
+from tests.data.pictures.test_dicom import region
+from tests.data.pictures.test_rasters import save_pages
 from tools.scoring import __main__ as command
 from tools.scoring.graph import Ensemble, write_graph
 from tools.scoring.pipeline import reading, score, writing
@@ -416,7 +416,7 @@ def test_a_command_without_images_or_with_nothing_in_its_folder_says_so(
     assert "images: a folder without images" in result.stderr
 
 
-# What it reads, held to lib/data/pictures.py.
+# What it reads, held to lib/data/pictures/arrays.py.
 
 
 def stored(mode: str, suffix: str, **how: Any) -> Callable[[Path], Path]:

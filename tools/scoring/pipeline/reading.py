@@ -308,7 +308,7 @@ def dicom_reader() -> Any:
     """dicom.py, once pydicom is there."""
     try:
         if __package__:
-            from lib.data import dicom
+            from lib.data.pictures import dicom
         else:
             import dicom  # type: ignore[import-not-found, no-redef]
         import pydicom

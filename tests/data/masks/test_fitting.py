@@ -1,0 +1,43 @@
+"""Masks that lie wrong on their pictures are doubted, those that lie right are not."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from lib.data.masks.fitting import FEWEST, TURNS, doubts_of, fits
+from tests.conftest import tiny_image
+
+
+def measured(change: Callable[[np.ndarray], np.ndarray], count: int = 40) -> list[list[float]]:
+    found = []
+    for seed in range(count):
+        image, mask = tiny_image(seed, nerve=True)
+        found.append(fits(image, np.ascontiguousarray(change(mask))))
+    return found
+
+
+def test_masks_that_lie_right_are_not_doubted() -> None:
+    assert doubts_of(measured(lambda mask: mask)) == []
+
+
+@pytest.mark.parametrize("name", [name for name in TURNS if "exchanged" not in name])
+def test_masks_that_were_turned_are_doubted_by_the_turn(name: str) -> None:
+    (doubt,) = doubts_of(measured(TURNS[name]))
+    assert f"better {name}" in doubt
+
+
+def test_exchanged_rows_and_columns_are_told_on_square_pictures() -> None:
+    found = []
+    for seed in range(40):
+        image, mask = (picture[:60, 5:65] for picture in tiny_image(seed, nerve=True))
+        found.append(fits(image, np.ascontiguousarray(mask.T)))
+    assert any("rows and columns exchanged" in doubt for doubt in doubts_of(found))
+
+
+def test_few_images_and_masks_of_chance_tell_nothing() -> None:
+    name = "mirrored left to right"
+    assert doubts_of(measured(TURNS[name], FEWEST - 1)) == []
+    random = np.random.default_rng(0)
+    assert doubts_of([list(row) for row in random.normal(1, 0.3, (200, 1 + len(TURNS)))]) == []
+    assert doubts_of([]) == []
