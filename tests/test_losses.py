@@ -226,10 +226,27 @@ def test_an_all_empty_batch_has_a_gradient_that_lowers_probabilities(name: str) 
     assert logits.grad.sum((1, 2, 3)).min() > 0.01
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_loss_is_float32_under_bfloat16_logits(name: str) -> None:
-    logits = torch.randn(1, 1, 8, 8, dtype=torch.bfloat16)
-    assert loss_per_image(name, logits, torch.zeros(1, 1, 8, 8)).dtype == torch.float32
+def test_the_loss_of_16_bit_logits_is_that_of_the_same_in_float32(
+    name: str, half: torch.dtype
+) -> None:
+    """Also within autocast, and of an image whose sums no float16 holds."""
+    logits = torch.linspace(-30, 30, 300 * 300).view(1, 1, 300, 300).to(half)
+    masks = (logits > 1).to(half)
+    with torch.autocast("cpu", half):
+        found = loss_per_image(name, logits, masks)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, loss_per_image(name, logits.float(), masks.float()))
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_the_loss_of_presence_is_float32(half: torch.dtype) -> None:
+    logits, masks = torch.tensor([[30.0], [-30.0]], dtype=half), torch.ones(2, 1, 8, 8, dtype=half)
+    with torch.autocast("cpu", half):
+        found = presence_per_image(logits, masks)
+    assert found.dtype == torch.float32
+    assert found.tolist() == pytest.approx([0, 30])
 
 
 @pytest.mark.parametrize(("name", "pixels"), [("BCEDice", "BCE"), ("FocalDice", "Focal")])

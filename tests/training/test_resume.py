@@ -69,6 +69,32 @@ def test_a_training_killed_at_any_update_ends_with_the_same_bytes(
     assert outcome(config) == expected
 
 
+@pytest.mark.parametrize(("validation", "more"), [(1, []), (2, ["ema_decay=0.9"])])
+def test_a_training_killed_in_a_validation_repeats_only_that(
+    settings: list[str], tmp_path: Path, validation: int, more: list[str]
+) -> None:
+    expected = train(configured(settings, *more))
+    config = configured(settings, SELDOM, *more, f"runs_folder={tmp_path / 'killed'}")
+    step(1).main(config)
+    training = trainer(config)
+    scores, calls = training.validation.scores, []
+
+    def fatal(model: torch.nn.Module) -> Row:
+        calls.append(1)
+        if len(calls) == validation:
+            raise Killed
+        return scores(model)
+
+    training.validation.scores = fatal  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        training.fit()
+    resumed = trainer(config)
+    assert resumed.done == 3 * validation
+    assert len(resumed.rows) == validation - 1
+    resumed.fit()
+    assert outcome(config) == expected
+
+
 def test_it_goes_on_from_the_last_update_and_says_so(
     config: Config, settings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,10 +111,10 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     expected = train(configured(settings))
     config = configured(settings, EVERY, f"runs_folder={tmp_path / 'killed'}")
     step(1).main(config)
-    killed_after(config, 3)
+    killed_after(config, 2)
     path = Run.of(config).state(0)
     path.write_bytes(path.read_bytes()[:-1000])
-    assert trainer(config).done == 2
+    assert trainer(config).done == 1
     assert "state.pt is damaged" in capsys.readouterr().out
     trainer(config).fit()
     assert outcome(config) == expected
