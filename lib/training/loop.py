@@ -24,7 +24,8 @@ from lib.runtime.progress import Progress, progress
 from lib.runtime.versions import code_version
 from lib.training.batches import training_loader
 from lib.training.learner import Learner, MicroBatch
-from lib.training.resume import identity, state_to_go_on_from
+from lib.training.pretrained import sha_of_weights
+from lib.training.resume import ENCODER, identity, state_to_go_on_from
 from lib.training.validation import Row, Validation, require_finite
 from lib.training.watch import Watch, Watched, unwatched
 from lib.unet import require_repeatable
@@ -70,7 +71,8 @@ class Trainer:
             f"{describe(self.device, config.mixed_precision_training)}",
             flush=True,
         )
-        self.identity = identity(config, folds.sha, code_version(__name__))
+        begins_with = sha_of_weights(config)
+        self.identity = identity(config, folds.sha, code_version(__name__), begins_with)
         if state := state_to_go_on_from(config, fold, self.identity):
             self._take_up(state)
 
@@ -149,7 +151,15 @@ class Trainer:
         if epochs < self.config.epochs:
             why = "the score stopped rising" if self._stalled() else "time_budget_minutes are over"
             print(f"fold {self.fold}: ends after epoch {epochs:.2f}: {why}")
-        save_model(self.config, self.fold, self.folds, weights, self.rows, code_version(__name__))
+        save_model(
+            self.config,
+            self.fold,
+            self.folds,
+            weights,
+            self.rows,
+            code_version(__name__),
+            self.identity[ENCODER],
+        )
         delete_state_before(self.config, self.fold)
         print(f"{Run.of(self.config).model(self.fold)}, {Run.of(self.config).log(self.fold).name}")
 

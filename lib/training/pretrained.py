@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
+from lib.runtime.files import sha_of_file
 
 # Encoders whose ImageNet weights come with a package: (package, class with get_model_file_path).
 PACKAGED_WEIGHTS = {
@@ -32,16 +33,30 @@ def load_pretrained(model: smp.base.SegmentationModel, config: Config) -> str:
     the hub. InputError names all ways out where none is in reach or the file does not fit.
     """
     wanted = model.encoder.state_dict()  # PSPNet's has no last stages
-    if config.pretrained_weights != "None":
-        path = Path(config.pretrained_weights)
-    elif is_packaged(config.backbone):
-        package, name = PACKAGED_WEIGHTS[config.backbone]
-        path = Path(getattr(importlib.import_module(package), name).get_model_file_path())
-    else:
+    path = weights_file(config)
+    if path is None:
         model.encoder.load_state_dict(fit_weights(_from_hub(config), wanted, "what the hub has"))
         return "the Hugging Face hub"
     model.encoder.load_state_dict(fit_weights(_read_weights(path), wanted, str(path)))
     return path.name
+
+
+def weights_file(config: Config) -> Path | None:
+    """The file that the encoder begins with; None for the hub, or for random weights."""
+    if not config.pretrained:
+        return None
+    if config.pretrained_weights != "None":
+        return Path(config.pretrained_weights)
+    if is_packaged(config.backbone):
+        package, name = PACKAGED_WEIGHTS[config.backbone]
+        return Path(getattr(importlib.import_module(package), name).get_model_file_path())
+    return None
+
+
+def sha_of_weights(config: Config) -> str:
+    """That of the content of `weights_file`; "" where there is none."""
+    path = weights_file(config)
+    return sha_of_file(path) if path and path.is_file() else ""
 
 
 def is_packaged(backbone: str) -> bool:

@@ -17,6 +17,7 @@ from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.training.learner import MicroBatch
 from lib.training.validation import Row
+from lib.unet import build_model
 from tests.conftest import REPOSITORY, configured, step, trainer
 
 
@@ -155,6 +156,37 @@ def test_a_state_of_other_settings_is_refused_with_what_differs(
     killed_after(config, 2)
     with pytest.raises(InputError, match=f"fold0/state.pt is of a training .*{complaint}"):
         trainer(configured(settings, EVERY, change))
+
+
+def encoder_file(path: Path, config: Config, seed: int) -> None:
+    torch.manual_seed(seed)
+    torch.save(build_model(config).encoder.state_dict(), path)
+
+
+def test_another_content_of_the_same_file_of_weights_is_noticed(
+    settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "encoder.pth"
+    settings = [*settings, "pretrained=true", f"pretrained_weights={path}", "folds=[0]", "epochs=1"]
+    config = configured(settings, EVERY)
+    encoder_file(path, config, seed=1)
+    step(1).main(config)
+    killed_after(config, 2)
+    encoder_file(path, config, seed=2)
+    with pytest.raises(InputError, match=r"the content of the file of encoder weights is another"):
+        trainer(config)
+    encoder_file(path, config, seed=1)
+    assert trainer(config).done == 2
+    step(2).main(config)
+    step(2).main(config)
+    assert "is trained already" in capsys.readouterr().out
+    encoder_file(path, config, seed=2)
+    step(2).main(config)
+    assert "is trained again, for what changed" in (told := capsys.readouterr().out)
+    assert "the content of the file of encoder weights is another" in told
+    path.unlink()
+    step(2).main(config)
+    assert "is trained already" in capsys.readouterr().out
 
 
 def test_a_state_of_other_folds_is_refused(settings: list[str]) -> None:
