@@ -11,6 +11,7 @@ import torch
 
 from lib.runtime.errors import InputError
 
+USUAL_WHEELS = "python -m pip install --force-reinstall torch torchvision"
 # The last wheels for older GPUs (sm_50 to sm_90) and older drivers (from 525 on).
 OLDER_WHEELS = (
     'python -m pip install --force-reinstall "torch<2.15" torchvision '
@@ -53,7 +54,7 @@ def _of_nvidia_smi() -> str:
 def _why() -> str:
     """What keeps PyTorch from a GPU, and the way out."""
     if torch.version.cuda is None:
-        return f"this PyTorch, {torch.__version__}, is a build without CUDA: {OLDER_WHEELS}"
+        return f"this PyTorch, {torch.__version__}, is a build without CUDA: {USUAL_WHEELS}"
     try:
         torch.cuda.init()
         reason = "PyTorch finds no GPU"
@@ -74,7 +75,7 @@ def require_kernels(number: int) -> None:
     raise InputError(
         f"the GPU {torch.cuda.get_device_name(number)} (sm_{capability[0]}{capability[1]}) is not "
         f"among those that PyTorch {torch.__version__} was built for ({' '.join(built)}): "
-        f"{OLDER_WHEELS if older else 'install a newer PyTorch'}, or {PROCESSOR}"
+        f"{OLDER_WHEELS if older else USUAL_WHEELS}, or {PROCESSOR}"
     )
 
 

@@ -173,7 +173,7 @@ def test_a_gpu_that_the_wheel_was_not_built_for_is_an_error_with_the_way_out(
         assert words in str(caught.value)
     assert device_of([]) == torch.device("cpu")
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda _: (13, 0))
-    with pytest.raises(InputError, match=r"sm_130.*install a newer PyTorch, or set gpus=\[\]"):
+    with pytest.raises(InputError, match=r"sm_130.*reinstall torch torchvision, or set gpus=\[\]"):
         device_of(["0"])
 
 
@@ -216,7 +216,10 @@ def test_a_gpu_that_pytorch_cannot_use_is_told_by_name_with_the_way_out(
     tell_of_unused_gpu.cache_clear()
     monkeypatch.setattr("torch.version.cuda", None)
     device_of(["0"])
-    assert "is a build without CUDA: python -m pip install" in capsys.readouterr().out
+    assert (
+        "is a build without CUDA: python -m pip install --force-reinstall torch "
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.usefixtures("unused_gpu")
