@@ -42,9 +42,7 @@ def load_pretrained(model: smp.base.SegmentationModel, config: Config) -> str:
 
 
 def weights_file(config: Config) -> Path | None:
-    """The file that the encoder begins with; None for the hub, or for random weights."""
-    if not config.pretrained:
-        return None
+    """The file of the encoder's ImageNet weights; None where they come from the hub."""
     if config.pretrained_weights != "None":
         return Path(config.pretrained_weights)
     if is_packaged(config.backbone):
@@ -54,8 +52,8 @@ def weights_file(config: Config) -> Path | None:
 
 
 def sha_of_weights(config: Config) -> str:
-    """That of the content of `weights_file`; "" where there is none."""
-    path = weights_file(config)
+    """That of the file that the encoder begins with; "" where it begins with none."""
+    path = weights_file(config) if config.pretrained else None
     return sha_of_file(path) if path and path.is_file() else ""
 
 
