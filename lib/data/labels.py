@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lib.config.fields import Config
 from lib.data.formats import FORMATS, format_of
+from lib.data.formats.refused import refused_in
 from lib.data.label import ONE_CLASS, Label, Labels
 from lib.data.masks.files import add_mask_files
 from lib.data.pictures.arrays import ImageFile, image_files, names_of
@@ -26,12 +27,12 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
         labels = reader.read(Path(config.train_dataframe), files, config)
         for image in (labels.by_image.keys() - files.keys()) & others.keys():
             del labels.by_image[image]
-    elif config.train_dataframe.lower().endswith((".json", ".xml", ".yaml")):
+    elif config.train_dataframe.lower().endswith((".json", ".ndjson", ".xml", ".yaml")):
         known = ", ".join(module.NAME for module in FORMATS)
-        raise InputError(
-            f"train_dataframe={config.train_dataframe}: there is no such file, or it holds no "
-            f"labels of a known tool ({known})"
+        why = refused_in(tree_of(Path(config.train_dataframe))) or (
+            f"there is no such file, or it holds no labels of a known tool ({known})"
         )
+        raise InputError(f"train_dataframe={config.train_dataframe}: {why}")
     else:
         labels = read_label_table(Path(config.train_dataframe), "train_dataframe", config, files)
     labels = labels._replace(

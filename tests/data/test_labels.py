@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 from lib import rle
 from lib.config.fields import Config
 from lib.config.read import to_yaml
-from lib.data.formats.coco_mask import coco_mask
+from lib.data.formats.parts.coco_mask import coco_mask
 from lib.data.images_of_test import read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images

@@ -10,9 +10,10 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from lib.config.fields import Config
-from lib.data.formats.collect import draw, enter, errors_of, joined, no_mask, one_or_root
-from lib.data.formats.images import image_of
-from lib.data.formats.polygon import ellipse, filled
+from lib.data.formats.parts.collect import draw, enter, errors_of, joined, no_mask, one_or_root
+from lib.data.formats.parts.images import image_of
+from lib.data.formats.parts.pasted import pasted
+from lib.data.formats.parts.polygon import ellipse, filled
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree, tree_of
@@ -83,11 +84,9 @@ def _unrolled(told: dict[str, str], size: tuple[int, int]) -> Mask:
     """Run lengths, row by row in a box of its own, in turn of pixels outside and inside."""
     left, top, width, height = (int(told[key]) for key in ("left", "top", "width", "height"))
     lengths = [int(word) for word in told["rle"].split(",")]
-    if min(left, top, *lengths) < 0 or left + width > size[1] or top + height > size[0]:
-        raise ValueError("its mask leaves the image")
+    if min(lengths) < 0:
+        raise ValueError("one of its run lengths is below 0")
     if sum(lengths) != width * height:
         raise ValueError(f"its run lengths cover {sum(lengths)} of {width * height} pixels")
     part = np.repeat(np.arange(len(lengths)) % 2, lengths).reshape(height, width)
-    mask = np.zeros(size, dtype=np.uint8)
-    mask[top : top + height, left : left + width] = part
-    return mask
+    return pasted(part, left, top, size)

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.config.fields import Config
-from lib.data.formats.collect import draw, errors_of, joined
-from lib.data.formats.images import image_of, name_of, size_of
-from lib.data.formats.polygon import filled
-from lib.data.formats.yolo_names import class_names, files_of_names
+from lib.data.formats.parts.collect import draw, errors_of, joined
+from lib.data.formats.parts.images import image_of, name_of, size_of
+from lib.data.formats.parts.polygon import filled
+from lib.data.formats.parts.yolo_names import class_names, files_of_names
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile, composed, stem_of
 from lib.data.pictures.tree import Tree, tree_of

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from lib.data.formats.polygon import filled
+from lib.data.formats.parts.polygon import filled
 from lib.rle import Mask
 
 SMALL = 16  # pixels of area below which, and
