@@ -1,4 +1,4 @@
-"""YOLO segmentation: a .txt file an image, named by a data.yaml -> the labels of each image.
+"""YOLO segmentation: a .txt file an image, and a data.yaml or classes.txt -> the labels of each.
 
 Format: https://docs.ultralytics.com/datasets/segment/. A line an outline: the number of its class,
 then x and y of each point as shares of the image's width and height.
@@ -56,8 +56,11 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
 
 def _told(files: dict[str, ImageFile], texts: list[Path]) -> dict[ImageFile, Path | None]:
     """The .txt file of each: in labels/ where it is in images/, beside it, or the one so named."""
-    stems = Counter(composed(text.stem) for text in texts)
-    alone = {composed(text.stem): text for text in texts if stems[composed(text.stem)] == 1}
+    named = Counter(composed(text.stem) for text in texts)
+    alike = Counter(stem_of(file) for file in set(files.values()))
+    alone = {
+        stem: text for text in texts if named[stem := composed(text.stem)] == 1 and alike[stem] <= 1
+    }
     there = set(texts)
     told: dict[ImageFile, Path | None] = {}
     for file in files.values():
@@ -82,7 +85,7 @@ def _tell(
         if len(values) == 4:
             raise ValueError("a line of 5 numbers is a box, and a box is no mask")
         if number not in names:
-            raise ValueError(f"class {number:g} has no name in the data.yaml")
+            raise ValueError(f"class {number:g} has no name in the data.yaml or classes.txt")
         points = np.reshape(values, (-1, 2))
         if points.size and not (points.min() >= -SLACK and points.max() <= 1 + SLACK):
             raise ValueError("its points are not shares of the image's size, from 0 to 1")

@@ -62,9 +62,10 @@ def mask_of(label: Label, name: str = "nerve") -> np.ndarray:
     return mask
 
 
-def is_near(mask: np.ndarray, other: np.ndarray) -> bool:
-    """They differ only in pixels that touch the outline of the other."""
-    inside, around = cv2.erode(other, NEXT), cv2.dilate(other, NEXT)
+def is_near(mask: np.ndarray, other: np.ndarray, pixels: int = 1) -> bool:
+    """They differ only in as many pixels beside the outline of the other."""
+    inside = cv2.erode(other, NEXT, iterations=pixels)
+    around = cv2.dilate(other, NEXT, iterations=pixels)
     return bool(inside.any() and (inside <= mask).all() and (mask <= around).all())
 
 

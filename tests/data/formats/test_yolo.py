@@ -144,6 +144,29 @@ def test_what_is_no_outline_is_the_error_of_its_image_alone(
     assert_error_of_a_alone(read(yolo, tmp_path), complaint)
 
 
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names"])
+def test_a_list_of_names_will_do(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {"a": line(ANGLE, 1)}, "")
+    (tmp_path / name).write_text("vessel\nplexus\n")
+    assert_mask(read(yolo, tmp_path).by_image["a.png"], ANGLE_MASK, "plexus")
+
+
+def test_keypoints_are_no_outlines(tmp_path: Path) -> None:
+    """Of which an even number, all of them visible, would look like one."""
+    write(tmp_path, {"a": line(ANGLE)}, "names: [nerve]\nkpt_shape: [4, 3]\n")
+    with pytest.raises(InputError, match="boxes with keypoints"):
+        yolo.find(tree_of(tmp_path))
+
+
+def test_two_images_do_not_share_a_text(tmp_path: Path) -> None:
+    write(tmp_path, {"a": line(ANGLE), "b": line(BOX)})
+    for part in ("train", "valid"):
+        write_pictures(tmp_path / "images" / part, "a.png")
+    (tmp_path / "images" / "a.png").unlink()
+    found = read(yolo, tmp_path).by_image
+    assert not [name for name, label in found.items() if name.endswith("a.png") and not label.error]
+
+
 def test_a_picture_that_is_none_is_the_error_of_its_image(tmp_path: Path) -> None:
     write(tmp_path, {"a": line(ANGLE), "b": line(ANGLE)})
     (tmp_path / "images" / "a.png").write_text("<html>404</html>")
@@ -166,5 +189,5 @@ def test_two_files_that_name_other_classes_are_named(tmp_path: Path) -> None:
 def test_texts_without_the_names_of_their_classes_are_not_found(tmp_path: Path, names: Any) -> None:
     write(tmp_path, {"a": line(ANGLE)}, names)
     assert yolo.find(tree_of(tmp_path)) is None
-    with pytest.raises(InputError, match=r"there is no data\.yaml"):
+    with pytest.raises(InputError, match=r"there is no data\.yaml or classes"):
         yolo.read(tmp_path, {}, Config())
