@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lib import rle
 from lib.data.label import ONE_CLASS, Label, Labels, all_told
-from lib.data.pictures.tree import Tree, json_in
+from lib.data.pictures.tree import Tree, json_in, keys_in
 from lib.runtime.errors import InputError
 
 TABLES = (".csv", ".tsv")
@@ -20,13 +20,9 @@ NOT_AS_EXPECTED = (ValueError, TypeError, KeyError, IndexError, AttributeError, 
 
 
 def jsons_with(tree: Tree, *words: str) -> Iterator[tuple[Path, Any]]:
-    """The JSON files in which all the words stand as texts, and their content.
-
-    The bytes are searched first: a tool that writes a file an image fills a folder with them.
-    """
+    """The JSON files in which all the words are keys, and their content."""
     for path in tree.ending(".json"):
-        found = path.read_bytes() if path.is_file() else b""  # a link to nowhere
-        if all(f'"{word}"'.encode() in found for word in words):
+        if all(word.encode() in keys_in(path) for word in words):
             yield path, json_in(path)
 
 
