@@ -202,6 +202,22 @@ def test_validation_images_have_their_mask_files(tmp_path: Path) -> None:
     assert found["validation"].tolist() == [True, True, False, False, False, False]
 
 
+@pytest.mark.parametrize("setting", ["validation_dataframe", "test_dataframe"])
+def test_a_table_for_something_else_is_not_taken_for_that_to_train_on(
+    tmp_path: Path, setting: str
+) -> None:
+    folder = write_images(tmp_path)
+    table = table_of(rle_mask=[rle.encode(NERVE[name]) for name in NAMES])
+    table[2:].to_csv(folder / "held_out.csv", index=False)
+    more = [f"{setting}={folder / 'held_out.csv'}", "validation_strategy=custom"]
+    with pytest.raises(InputError, match="6 pictures and no labels"):
+        loaded(folder, *more)
+    table[:2].to_csv(folder / "labels.csv", index=False)
+    config = loaded(folder, *more)
+    assert config.train_dataframe == str(folder / "labels.csv")
+    assert getattr(config, setting) == str(folder / "held_out.csv")
+
+
 def test_a_validation_table_brings_no_class(tmp_path: Path) -> None:
     folder = write_images(tmp_path)
     names = ["artery", "vein"] * 3
