@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+from lib.data.formats import yolo
 from lib.data.formats.refused import refused_in
 from lib.data.masks.folders import sorted_out
 from lib.data.masks.values import drawn
@@ -25,6 +26,10 @@ def missing(tree: Tree) -> str:
         return (
             f"nearest is a table of labels: {table.name} has no column of run lengths or of mask "
             "files by a usual name; name it, rle_mask_column=NAME with train_dataframe=TABLE"
+        )
+    if text := next(filter(yolo.is_label, tree.ending(".txt")), None):
+        return (
+            f"nearest is YOLO: {text.name} is of it, but no data.yaml or classes.txt names classes"
         )
     if pair := _pair_of_folders(pictures):
         return f"nearest are two folders of pictures: {_why_no_mask(*pair)}"

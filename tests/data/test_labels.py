@@ -544,6 +544,24 @@ def test_masks_that_are_all_alike_are_doubted_beside_every_score(tmp_path: Path)
     assert list(doubts) == ["all 6 masks are alike, pixel by pixel"]
 
 
+def turned_box(number: int) -> np.ndarray:
+    corners = cv2.boxPoints(((40, 30), (20 + number, 12), 15 * number))
+    return cv2.fillPoly(np.zeros(SHAPE, np.uint8), [np.rint(corners).astype(np.int32)], 1)
+
+
+def test_rectangles_are_doubted_where_most_masks_are_some(tmp_path: Path) -> None:
+    """As a labelling tool's turned boxes are, where they are written as outlines."""
+    folder = write_images(tmp_path)
+    (folder / "masks").mkdir()
+    for number, name in enumerate(NAMES):
+        mask = turned_box(number) if number else NERVE[name]
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask)
+    (doubt,) = read_training_images(loaded(folder)).doubts
+    assert doubt.startswith("5 of 6 masks are rectangles, such as a_2")
+    cv2.imwrite(str(folder / "masks" / "c_2.png"), NERVE["c_2"])
+    assert not read_training_images(loaded(folder)).doubts
+
+
 def test_the_test_set_of_these_layouts_is_the_folder_test(tmp_path: Path) -> None:
     folder = write_coco(write_images(tmp_path), compressed)
     (folder / "test").mkdir()

@@ -9,7 +9,8 @@ from typing import Any
 from lib.config.fields import Config
 from lib.data.formats.parts import collect
 from lib.data.formats.parts.coco_entries import by_id, checked
-from lib.data.formats.parts.coco_mask import box_of, coco_mask, require_as_told
+from lib.data.formats.parts.coco_mask import coco_mask
+from lib.data.formats.parts.coco_told import box_of, require_as_told, require_no_hole
 from lib.data.formats.parts.images import image_of
 from lib.data.label import ONE_CLASS, Label, Labels
 from lib.data.pictures.arrays import ImageFile
@@ -90,4 +91,5 @@ def _add(label: Label, name: str, annotation: dict[str, Any]) -> None:
         raise ValueError("an annotation has a box and no outline: a box is no mask")
     mask = coco_mask(segmentation, label.size)
     require_as_told(mask, annotation)
+    require_no_hole(mask, annotation)
     collect.draw(label, name, mask)

@@ -34,7 +34,8 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     for file in _files(tree_of(path)) if path.is_dir() else [path]:
         for element in _images(file):
             label = Label(ours=True)
-            enter(by_image, image_of(str(file.parent / element.get("name", "")), files), label)
+            told = f"{element.get('subset', '')}/{element.get('name', '')}"  # as images/ holds them
+            enter(by_image, image_of(str(file.parent / told.strip("/")), files), label)
             with errors_of(label):
                 size = int(element.attrib["height"]), int(element.attrib["width"])
                 label.size = size

@@ -27,6 +27,7 @@ KNOWN = (
         "Labelbox", (".json", ".ndjson"), ('"data_row"', '"projects"'), f"{COCO} (labelbox SDK)"
     ),
     Refused("Labelbox", (".json",), ('"Labeled Data"',), f"{COCO} (labelbox SDK)"),
+    Refused("Datumaro", (".json",), ('"categories"', '"items"', '"label_id"'), COCO),
     Refused("Encord", (".json",), ('"data_hash"', '"data_units"'), COCO),
     Refused("SuperAnnotate", (".json",), ('"instances"', '"metadata"', '"className"'), COCO),
     Refused("QuPath or GeoJSON", (".json", ".geojson"), ('"Feature"', '"geometry"'), PICTURES),

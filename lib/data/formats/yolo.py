@@ -25,7 +25,7 @@ NO_FILE = "has no .txt file (where that says that it shows nothing, set missing_
 
 
 def find(tree: Tree) -> Path | None:
-    return tree.root if files_of_names(tree) and any(map(_is_label, tree.ending(".txt"))) else None
+    return tree.root if files_of_names(tree) and any(map(is_label, tree.ending(".txt"))) else None
 
 
 def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
@@ -46,7 +46,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
             with errors_of(label):
                 _tell(label, text, size_of(file), names, config)
     for text in sorted(set(texts) - set(told.values())):
-        if _is_label(text):
+        if is_label(text):
             image = image_of(text.stem, files)
             label = by_image.setdefault(image, Label(ours=True))
             if image in files:
@@ -92,7 +92,7 @@ def _tell(
         draw(label, names[int(number)], filled(points * size[::-1], size))
 
 
-def _is_label(path: Path) -> bool:
+def is_label(path: Path) -> bool:
     """By its first line: a class, and shares of a size."""
     try:
         with path.open(encoding="utf-8-sig") as file:

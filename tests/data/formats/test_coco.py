@@ -170,6 +170,7 @@ def test_neither_box_nor_outline_is_an_empty_mask(tmp_path: Path, box: Any) -> N
 
 
 AREA = int(ANGLE_MASK.sum())
+INNER = [12, 8, 18, 8, 18, 18, 12, 18]  # 60 pixels
 HALF = [[value / 2 for value in flat(ANGLE)]]
 AS_TOLD: list[dict[str, Any]] = [
     {},
@@ -193,6 +194,13 @@ def test_an_outline_that_is_as_its_annotation_tells_is_read(
     assert np.array_equal(found, ANGLE_MASK)
 
 
+@pytest.mark.parametrize("area", [AREA, AREA + 60, None])
+def test_a_polygon_in_another_is_no_hole_where_the_area_says_none(
+    tmp_path: Path, area: int | None
+) -> None:
+    assert_mask(label_of(tmp_path, marked(1, [flat(ANGLE), INNER], area=area)), ANGLE_MASK)
+
+
 def test_the_area_of_a_thin_outline_may_be_that_of_its_box(tmp_path: Path) -> None:
     thin = [[5, 5, 8, 5, 45, 40, 42, 40]]
     assert label_of(tmp_path, marked(1, thin, bbox=[5, 5, 40, 35], area=1400)).error == ""
@@ -208,6 +216,11 @@ NOT_AS_TOLD: list[tuple[Any, dict[str, Any], str]] = [
         "lies in the box 10, 5, 20, 30, its bbox is 34, 5, 20, 30",
     ),
     (HALF, {"area": 600, "bbox": [10, 5, 20, 30]}, "its bbox is 10, 5, 20, 30"),
+    (
+        [flat(ANGLE), INNER],
+        {"area": AREA - 60},
+        f"hold {AREA} pixels, its area is {AREA - 60}: has",
+    ),
     ([[1, 1, 9, 9, 5]], {}, "a polygon has 5 numbers"),
     ([[0.1, 0.1, 0.5, 0.1, 0.5, 0.6]], {}, "shares of the image's size"),
 ]

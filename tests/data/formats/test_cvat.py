@@ -144,6 +144,18 @@ def test_the_background_is_no_class_and_perhaps_a_hole(
     assert "3 annotations are of the background" in capsys.readouterr().out
 
 
+def test_images_of_one_name_are_told_apart_by_the_subset_of_a_project(tmp_path: Path) -> None:
+    shapes = {"train": ANGLE, "val": BOX}
+    for part in shapes:
+        write_pictures(tmp_path / part, "1.png")
+    images = {part: image("1.png", polygon(shape)) for part, shape in shapes.items()}
+    write(tmp_path, *(text.replace(" id=", f' subset="{p}" id=') for p, text in images.items()))
+    files, labels = files_in(tmp_path), read(cvat, tmp_path)
+    found = {files[name].path.parent.name: label for name, label in labels.by_image.items()}
+    assert_mask(found["train"], ANGLE_MASK)
+    assert_mask(found["val"], BOX_MASK)
+
+
 def test_several_exports_are_read_together_and_an_image_in_two_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, image("a.png", polygon(ANGLE)))
     write(tmp_path, image("a.png"), image("b.png"), name="second.xml")

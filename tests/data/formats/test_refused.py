@@ -23,6 +23,7 @@ FILES = {
     "old.json": ('{"image": {"workview_url": ""}, "annotations": []}', "V7 Darwin.*COCO"),
     "x.ndjson": ('{"data_row": {"id": "1"}, "projects": {}}\n', "Labelbox.*COCO"),
     "export.json": ('[{"Labeled Data": "a.png", "Label": {}}]', "Labelbox"),
+    "datumaro.json": ('{"categories": {}, "items": [{"label_id": 0}]}', "Datumaro"),
     "encord.json": ('[{"data_hash": "1", "data_units": {}}]', "Encord.*COCO"),
     "super.json": ('{"metadata": {}, "instances": [{"className": "n"}]}', "SuperAnnotate"),
     "q.geojson": ('{"type": "Feature", "geometry": {}}', "QuPath or GeoJSON.*PNG"),
