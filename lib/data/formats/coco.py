@@ -8,6 +8,7 @@ from typing import Any
 
 from lib.config.fields import Config
 from lib.data.formats.parts import collect
+from lib.data.formats.parts.classes import is_no_class, joined
 from lib.data.formats.parts.coco_entries import by_id, checked
 from lib.data.formats.parts.coco_mask import coco_mask
 from lib.data.formats.parts.coco_told import box_of, require_as_told, require_no_hole
@@ -42,8 +43,8 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
             image = str(file.parent / entries[key]["file_name"])
             collect.enter(by_image, image_of(image, files), label)
         _add_annotations(content["annotations"], labels, names, file)
-        unused |= {name for name in names.values() if not collect.is_no_class(name)}
-    return collect.joined(by_image, path, min(unused, default=ONE_CLASS))
+        unused |= {name for name in names.values() if not is_no_class(name)}
+    return joined(by_image, path, min(unused, default=ONE_CLASS))
 
 
 def _files(tree: Tree) -> list[Path]:

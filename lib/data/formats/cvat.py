@@ -10,7 +10,8 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from lib.config.fields import Config
-from lib.data.formats.parts.collect import draw, enter, errors_of, joined, no_mask, one_or_root
+from lib.data.formats.parts.classes import joined
+from lib.data.formats.parts.collect import draw, enter, errors_of, no_mask, one_or_root
 from lib.data.formats.parts.images import image_of
 from lib.data.formats.parts.pasted import pasted
 from lib.data.formats.parts.polygon import ellipse, filled

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from lib.config.fields import Config
-from lib.data.formats.parts.collect import draw, errors_of, joined, no_mask
+from lib.data.formats.parts.classes import joined
+from lib.data.formats.parts.collect import draw, errors_of, no_mask
 from lib.data.formats.parts.images import image_of, size_of
 from lib.data.formats.parts.polygon import filled
 from lib.data.label import ONE_CLASS, Label, Labels

@@ -8,6 +8,7 @@ from typing import Any
 
 from lib.config.fields import Config
 from lib.data.formats.parts import collect
+from lib.data.formats.parts.classes import joined
 from lib.data.formats.parts.label_studio_results import draw_regions, image_told
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile
@@ -36,7 +37,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
             with collect.errors_of(label):
                 if counted := _one(label, _annotations(task) or []):
                     draw_regions(label, counted["result"])
-    return collect.joined(by_image, path)
+    return joined(by_image, path)
 
 
 def _files(tree: Tree) -> list[Path]:

@@ -11,11 +11,12 @@ from typing import Any
 
 from lib.config.fields import Config
 from lib.data.formats.parts import collect
+from lib.data.formats.parts.classes import joined
 from lib.data.formats.parts.label_studio_results import OF_THE_WHOLE_IMAGE, draw_regions, image_told
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree, tree_of
-from lib.data.tables.cells import read_table
+from lib.data.tables.cells import is_nothing, read_table
 from lib.runtime.errors import InputError
 
 NAME = "Label Studio's JSON-MIN or CSV"
@@ -38,9 +39,11 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
             if image in by_image:
                 label.error = "has several annotations: delete all but one, or export as JSON"
             by_image[image] = label
+            if is_nothing(str(row["annotation_id"])):
+                label.error = "was never annotated"
             with collect.errors_of(label):
                 draw_regions(label, list(_regions(row)))
-    return collect.joined(by_image, path)
+    return joined(by_image, path)
 
 
 def _files(tree: Tree) -> list[Path]:

@@ -11,16 +11,8 @@ from typing import Any
 import numpy as np
 
 from lib.config.fields import Config
-from lib.data.formats.parts.collect import (
-    draw,
-    enter,
-    errors_of,
-    is_no_class,
-    joined,
-    json_of,
-    jsons_with,
-    no_mask,
-)
+from lib.data.formats.parts.classes import is_no_class, joined
+from lib.data.formats.parts.collect import draw, enter, errors_of, json_of, jsons_with, no_mask
 from lib.data.formats.parts.images import image_of, size_of
 from lib.data.formats.parts.pasted import pasted, picture_mask
 from lib.data.formats.parts.polygon import ellipse, filled

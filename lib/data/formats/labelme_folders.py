@@ -11,7 +11,8 @@ from PIL import Image
 
 from lib.config.fields import Config
 from lib.data.formats import labelme
-from lib.data.formats.parts.collect import draw, enter, errors_of, is_no_class, joined
+from lib.data.formats.parts.classes import is_no_class, joined
+from lib.data.formats.parts.collect import draw, enter, errors_of
 from lib.data.formats.parts.images import image_of
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile

@@ -10,15 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.fields import Config
-from lib.data.formats.parts.collect import (
-    draw,
-    enter,
-    errors_of,
-    joined,
-    json_of,
-    jsons_with,
-    no_mask,
-)
+from lib.data.formats.parts.classes import joined
+from lib.data.formats.parts.collect import draw, enter, errors_of, json_of, jsons_with, no_mask
 from lib.data.formats.parts.images import image_of
 from lib.data.formats.parts.pasted import pasted, picture_mask
 from lib.data.formats.parts.polygon import filled

@@ -9,6 +9,7 @@ from typing import Any
 
 from lib.config.fields import Config
 from lib.data.formats.parts import collect
+from lib.data.formats.parts.classes import joined
 from lib.data.formats.parts.images import image_of, size_of
 from lib.data.formats.parts.polygon import ellipse, filled
 from lib.data.formats.parts.via_entries import Entry, entries_of, files_of
@@ -48,7 +49,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
                     mask = _mask(region["shape_attributes"], label.size)
                     for name in _classes(_attributes(region).get(attribute)):
                         collect.draw(label, name, mask)
-    return collect.joined(by_image, path)
+    return joined(by_image, path)
 
 
 def _regions(entry: Entry) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.config.fields import Config
-from lib.data.formats.parts.collect import draw, errors_of, joined
+from lib.data.formats.parts.classes import joined
+from lib.data.formats.parts.collect import draw, errors_of
 from lib.data.formats.parts.images import image_of, name_of, size_of
 from lib.data.formats.parts.polygon import filled
 from lib.data.formats.parts.yolo_names import class_names, files_of_names

@@ -57,10 +57,8 @@ def write(root: Path, *rows: Value, name: str = "project-min.json") -> Path:
         writer = csv.DictWriter(file, keys, quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
         for one in rows:
-            cells = {
-                k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in one.items()
-            }
-            writer.writerow(cells)
+            texts = {key: json.dumps(v) for key, v in one.items() if isinstance(v, list)}
+            writer.writerow(one | texts)
     return root
 
 
@@ -120,6 +118,13 @@ def test_two_annotations_of_an_image_are_an_error(tmp_path: Path) -> None:
     rows = [row("a.png", tag=[polygon(BOX)]), row("a.png"), row("b.png", tag=[polygon(ANGLE)])]
     write(tmp_path, *rows)
     assert_error_of_a_alone(read(label_studio_min, tmp_path), "has several annotations")
+
+
+@pytest.mark.parametrize("name", ["project-min.json", "project.csv"])
+def test_a_task_without_an_annotation_is_no_empty_mask(tmp_path: Path, name: str) -> None:
+    never = {**row("a.png"), "annotation_id": None}
+    write(tmp_path, never, row("b.png", tag=[polygon(ANGLE)]), name=name)
+    assert_error_of_a_alone(read(label_studio_min, tmp_path), "was never annotated")
 
 
 def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:

@@ -92,6 +92,18 @@ def test_what_is_named_background_is_a_hole_in_what_was_drawn_before(tmp_path: P
     assert_mask(labels.by_image["b.png"], whole)
 
 
+def test_a_class_that_is_spelled_in_two_ways_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "a.png", shape(ANGLE, label="Nerve"), shape(BOX))
+    write(tmp_path, "b.png", shape(ANGLE, label="nerve "))
+    labels = read(labelme, tmp_path)
+    assert labels.classes == ["nerve"]
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK | BOX_MASK)
+    assert_mask(labels.by_image["b.png"], ANGLE_MASK)
+    assert "Nerve and nerve are taken for one, nerve" in capsys.readouterr().out
+
+
 def packed(mask: np.ndarray) -> str:
     return base64.b64encode(png(mask)).decode()
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib import rle
-from lib.data.label import ONE_CLASS, Label, Labels, all_told
+from lib.data.label import Label
 from lib.data.pictures.tree import Tree, json_in, keys_in
 from lib.runtime.errors import InputError
 
@@ -75,42 +75,3 @@ def draw(label: Label, name: str, mask: npt.NDArray[np.generic]) -> None:
 
 def no_mask(kind: str) -> ValueError:
     return ValueError(f"it has a {kind}, and a {kind} is no mask: draw an outline")
-
-
-def is_no_class(name: str) -> bool:
-    """Whether a name, such as LabelMe's _background_ and __ignore__, is that of no class."""
-    return name.strip("_ ").casefold() in ("background", "ignore")
-
-
-def joined(by_image: dict[str, Label], origin: Path, unused: str = ONE_CLASS) -> Labels:
-    """All labels, with every class for each image; `unused` is the class where none is drawn."""
-    _leave_out_background(by_image, origin)
-    classes = sorted({name for label in by_image.values() for name in label.runs} - {""})
-    for label in by_image.values():
-        if "" not in label.runs:
-            continue
-        if len(classes) > 1:
-            label.error = f"has an outline without a class, and there are {', '.join(classes)}"
-        label.runs.setdefault(classes[0] if classes else unused, []).extend(label.runs.pop(""))
-    return Labels(by_image, all_told(by_image, classes or [unused]), str(origin))
-
-
-def _leave_out_background(by_image: dict[str, Label], origin: Path) -> None:
-    """An outline of no class is left out; one that covers part of another may be a hole in it."""
-    left_out = 0
-    for label in by_image.values():
-        names = [name for name in label.runs if is_no_class(name)]
-        above = [text for name in names for text in label.runs.pop(name)]
-        left_out += len(above)
-        if not above or label.size is None:
-            continue
-        for name, texts in label.runs.items():
-            own, other = _united(texts, label.size), _united(above, label.size)
-            if 0 < (own & other).sum() < own.sum():
-                label.error = f"an outline of the background covers part of {name}: is it a hole?"
-    if left_out:
-        print(f"{origin}: {left_out} annotations are of the background, and are left out")
-
-
-def _united(texts: list[str], size: tuple[int, int]) -> rle.Mask:
-    return np.bitwise_or.reduce([rle.decode(text, size) for text in texts])
