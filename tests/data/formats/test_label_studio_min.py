@@ -83,9 +83,10 @@ def test_an_ellipse_and_paint_are_told_by_what_they_hold(tmp_path: Path) -> None
 
 def test_a_control_that_names_shapes_of_another_draws_them_once(tmp_path: Path) -> None:
     shape = {key: told for key, told in polygon(ANGLE).items() if key != "polygonlabels"}
-    write(tmp_path, row("a.png", label=[{**shape, "labels": ["plexus"]}], shape=[shape]))
+    named = [{**shape, "labels": ["plexus"]}, polygon(BOX, "vessel")]
+    write(tmp_path, row("a.png", label=named, shape=[shape]))
     labels = read(label_studio_min, tmp_path)
-    assert labels.classes == ["plexus"]
+    assert labels.classes == ["plexus", "vessel"]
     assert_mask(labels.by_image["a.png"], ANGLE_MASK, "plexus")
 
 

@@ -28,7 +28,7 @@ def pasted(part: npt.NDArray[np.generic], left: int, top: int, size: tuple[int, 
     """A mask of `size` (height, width), in which the first pixel of `part` lies at left, top."""
     mask = np.zeros(size, dtype=np.uint8)
     place = mask[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
-    if min(left, top) < 0 or place.shape != part.shape:
+    if place.shape != part.shape:
         raise ValueError("its mask leaves the image")
     place[:] = part
     return mask
