@@ -8,9 +8,11 @@ from pathlib import Path
 
 from lib.config.fields import Config
 from lib.data.formats import FORMATS, format_of
+from lib.data.formats.refused import refused_in
 from lib.data.label import ONE_CLASS, Label, Labels
+from lib.data.labels_of_tool import labels_of_tool
 from lib.data.masks.files import add_mask_files
-from lib.data.pictures.arrays import ImageFile, image_files, names_of
+from lib.data.pictures.arrays import ImageFile, names_of
 from lib.data.pictures.tree import tree_of
 from lib.data.tables.labels import read_label_table
 from lib.runtime.errors import InputError
@@ -21,17 +23,13 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
     if config.train_dataframe == "None":
         labels = _labels_of_files(config, files, masks)
     elif reader := format_of(tree_of(Path(config.train_dataframe))):
-        others = _other_set(files, config)
-        _require_other_names(files, others, config)
-        labels = reader.read(Path(config.train_dataframe), files, config)
-        for image in (labels.by_image.keys() - files.keys()) & others.keys():
-            del labels.by_image[image]
-    elif config.train_dataframe.lower().endswith((".json", ".xml", ".yaml")):
+        labels = labels_of_tool(reader, files, config)
+    elif config.train_dataframe.lower().endswith((".json", ".ndjson", ".xml", ".yaml")):
         known = ", ".join(module.NAME for module in FORMATS)
-        raise InputError(
-            f"train_dataframe={config.train_dataframe}: there is no such file, or it holds no "
-            f"labels of a known tool ({known})"
+        why = refused_in(tree_of(Path(config.train_dataframe))) or (
+            f"there is no such file, or it holds no labels of a known tool ({known})"
         )
+        raise InputError(f"train_dataframe={config.train_dataframe}: {why}")
     else:
         labels = read_label_table(Path(config.train_dataframe), "train_dataframe", config, files)
     labels = labels._replace(
@@ -41,27 +39,6 @@ def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[P
         _add_validation(labels, files, config)
     add_mask_files(labels, files, masks, config)
     return labels
-
-
-def _other_set(files: dict[str, ImageFile], config: Config) -> dict[str, ImageFile]:
-    """The images of data_folder_test that are none of `files`: a tool may tell of them too."""
-    if config.data_folder_test in ("None", config.data_folder):
-        return {}
-    ours = {file.path for file in files.values()}
-    others = image_files(Path(config.data_folder_test))
-    return {name: file for name, file in others.items() if file.path not in ours}
-
-
-def _require_other_names(
-    files: dict[str, ImageFile], others: dict[str, ImageFile], config: Config
-) -> None:
-    """InputError where a test image is called as one to train on: tools tell file names alone."""
-    ours = {file.path.name for file in files.values()}
-    if both := {file.path.name for file in others.values()} & ours:
-        raise InputError(
-            f"{config.data_folder} and {config.data_folder_test} both hold {min(both)}, and "
-            f"{config.train_dataframe} may mean either: rename the images of one of them"
-        )
 
 
 def shortest(path: str, files: dict[str, ImageFile]) -> str:

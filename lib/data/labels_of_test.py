@@ -8,7 +8,8 @@ import pandas as pd
 
 from lib.config.fields import Config
 from lib.data.formats import format_of
-from lib.data.images_of_test import read_test_table
+from lib.data.images_of_test import files_of_test_set, read_test_table
+from lib.data.labels_of_tool import labels_of_tool
 from lib.data.masks.files import as_training_set, mask_paths
 from lib.data.pictures.arrays import image_files
 from lib.data.pictures.tree import tree_of
@@ -62,8 +63,10 @@ def _labels_of_test(config: Config) -> str:
     if config.data_folder_test == config.data_folder or config.train_dataframe == "None":
         return "None"
     if reader := format_of(tree_of(path)):
-        files = image_files(Path(config.data_folder_test), config.image_bits)
-        if reader.read(path, files, config).by_image.keys() & files.keys():
+        turned = replace(as_training_set(config), train_dataframe=config.train_dataframe)
+        no_images = files_of_test_set(turned)
+        files = image_files(Path(turned.data_folder), config.image_bits, no_images)
+        if labels_of_tool(reader, files, turned).by_image.keys() & files.keys():
             return config.train_dataframe
     return "None"
 

@@ -1,9 +1,10 @@
 """A folder or zip of data -> the data settings that describe it."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lib.config.fields import Config
 from lib.config.read import load_config
@@ -44,12 +45,16 @@ def load_settings(path: Path, overrides: Iterable[str] = ()) -> Config:
     return load_config(path, overrides, find_layout)
 
 
-def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> dict[str, str]:
+def find_layout(
+    data: Path, unpack_into: Path, said: Mapping[str, Any] | None = None
+) -> dict[str, str]:
     """Recognises the layout of a folder or zip and gives all data settings, by name, that fit it.
 
-    A zip is unpacked below `unpack_into`, once. `said` are settings that win over what is found.
+    A zip is unpacked below `unpack_into`, once. `said` are settings that win over what is found;
+    a table that one of them names for validation or the test set is none to train on.
     Raises ValueError that says what was looked for, or what is wrong with the zip.
     """
+    said = said or {}
     if data.suffix.lower() == ".zip":
         if not data.is_file():
             raise ValueError(f"data={data}: there is no such file")
@@ -58,9 +63,9 @@ def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> di
         if data.exists():
             raise ValueError(f"data={data}: neither a folder nor a .zip: unpack it")
         raise ValueError(f"data={data}: there is no such folder")
-    if "data_folder" in said and {"mask_folder", "train_dataframe"} & set(said):
+    if "data_folder" in said and {"mask_folder", "train_dataframe"} & said.keys():
         return NONE
-    tree = tree_of(data)
+    tree = _without_named(tree_of(data), said)
     if "train_dataframe" in said and "data_folder" not in said and not _kaggle(tree):
         return NONE | _images_of(tree)
     pictures = partial(picture_folders.find, one_reading="mask_folder" not in said)
@@ -74,6 +79,14 @@ def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> di
         f"data={data}: its layout is not known; it holds {holds or 'nothing'}; {missing(tree)}; "
         f"{LAYOUTS}"
     )
+
+
+def _without_named(tree: Tree, said: Mapping[str, Any]) -> Tree:
+    named = (Path(said.get(name, "None")) for name in ("validation_dataframe", "test_dataframe"))
+    other = {path.resolve() for path in named}
+    names = {path.name for path in other}
+    files = [path for path in tree.files if path.name not in names or path.resolve() not in other]
+    return Tree(tree.root, files)
 
 
 def _kaggle(tree: Tree) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from pathlib import Path
 
+from lib.data.formats import yolo
+from lib.data.formats.refused import refused_in
 from lib.data.masks.folders import sorted_out
 from lib.data.masks.values import drawn
 from lib.data.pictures.arrays import ImageFile, UnusableImage, images_of_file, is_picture, stem_of
@@ -10,7 +12,7 @@ from lib.data.pictures.tree import Tree
 from lib.data.tables.cells import TABLES
 from lib.data.tables.labels import told_by
 
-OTHERS = (".json", ".xml", ".yaml", ".mat", ".h5", ".npz", ".pkl")
+OTHERS = (".json", ".xml", ".yaml")
 
 
 def missing(tree: Tree) -> str:
@@ -18,10 +20,16 @@ def missing(tree: Tree) -> str:
     pictures = [path for path in tree.files if is_picture(path)]
     if not pictures:
         return "it holds no picture of a known format"
+    if refused := refused_in(tree):
+        return refused
     if table := next((path for path in tree.ending(*TABLES) if not told_by(path)), None):
         return (
             f"nearest is a table of labels: {table.name} has no column of run lengths or of mask "
             "files by a usual name; name it, rle_mask_column=NAME with train_dataframe=TABLE"
+        )
+    if text := next(filter(yolo.is_label, tree.ending(".txt")), None):
+        return (
+            f"nearest is YOLO: {text.name} is of it, but no data.yaml or classes.txt names classes"
         )
     if pair := _pair_of_folders(pictures):
         return f"nearest are two folders of pictures: {_why_no_mask(*pair)}"

@@ -352,6 +352,10 @@ def with_file(name: str, text: str) -> Callable[[Path], object]:
             r"a labelling tool's file: a\.json is of none that is known; export as COCO",
         ),
         (
+            with_file("a.txt", "0 0.1 0.1 0.9 0.1 0.9 0.9\n"),
+            r"nearest is YOLO: a\.txt is of it, but no data\.yaml or classes\.txt",
+        ),
+        (
             with_file("notes.csv", "image,age\na,7\n"),
             r"a table of labels: notes\.csv has no column of run lengths",
         ),

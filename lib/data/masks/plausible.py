@@ -17,6 +17,7 @@ WHOLE = 0.9  # of a picture's border inside of a mask: the mask is that of the b
 HALF = 0.5  # of the picture, likewise
 NARROW = 5  # pixels: a line is nowhere as wide
 HOLLOW = 3  # times its own area are inside of a closed line
+FULL = 0.9  # of the narrowest box around a mask that is in it: an ellipse has 0.79
 DOT = 4  # pixels, which no nerve is smaller than
 MOST = 0.5  # of the masks: what these are is told of the set
 ENOUGH = 5  # masks that are all alike are no chance
@@ -32,17 +33,20 @@ class Shape(NamedTuple):
     border: float  # share of the picture's border that is in it
     line: bool  # it is nowhere NARROW pixels wide
     inside: int  # pixels of the mask with what it encloses; only of a line
+    box: bool  # it is a rectangle, perhaps a turned one
 
 
 def measured(mask: Grey) -> Shape:
     """Mask uint8 0/1 (height, width)."""
     area = int(np.count_nonzero(mask))
     if not area:
-        return Shape(0, 0.0, 0.0, False, 0)
+        return Shape(0, 0.0, 0.0, False, 0, False)
     border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
     thick = cv2.erode(mask, np.ones((NARROW, NARROW), np.uint8), borderValue=0).any()
     inside = area if thick else int(np.count_nonzero(filled(mask)))
-    return Shape(area, area / mask.size, float(border.mean()), not thick, inside)
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))  # from centre to centre of its pixels
+    box = thick and area > FULL * (sides[0] + 1) * (sides[1] + 1)
+    return Shape(area, area / mask.size, float(border.mean()), not thick, inside, bool(box))
 
 
 def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[str]:
@@ -59,7 +63,7 @@ def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[
         there = [(row, shape) for row, shape in shapes if shape.area]
         _require_foreground(there, config)
         doubts += _filled_outlines(there, column, config)
-        doubts += _dots(there)
+        doubts += _dots(there) + _boxes(there)
         texts = {row[column] for row, _ in there}
         if len(there) >= ENOUGH and len(texts) == 1:
             doubts.append(f"all {len(there)} masks{_of(column)} are alike, pixel by pixel")
@@ -122,3 +126,13 @@ def _dots(there: Sequence[tuple[Row, Shape]]) -> list[str]:
         return []
     names = ", ".join(dots[:3])
     return [f"{len(dots)} of {len(there)} masks have {DOT} pixels or fewer, such as {names}"]
+
+
+def _boxes(there: Sequence[tuple[Row, Shape]]) -> list[str]:
+    boxes = [row["image"] for row, shape in there if shape.box]
+    if len(boxes) < ENOUGH or len(boxes) < MOST * len(there):
+        return []
+    names = ", ".join(boxes[:3])
+    return [
+        f"{len(boxes)} of {len(there)} masks are rectangles, such as {names}: boxes, no outlines"
+    ]
