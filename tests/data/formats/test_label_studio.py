@@ -124,7 +124,7 @@ def bitmask(drawn: np.ndarray) -> dict[str, Any]:
 
 
 def test_a_bitmask_is_where_its_picture_is_not_transparent(tmp_path: Path) -> None:
-    clear = np.dstack([ANGLE_MASK * 0] * 3 + [ANGLE_MASK * 255])
+    clear = np.dstack([ANGLE_MASK * 0 + 9] * 3 + [ANGLE_MASK * 255])
     write(tmp_path, task("a.png", annotation(bitmask(clear))))
     assert_mask(read(label_studio, tmp_path).by_image["a.png"], ANGLE_MASK)
 

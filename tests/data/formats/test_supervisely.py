@@ -66,7 +66,7 @@ def test_a_polygon_has_its_holes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "drawn",
-    [ANGLE_MASK > 0, ANGLE_MASK * 255, np.dstack([ANGLE_MASK * 0] * 3 + [ANGLE_MASK * 255])],
+    [ANGLE_MASK > 0, ANGLE_MASK * 255, np.dstack([ANGLE_MASK * 0 + 9] * 3 + [ANGLE_MASK * 255])],
 )
 def test_a_bitmap_lies_where_its_origin_says(tmp_path: Path, drawn: np.ndarray) -> None:
     """Of one bit, of grey, or in its transparency."""
