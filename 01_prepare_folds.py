@@ -4,6 +4,7 @@ data -> runs/<experiment_name>/folds.csv, labels.png, test_labels.csv, folds_aud
 duplicates.csv, contradictions.csv and .png, quarantine.csv, config.yaml
 """
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -85,4 +86,4 @@ def report(audit: dict[str, Any], config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run(main, __doc__, load_settings)
+    run(main, __doc__, partial(load_settings, tell=print))

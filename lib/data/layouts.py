@@ -1,14 +1,17 @@
 """A folder or zip of data -> the data settings that describe it."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from lib.config.fields import Config
 from lib.config.read import load_config
 from lib.data.archives import unpacked
 from lib.data.formats import FORMATS
+from lib.data.lists import Tell, settle
 from lib.data.masks import folders as picture_folders
 from lib.data.masks.folders import is_of_test
 from lib.data.nearest import missing
@@ -39,12 +42,17 @@ known layouts, as a folder or its zip (docs/data.md shows them all):
     masks as pictures: images/, masks/; or a_mask.png beside a.png; in any folders"""
 
 
-def load_settings(path: Path, overrides: Iterable[str] = ()) -> Config:
-    """The settings of a YAML file and of `key=value` words, data=PATH among them."""
-    return load_config(path, overrides, find_layout)
+def load_settings(path: Path, overrides: Iterable[str] = (), tell: Tell = str) -> Config:
+    """The settings of a YAML file and of `key=value` words, data=PATH among them.
+
+    `tell` gets what is done with lists of names, a line each.
+    """
+    return load_config(path, overrides, partial(find_layout, tell=tell))
 
 
-def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> dict[str, str]:
+def find_layout(
+    data: Path, unpack_into: Path, said: Mapping[str, Any] = MappingProxyType({}), tell: Tell = str
+) -> dict[str, str]:
     """Recognises the layout of a folder or zip and gives all data settings, by name, that fit it.
 
     A zip is unpacked below `unpack_into`, once. `said` are settings that win over what is found.
@@ -53,20 +61,21 @@ def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> di
     if data.suffix.lower() == ".zip":
         if not data.is_file():
             raise ValueError(f"data={data}: there is no such file")
-        return find_layout(unpacked(data, unpack_into), unpack_into, said)
+        return find_layout(unpacked(data, unpack_into), unpack_into, said, tell)
     if not data.is_dir():
         if data.exists():
             raise ValueError(f"data={data}: neither a folder nor a .zip: unpack it")
         raise ValueError(f"data={data}: there is no such folder")
     if "data_folder" in said and {"mask_folder", "train_dataframe"} & set(said):
         return NONE
-    tree = tree_of(data)
-    if "train_dataframe" in said and "data_folder" not in said and not _kaggle(tree):
-        return NONE | _images_of(tree)
+    tree, table = tree_of(data), said.get("train_dataframe")
+    if table not in (None, "None") and "data_folder" not in said and not _kaggle(tree):
+        return settle(tree, NONE | _images_of(tree), said, tell)
     pictures = partial(picture_folders.find, one_reading="mask_folder" not in said)
-    for layout in (_kaggle, _table, _labelling_tool, pictures):
+    by_files = () if table == "None" else (_table, _labelling_tool)
+    for layout in (_kaggle, *by_files, pictures):
         if found := layout(tree):
-            return NONE | found
+            return settle(tree, NONE | found, said, tell)
     if zips := tree.ending(".zip"):
         raise ValueError(f"data={data}: it holds the archive {zips[0].name}: give data={zips[0]}")
     holds = ", ".join(sorted({path.relative_to(data).parts[0] for path in tree.files})[:10])

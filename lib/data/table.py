@@ -4,6 +4,7 @@ Nothing is dropped silently. An image that cannot be used is an error, and all o
 once; with `quarantine: true` it is left out and kept in quarantine.csv with the reason.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lib.config.fields import Config
 from lib.data.images_of_test import files_of_test_set, names_of_test
 from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
+from lib.data.lists import is_list
 from lib.data.masks.files import mask_paths
 from lib.data.masks.fitting import LOOKED_AT, fits
 from lib.data.masks.plausible import judged, measured
@@ -51,19 +53,28 @@ ORDER_CHECKED = 50  # masks whose reading by rows is compared with that by colum
 ORDERS = {"columns": "rows", "rows": "columns"}
 
 
-def read_training_images(config: Config, what: str = "images") -> Images:
+def read_training_images(
+    config: Config, what: str = "images", only: Collection[ImageFile] | None = None
+) -> Images:
     """Reads every image and label once; the table is sorted by image.
 
     Columns image, file, path, one of run lengths a class (`mask_columns`), height, width, subject,
     told_group, told_fold, validation (bool), kind, bits_used, components, sha, spacing. What nobody
     tells is "". `what` they are, for a person. InputError lists the first 20 images that cannot be
-    used, and their count.
+    used, and their count. What test_dataframe names is left out; with `only`, all but these files.
     """
     folder = folder_of(config.data_folder, "data_folder")
     masks = mask_paths(config)
     no_images = masks | files_of_test_set(config)
     files = image_files(folder, config.image_bits, no_images)
-    labels = _labels(files, masks, config)
+    tests = {files[name] for name in _test_names_beside(config, files) if name in files}
+    without = tests if only is None else set(files.values()) - set(only)
+    if without == set(files.values()) and without:
+        raise InputError(
+            f"{config.test_dataframe} names all images of {folder}, and none is left to train on: "
+            "set test_dataframe=None"
+        )
+    labels = _labels(files, masks, config, without)
     unusable = name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
     rows = _rows(files, labels, unusable, config)
@@ -73,18 +84,21 @@ def read_training_images(config: Config, what: str = "images") -> Images:
         del row["shapes"], row["fits"]
     images = images_of(rows, dict(sorted(unusable.items())), labels.classes)
     stop_or_tell(images, config, f"{what} of {labels.origin}")
-    _say_unused(files, labels, no_images, config)
+    if only is None:
+        _say_unused(files, labels, no_images, config)
     _check_bits(images.table["bits_used"], config)
     if config.train_dataframe != "None" and config.mask_folder == "None":
         doubts = doubts + _doubts_of_order(images.table, labels.by_image, config)
     return images._replace(doubts=doubts)
 
 
-def _labels(files: dict[str, ImageFile], masks: set[Path], config: Config) -> Labels:
+def _labels(
+    files: dict[str, ImageFile], masks: set[Path], config: Config, without: set[ImageFile]
+) -> Labels:
     """All labels, and what was taken for what; InputError where there are none."""
     for note in notes_on(files.values()):
         print(note)
-    labels = read_labels(config, files, masks)
+    labels = read_labels(config, files, masks, without)
     if not labels.by_image:
         say_no_images(Path(config.data_folder), files, masks)
         raise InputError(f"{labels.origin} tells of no image")
@@ -125,7 +139,8 @@ def _say_unused(
 def _say_taken(labels: Labels, config: Config) -> None:
     """In one line what was taken for what, for a person to object."""
     masks = "" if config.mask_folder == "None" else f"masks of {config.mask_folder}"
-    table = "" if config.train_dataframe == "None" else f"labels of {config.train_dataframe}"
+    what = "names" if is_list(Path(config.train_dataframe)) else "labels"
+    table = "" if config.train_dataframe == "None" else f"{what} of {config.train_dataframe}"
     found = [f"{len(labels.by_image)} images of {config.data_folder}", masks, table]
     if not (masks or table):
         found.append("masks beside them")

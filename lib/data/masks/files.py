@@ -19,6 +19,7 @@ from lib.data.pictures.arrays import (
     UnusableImage,
     images_of_file,
     is_picture,
+    names_of,
     stem_of,
 )
 from lib.data.pictures.reading import READERS
@@ -90,14 +91,26 @@ def as_training_set(config: Config) -> Config:
 
 
 def add_mask_files(
-    labels: Labels, files: dict[str, ImageFile], masks: Collection[Path], config: Config
+    labels: Labels,
+    files: dict[str, ImageFile],
+    masks: Collection[Path],
+    config: Config,
+    without: Collection[ImageFile] = (),
 ) -> None:
-    """Gives each label what the mask files of its image hold."""
+    """Gives each label what the mask files of its image hold; those `without` go."""
     images = {image: files[image] for image in labels.by_image if image in files}
     given = {path for label in labels.by_image.values() for path in label.files.values()}
     if len(labels.classes) > 1 and config.mask_folder == "None":
         masks = ()  # those beside the images tell no class
-    pairs = paired(images, (file for path in sorted(masks) for file in images_of_file(path)))
+    # A mask of an image that is left out must not find another one, of a name like it.
+    told = set(images.values())
+    others = {name: file for name, file in names_of(files).items() if file not in told}
+    pairs = paired(
+        images | others, (file for path in sorted(masks) for file in images_of_file(path))
+    )
+    for image in [*others, *(image for image, file in images.items() if file in without)]:
+        labels.by_image.pop(image, None)
+        pairs.by_image.pop(image, None)
     if config.mask_folder != "None":
         _say_unused(pairs, config.mask_folder)
         labels.classes[:] = [ONE_CLASS]
@@ -118,7 +131,7 @@ def add_mask_files(
             f"{min(masks).name} is one, {next(iter(images), 'none')} the other"
         )
     if config.train_dataframe == "None" or config.mask_folder != "None":
-        _name_missing(labels, config)
+        _name_missing(labels, files, config)
 
 
 def _say_unused(pairs: Paired, folder: str) -> None:
@@ -213,11 +226,11 @@ def _say_lacking(drawn: Sequence[Label], classes: Sequence[str]) -> None:
             )
 
 
-def _name_missing(labels: Labels, config: Config) -> None:
+def _name_missing(labels: Labels, files: dict[str, ImageFile], config: Config) -> None:
     """An image without a mask file is an error, or with missing_mask=empty a negative."""
     place = config.data_folder if config.mask_folder == "None" else config.mask_folder
     for image, label in labels.by_image.items():
-        if label.masks or label.error:
+        if label.masks or label.error or image not in files:
             continue
         if config.missing_mask == "empty":
             label.runs = {name: [] for name in labels.classes}

@@ -27,7 +27,8 @@ from lib.runtime.progress import progress
 ERRORS_SHOWN = 20
 READERS = 4
 # Tables, labels and notes, which nobody takes for images.
-TEXTS = {".csv", ".tsv", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml", ".md", ".html"}
+TEXTS = {".csv", ".tsv", ".txt", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml"}
+TEXTS |= {".md", ".html"}
 
 
 class Images(NamedTuple):

@@ -24,6 +24,9 @@ WORKBOOK_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # of a zip, and of Excel
 # The words that programs write where there is no mask.
 NOTHING = {"", "-1", "nan", "none", "null", "na", "n/a", "<na>", "[]"}
 MOST_CLASSES = 50
+# images/a (1).png, of a line that may go on with the name of a mask.
+_ENDS = "|".join(re.escape(suffix) for suffix in sorted(PICTURE_SUFFIXES, reverse=True))
+PICTURE_NAME = re.compile(rf"(.+?(?:{_ENDS}|\.dcm))(?=[\s,;]|$)", re.IGNORECASE)
 
 
 class Usual(NamedTuple):
@@ -49,6 +52,7 @@ CLASSES = Usual("class_name_column", ("class_id", "classid", "class", "label", "
 SUBJECTS = Usual(
     "group_fold_column", ("subject", "patient", "patient_id", "patientid", "case", "subject_id")
 )
+LABELS = {*RUNS.names, *MASK_FILES.names}  # columns of these names tell masks
 IMAGES_WITH_CLASS = ("imageid_classid", "image_label")  # "0002cc93b.jpg_1"
 
 
@@ -70,6 +74,8 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
         _refuse_workbook(path)
         if path.suffix.lower() in (".pq", ".parquet"):
             table = pd.read_parquet(path)
+        elif path.suffix.lower() == ".txt" and (names := _listed_in(path)):
+            table = pd.DataFrame({DEFAULTS.image_column: names}, dtype=str)
         else:
             table = _read_csv(path)
     except (OSError, ValueError, csv.Error) as error:
@@ -108,7 +114,19 @@ def _read_csv(path: Path) -> pd.DataFrame:
                     f"line {reader.line_num} has {len(row)} values, the header {len(header)} names"
                 )
             rows.append(row)
+    if len(header) == 1 and PICTURE_NAME.fullmatch(header[0]):  # names without a header
+        rows, header = [header, *rows], [DEFAULTS.image_column]
     return _without_empty_ends(pd.DataFrame(rows, columns=header, dtype=str))
+
+
+def _listed_in(path: Path) -> list[str]:
+    """Names, one a line, of which a mask's may stand behind; [] for a table with a header."""
+    lines = [line.strip() for line in _text_in(path).splitlines() if line.strip()]
+    matches = [PICTURE_NAME.match(line) for line in lines]
+    if any(re.search("[,;\t]", line) for line in lines) and not all(matches):
+        return []
+    names = [match[1] if match else line for match, line in zip(matches, lines, strict=True)]
+    return names[1:] if names and small(names[0]) in IMAGES.names else names
 
 
 def _text_in(path: Path) -> str:
@@ -272,6 +290,8 @@ def _with_image(
     taken: dict[str, str],
 ) -> pd.DataFrame:
     columns = _candidates(table, IMAGES, config)
+    if not columns and len(table.columns) == 1 and config.image_column == DEFAULTS.image_column:
+        columns = [c for c in table.columns if c != config.image_column]
     if not columns:
         return _split(table, config, origin, taken)
     if len(columns) > 1 and files:

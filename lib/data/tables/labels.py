@@ -16,9 +16,8 @@ from lib.data.tables.cells import (
     CELL_LIMIT,
     IMAGES,
     IMAGES_WITH_CLASS,
-    MASK_FILES,
+    LABELS,
     MOST_CLASSES,
-    RUNS,
     SUBJECTS,
     Recognised,
     found_in,
@@ -48,7 +47,7 @@ def told_by(path: Path) -> str:
         return "labels"
     if not columns & {*IMAGES.names, *IMAGES_WITH_CLASS}:
         return ""
-    if columns & {*RUNS.names, *MASK_FILES.names}:
+    if columns & LABELS:
         return "labels"
     return "people" if columns & set(SUBJECTS.names) else ""
 
