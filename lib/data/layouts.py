@@ -18,7 +18,7 @@ from lib.data.nearest import missing
 from lib.data.pictures.arrays import MASK_SUFFIX, is_picture
 from lib.data.pictures.tree import Tree, tree_of
 from lib.data.tables.cells import TABLES
-from lib.data.tables.labels import told_by
+from lib.data.tables.labels import tells_runs, told_by
 
 TRAIN = ("train.pq", "train.parquet", "train.csv")
 TEST = ("test.pq", "test.parquet", "test.csv")
@@ -71,10 +71,15 @@ def find_layout(
     tree, table = tree_of(data), said.get("train_dataframe")
     if table not in (None, "None") and "data_folder" not in said and not _kaggle(tree):
         return settle(tree, NONE | _images_of(tree), said, tell)
-    pictures = partial(picture_folders.find, one_reading="mask_folder" not in said)
-    by_files = () if table == "None" else (_table, _labelling_tool)
+    pictures, tables = (
+        partial(find, one_reading="mask_folder" not in said)
+        for find in (picture_folders.find, _table)
+    )
+    by_files = () if table == "None" else (tables, _labelling_tool)
     for layout in (_kaggle, *by_files, pictures):
         if found := layout(tree):
+            if layout is _labelling_tool and "mask_folder" not in said:
+                _say_masks_beside(tree, found["train_dataframe"], tell)
             return settle(tree, NONE | found, said, tell)
     if zips := tree.ending(".zip"):
         raise ValueError(f"data={data}: it holds the archive {zips[0].name}: give data={zips[0]}")
@@ -105,7 +110,7 @@ def _kaggle(tree: Tree) -> dict[str, str]:
     }
 
 
-def _table(tree: Tree) -> dict[str, str]:
+def _table(tree: Tree, one_reading: bool) -> dict[str, str]:
     """train.csv, or the only table of labels; the images in images/, else in all folders.
 
     A table of people alone stands beside masks that are pictures.
@@ -122,8 +127,25 @@ def _table(tree: Tree) -> dict[str, str]:
     if not tables:
         return {}
     table = (named or tables)[0]
-    pictures = picture_folders.find(tree) if told[table] != "labels" else {}
-    return _images_of(tree) | pictures | {"train_dataframe": str(table)}
+    if told[table] != "labels":
+        return _images_of(tree) | picture_folders.find(tree) | {"train_dataframe": str(table)}
+    return _images_of(tree) | _masks_too(tree, table, one_reading) | {"train_dataframe": str(table)}
+
+
+def _masks_too(tree: Tree, table: Path, one_reading: bool) -> dict[str, str]:
+    """Folders of masks of the images whose run lengths a table tells: both are read."""
+    try:
+        found = picture_folders.find(tree, one_reading) if tells_runs(table) else {}
+    except ValueError as error:
+        raise ValueError(f"{error}, or mask_folder=None for the labels of {table} alone") from None
+    place = found.get("data_folder", "")
+    if found.get("mask_folder") == place:  # masks beside the images, which are looked for anyway
+        return {}
+    test = found.get("data_folder_test", "None")
+    images = [path for path in picture_folders.sorted_out(tree).images if found]
+    if any(not path.is_relative_to(place) and not path.is_relative_to(test) for path in images):
+        found.pop("data_folder", None)
+    return found
 
 
 def _labelling_tool(tree: Tree) -> dict[str, str]:
@@ -133,6 +155,15 @@ def _labelling_tool(tree: Tree) -> dict[str, str]:
         both = " and ".join(f"{path} ({name})" for name, path in told.items())
         raise ValueError(f"which one holds the labels, {both}? Set train_dataframe=PATH")
     return _images_of(tree) | {"train_dataframe": str(*told.values())} if told else {}
+
+
+def _say_masks_beside(tree: Tree, labels: str, tell: Tell) -> None:
+    """A tool's outlines and mask pictures of the same images differ along the edges."""
+    if masks := picture_folders.find(tree, one_reading=False).get("mask_folder"):
+        tell(
+            f"masks          of {masks}: not used, for {labels} tells the labels "
+            "(train_dataframe=None: the masks do)"
+        )
 
 
 def _images_of(tree: Tree) -> dict[str, str]:

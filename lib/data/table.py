@@ -15,6 +15,7 @@ import pandas as pd
 from lib import rle
 from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
+from lib.data import two_readings
 from lib.data.images_of_test import files_of_test_set, names_of_test
 from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
@@ -75,21 +76,24 @@ def read_training_images(
             "set test_dataframe=None"
         )
     labels = _labels(files, masks, config, without)
+    config, settled = two_readings.settled(labels, config)
     unusable = name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
     rows = _rows(files, labels, unusable, config)
     _add_people(rows, config)
     doubts = judged(rows, mask_columns(labels.classes), config)
+    twice = sum(row["twice"] for row in rows)
     for row in rows:
-        del row["shapes"], row["fits"]
+        del row["shapes"], row["fits"], row["twice"]
     images = images_of(rows, dict(sorted(unusable.items())), labels.classes)
     stop_or_tell(images, config, f"{what} of {labels.origin}")
+    two_readings.say(twice, config)
     if only is None:
         _say_unused(files, labels, no_images, config)
     _check_bits(images.table["bits_used"], config)
     if config.train_dataframe != "None" and config.mask_folder == "None":
         doubts = doubts + _doubts_of_order(images.table, labels.by_image, config)
-    return images._replace(doubts=doubts)
+    return images._replace(doubts=doubts, settled=settled)
 
 
 def _labels(
@@ -204,6 +208,9 @@ def _examine(
         sizes = f"{_by(shape)}, its mask {label.drawn_from} {_by(label.drawn_size)}"
         raise UnusableImage(f"is {sizes} pixels (height x width)")
     masks = [_mask(name, shape, label, config) for name in classes]
+    if "" in label.drawn:
+        together = two_readings.joined(label.drawn[""], shape)
+        two_readings.require_same(np.maximum.reduce(masks), together, label, config)
     texts = dict(zip(mask_columns(classes), map(rle.encode, masks), strict=True))
     return {
         **texts,
@@ -217,6 +224,7 @@ def _examine(
         "components": max(_components(mask) for mask in masks),
         "shapes": [measured(mask) for mask in masks],
         "fits": [fits(picture.pixels, mask) for mask in masks if look and mask.any()],
+        "twice": bool(label.drawn and label.runs),
         "sha": sha_of_image(file),
         "spacing": " ".join(f"{mm:.6g}" for mm in spacing_of(file) or ()),
     }
@@ -243,24 +251,16 @@ def _mask(name: str, shape: tuple[int, int], label: Label, config: Config) -> Gr
     drawn = _joined(label.drawn[name], shape, "columns", 1)
     if config.invert_masks:
         drawn = 1 - drawn
-    if name in label.runs and (wrong := np.count_nonzero(drawn != mask)):
-        raise UnusableImage(f"table and {label.drawn_from} differ in {wrong} pixels")
+    if name in label.runs:
+        two_readings.require_same(mask, drawn, label, config)
     return drawn
 
 
 def _joined(runs: list[str], shape: tuple[int, int], order: str, start: int) -> Grey:
-    mask = np.zeros(shape, dtype=np.uint8)
-    for text in runs:
-        if text.strip():
-            mask |= _decoded(text, shape, order, start)
-    return mask
-
-
-def _decoded(text: str, shape: tuple[int, int], order: str, start: int) -> Grey:
     try:
-        return rle.decode_as(text, shape, order, start)
+        return two_readings.joined(runs, shape, order, start)
     except rle.RleError as error:
-        zero = start == 1 and "0" in text.split()[::2]
+        zero = start == 1 and any("0" in text.split()[::2] for text in runs)
         hint = " (where pixels are counted from 0, set rle_start=0)" if zero else ""
         raise UnusableImage(f"{error}{hint}") from None
 

@@ -113,6 +113,10 @@ def add_mask_files(
         pairs.by_image.pop(image, None)
     if config.mask_folder != "None":
         _say_unused(pairs, config.mask_folder)
+    if _tells_runs(labels, config):
+        _read_beside_runs(labels, pairs, config)
+        return
+    if config.mask_folder != "None":
         labels.classes[:] = [ONE_CLASS]
         for label in labels.by_image.values():
             label.runs = {}
@@ -132,6 +136,33 @@ def add_mask_files(
         )
     if config.train_dataframe == "None" or config.mask_folder != "None":
         _name_missing(labels, files, config)
+
+
+def _tells_runs(labels: Labels, config: Config) -> bool:
+    """Whether a table tells the masks that mask_folder holds."""
+    if config.mask_folder == "None" or config.rle_mask_column == "None":
+        return False
+    return any(
+        text for label in labels.by_image.values() for of in label.runs.values() for text in of
+    ) and not any(label.ours for label in labels.by_image.values())
+
+
+def _read_beside_runs(labels: Labels, pairs: Paired, config: Config) -> None:
+    """What the mask files hold, by the table's classes; "" is all of them where names differ."""
+    read = {image: Label(masks=pairs.by_image.get(image, {})) for image in labels.by_image}
+    found = Labels(read, [ONE_CLASS], labels.origin)
+    _read(found, pairs, config)
+    one = len(found.classes) == len(labels.classes) == 1
+    alike = one or found.classes == labels.classes
+    if not alike:
+        print(f"classes        {', '.join(labels.classes)}, from {labels.origin}, count")
+    for image, label in labels.by_image.items():
+        drawn, masks = read[image].drawn, read[image]
+        united = [text for texts in drawn.values() for text in texts]
+        together = {labels.classes[0] if one else "": united} if drawn else {}
+        label.drawn = drawn if alike and not one else together
+        label.drawn_size, label.drawn_from = masks.drawn_size, masks.drawn_from
+        label.error = label.error or masks.error
 
 
 def _say_unused(pairs: Paired, folder: str) -> None:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ class Images(NamedTuple):
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
     doubts: Sequence[str] = ()  # about the masks, each a sentence
+    settled: Mapping[str, Any] = MappingProxyType({})  # settings that the data themselves tell
 
 
 def folder_of(path: str, name: str) -> Path:

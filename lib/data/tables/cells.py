@@ -58,6 +58,7 @@ IMAGES_WITH_CLASS = ("imageid_classid", "image_label")  # "0002cc93b.jpg_1"
 
 class Recognised(NamedTuple):
     table: pd.DataFrame  # its columns called as the settings call them
+    labels: bool  # it tells masks, and not names alone
     mask_files: bool  # rle_mask_column holds the paths of mask files
     class_guessed: bool  # no setting named the column of the class
 
@@ -218,7 +219,8 @@ def recognised(
     taken: dict[str, str] = {}
     table = _with_image(table, config, origin, files or {}, taken)
     mask_files, guessed = False, False
-    if config.mask_folder == "None":
+    labels = config.mask_folder == "None" or holds_runs(table, config)
+    if labels:
         table = _with_masks(table, config, origin, taken)
         runs = config.rle_mask_column
         mask_files = runs in table.columns and _holds_paths(table[runs])
@@ -229,7 +231,7 @@ def recognised(
         fitting = _distinct(table, _candidates(table, SUBJECTS, config))
         table = _renamed(table, SUBJECTS, fitting, config, origin, taken)
     _say(taken, origin)
-    return Recognised(table, mask_files, guessed)
+    return Recognised(table, labels, mask_files, guessed)
 
 
 def with_image_column(
@@ -361,6 +363,12 @@ def _holds_paths(cells: pd.Series) -> bool:
     told = [c for c in cells if isinstance(c, list) or not is_nothing(c)]
     pictures = [c for c in told if str(c).strip("[]'\" ").lower().endswith(tuple(PICTURE_SUFFIXES))]
     return len(pictures) > len(told) / 2
+
+
+def holds_runs(table: pd.DataFrame, config: Config) -> bool:
+    """Whether the column of masks, by its setting or a usual name, holds run lengths."""
+    own = [config.rle_mask_column] if config.rle_mask_column in table.columns else []
+    return any(_holds_runs(table[column]) for column in own or _candidates(table, RUNS, config))
 
 
 def _holds_runs(cells: pd.Series) -> bool:
