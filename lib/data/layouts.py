@@ -78,6 +78,9 @@ def find_layout(
     by_files = () if table == "None" else (tables, _labelling_tool)
     for layout in (_kaggle, *by_files, pictures):
         if found := layout(tree):
+            if layout is pictures:
+                for line in picture_folders.sorted_out(tree).extras.lines(found["data_folder"]):
+                    tell(line)
             if layout is _labelling_tool and "mask_folder" not in said:
                 _say_masks_beside(tree, found["train_dataframe"], tell)
             return settle(tree, NONE | found, said, tell)

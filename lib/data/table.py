@@ -20,9 +20,11 @@ from lib.data.images_of_test import files_of_test_set, names_of_test
 from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
 from lib.data.lists import is_list
+from lib.data.masks.extras import Extras, extras_among
 from lib.data.masks.files import mask_paths
 from lib.data.masks.fitting import LOOKED_AT, fits
 from lib.data.masks.plausible import judged, measured
+from lib.data.masks.shifts import places
 from lib.data.people import people_of
 from lib.data.pictures.arrays import (
     Grey,
@@ -30,6 +32,7 @@ from lib.data.pictures.arrays import (
     UnusableImage,
     file_at,
     image_files,
+    is_picture,
     path_in,
     read_picture,
     sha_of_image,
@@ -48,6 +51,7 @@ from lib.data.pictures.reading import (
     say_unlisted,
     stop_or_tell,
 )
+from lib.data.pictures.tree import tree_of
 from lib.runtime.errors import InputError
 
 ORDER_CHECKED = 50  # masks whose reading by rows is compared with that by columns
@@ -67,6 +71,10 @@ def read_training_images(
     folder = folder_of(config.data_folder, "data_folder")
     masks = mask_paths(config)
     no_images = masks | files_of_test_set(config)
+    extras = _extras(masks, no_images, config)
+    for line in extras.lines():
+        print(line)
+    no_images |= extras.all
     files = image_files(folder, config.image_bits, no_images)
     tests = {files[name] for name in _test_names_beside(config, files) if name in files}
     without = tests if only is None else set(files.values()) - set(only)
@@ -84,7 +92,7 @@ def read_training_images(
     doubts = judged(rows, mask_columns(labels.classes), config)
     twice = sum(row["twice"] for row in rows)
     for row in rows:
-        del row["shapes"], row["fits"], row["twice"]
+        del row["shapes"], row["places"], row["fits"], row["twice"]
     images = images_of(rows, dict(sorted(unusable.items())), labels.classes)
     stop_or_tell(images, config, f"{what} of {labels.origin}")
     two_readings.say(twice, config)
@@ -94,6 +102,14 @@ def read_training_images(
     if config.train_dataframe != "None" and config.mask_folder == "None":
         doubts = doubts + _doubts_of_order(images.table, labels.by_image, config)
     return images._replace(doubts=doubts, settled=settled)
+
+
+def _extras(masks: set[Path], no_images: set[Path], config: Config) -> Extras:
+    """Pictures that are made of images; none where a table of labels names the images."""
+    if config.train_dataframe != "None" and not is_list(Path(config.train_dataframe)):
+        return Extras({}, {})
+    found = tree_of(Path(config.data_folder)).files
+    return extras_among([p for p in found if p not in no_images and is_picture(p)], masks)
 
 
 def _labels(
@@ -223,6 +239,7 @@ def _examine(
         "bits_used": picture.bits_used,
         "components": max(_components(mask) for mask in masks),
         "shapes": [measured(mask) for mask in masks],
+        "places": [places(picture.pixels, mask) if look and mask.any() else None for mask in masks],
         "fits": [fits(picture.pixels, mask) for mask in masks if look and mask.any()],
         "twice": bool(label.drawn and label.runs),
         "sha": sha_of_image(file),

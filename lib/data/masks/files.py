@@ -10,6 +10,7 @@ import yaml
 
 from lib.config.fields import Config
 from lib.data.label import ONE_CLASS, Label, Labels
+from lib.data.masks.extras import copies_among
 from lib.data.masks.folders import is_of_test, sorted_out
 from lib.data.masks.pairs import Paired, beside, paired
 from lib.data.masks.values import Classes, Drawn, classes_of, drawn, runs_by_class
@@ -46,6 +47,7 @@ def mask_paths(config: Config) -> set[Path]:
         found = [path for path in tree.files if is_picture(path)]
     else:
         found = sorted_out(tree).masks
+    found = sorted(set(found) - copies_among(found).keys())
     of_training = {path for path in found if not is_of_test(path, masks)}
     return of_training or set(found)
 

@@ -133,6 +133,14 @@ def _cut(stem: str) -> Iterator[tuple[str, str]]:
         yield stem[end:], stem[:begin]
 
 
+def named_after(stem: str) -> Iterator[tuple[str, str]]:
+    """What may be an image's name in a stem, and the words beside it: a, overlay of a_overlay."""
+    for image, added in _cut(stem):
+        word = "_".join(re.findall("[A-Za-z]+", added))
+        if word and not re.search(r"\d", added):
+            yield image, word
+
+
 def _word(added: str) -> str:
     """What is added to a name, without numbers and words that any mask has."""
     words = [word for word in re.split(r"[^A-Za-z]+", added) if word]

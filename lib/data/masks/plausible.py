@@ -8,7 +8,7 @@ import numpy as np
 
 from lib import rle
 from lib.config.fields import Config
-from lib.data.masks import fitting
+from lib.data.masks import fitting, shifts
 from lib.data.masks.holes import filled
 from lib.data.pictures.arrays import Grey
 from lib.runtime.errors import InputError
@@ -48,7 +48,8 @@ def measured(mask: Grey) -> Shape:
 def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[str]:
     """What is doubtful about the masks, each a sentence.
 
-    Rows have `shapes`, a Shape a column, and `fits` (lib/data/masks/fitting.py).
+    Rows have `shapes`, a Shape a column, `fits` (lib/data/masks/fitting.py), and `places`, one a
+    column (lib/data/masks/shifts.py).
 
     Fills outlines, where most masks are, or as fill_outlines says. InputError for masks that are
     those of the background.
@@ -60,6 +61,8 @@ def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[
         _require_foreground(there, config)
         doubts += _filled_outlines(there, column, config)
         doubts += _dots(there)
+        placed = [(row["subject"], row["places"][number]) for row in rows]
+        doubts += shifts.doubts_of(placed, _of(column))
         texts = {row[column] for row, _ in there}
         if len(there) >= ENOUGH and len(texts) == 1:
             doubts.append(f"all {len(there)} masks{_of(column)} are alike, pixel by pixel")
