@@ -328,7 +328,7 @@ def test_a_second_channel_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
 def soft(mask: np.ndarray) -> np.ndarray:
     """Probabilities, as another network left them."""
-    blurred = cv2.GaussianBlur(mask * 200.0, (0, 0), 9) + np.arange(SHAPE[1])
+    blurred = cv2.GaussianBlur(mask * 200.0, (0, 0), 4)
     return blurred.astype(np.uint8)
 
 
@@ -345,7 +345,14 @@ def with_file(name: str, text: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (folders(drawn=soft), r"two folders of pictures: .*masks/11.png is no mask, as it holds"),
+        (
+            folders(drawn=soft),
+            r"two folders of pictures: .*masks/11.png is no mask, .* as probabilities do: set",
+        ),
+        (
+            folders("{}.png", "{}_mask.png", soft),
+            r"beside images: .*11_mask.png is no mask",
+        ),
         (lambda folder: save(folder / "a.png", IMAGES["11"][0]), "1 pictures and no labels"),
         (
             with_file("a.json", "{}"),

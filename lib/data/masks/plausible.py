@@ -68,7 +68,8 @@ def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[
             doubts.append(f"all {len(there)} masks{_of(column)} are alike, pixel by pixel")
         if rows and not there:
             doubts.append(f"no image has a mask{_of(column)}")
-    doubts += fitting.doubts_of([fit for row in rows for fit in row["fits"]])
+    fitted = [(fit, row["subject"]) for row in rows for fit in row["fits"]]
+    doubts += fitting.doubts_of([fit for fit, _ in fitted], [person for _, person in fitted])
     for doubt in doubts:
         print(f"WARNING: {doubt}")
     return doubts

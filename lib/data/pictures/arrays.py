@@ -213,6 +213,11 @@ def _whole(values: Array) -> npt.NDArray[np.integer[Any]]:
         return values.astype(np.uint8)
     if values.dtype.kind in "iu":
         return values
+    if values.dtype.kind == "f" and 0 <= values.min() <= values.max() <= 1 and (values % 1).any():
+        raise UnusableImage(
+            "holds fractions of 0 to 1, as probabilities are: set the pixels below the threshold "
+            "that you choose to 0 and the others to 1, and save that as whole numbers"
+        )
     if values.dtype.kind != "f" or not (np.abs(values) < 2**31).all() or (values % 1).any():
         raise UnusableImage("holds fractions, where whole numbers were expected")
     return values.astype(np.int64)
