@@ -3,7 +3,7 @@
 Read here, but not yet held against the images: lib/data/table.py does that.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lib.config.fields import Config
@@ -22,10 +22,11 @@ def read_labels(
     files: dict[str, ImageFile],
     masks: Collection[Path],
     without: Collection[ImageFile] = (),
+    expected: Sequence[str] = (),
 ) -> Labels:
     """The labels that the settings point to, for `files` by name; `masks` are the mask files.
 
-    Those of the images `without` are left out.
+    Those of the images `without` are left out. `expected` are classes that are known.
     """
     if config.train_dataframe == "None":
         labels = _labels_of_files(config, files, masks)
@@ -48,7 +49,7 @@ def read_labels(
     )
     if config.validation_dataframe != "None":
         _add_validation(labels, files, config)
-    add_mask_files(labels, files, masks, config, without)
+    add_mask_files(labels, files, masks, config, without, expected)
     return labels
 
 

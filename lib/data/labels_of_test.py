@@ -37,7 +37,8 @@ def read_test_labels(
     tests = read_test_table(config, quarantined)
     names = {} if tests is None else dict(zip(tests["file"], tests["image"], strict=True))
     try:
-        found = read_training_images(labelled, "test labels", names.keys() if listed else None)
+        only = names.keys() if listed else None
+        found = read_training_images(labelled, "test labels", only, classes)
     except InputError as error:
         print(f"test labels    cannot be used: {error}")
         return None

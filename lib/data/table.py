@@ -4,7 +4,7 @@ Nothing is dropped silently. An image that cannot be used is an error, and all o
 once; with `quarantine: true` it is left out and kept in quarantine.csv with the reason.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from lib.data.pictures.arrays import (
     ImageFile,
     UnusableImage,
     file_at,
+    files_of_image,
     image_files,
     is_picture,
     path_in,
@@ -59,7 +60,10 @@ ORDERS = {"columns": "rows", "rows": "columns"}
 
 
 def read_training_images(
-    config: Config, what: str = "images", only: Collection[ImageFile] | None = None
+    config: Config,
+    what: str = "images",
+    only: Collection[ImageFile] | None = None,
+    expected: Sequence[str] = (),
 ) -> Images:
     """Reads every image and label once; the table is sorted by image.
 
@@ -67,6 +71,7 @@ def read_training_images(
     told_group, told_fold, validation (bool), kind, bits_used, components, sha, spacing. What nobody
     tells is "". `what` they are, for a person. InputError lists the first 20 images that cannot be
     used, and their count. What test_dataframe names is left out; with `only`, all but these files.
+    `expected` are classes that are known, of which the masks may show some.
     """
     folder = folder_of(config.data_folder, "data_folder")
     masks = mask_paths(config)
@@ -83,7 +88,7 @@ def read_training_images(
             f"{config.test_dataframe} names all images of {folder}, and none is left to train on: "
             "set test_dataframe=None"
         )
-    labels = _labels(files, masks, config, without)
+    labels = _labels(files, masks, config, without, expected)
     config, settled = two_readings.settled(labels, config)
     unusable = name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
@@ -113,12 +118,16 @@ def _extras(masks: set[Path], no_images: set[Path], config: Config) -> Extras:
 
 
 def _labels(
-    files: dict[str, ImageFile], masks: set[Path], config: Config, without: set[ImageFile]
+    files: dict[str, ImageFile],
+    masks: set[Path],
+    config: Config,
+    without: set[ImageFile],
+    expected: Sequence[str],
 ) -> Labels:
     """All labels, and what was taken for what; InputError where there are none."""
     for note in notes_on(files.values()):
         print(note)
-    labels = read_labels(config, files, masks, without)
+    labels = read_labels(config, files, masks, without, expected)
     if not labels.by_image:
         say_no_images(Path(config.data_folder), files, masks)
         raise InputError(f"{labels.origin} tells of no image")
@@ -191,7 +200,12 @@ def with_files(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
     if "path" in folds.columns:
         found = [file_at(folder, path, config.image_bits) for path in folds["path"]]
         names = zip(folds["image"], found, strict=True)
-        gone = {name: f"there is no {file.path}" for name, file in names if not file.path.is_file()}
+        gone = {
+            name: f"there is no {path}"
+            for name, file in names
+            for path in files_of_image(file.path)
+            if not path.is_file()
+        }
         raise_all(gone, "images of folds.csv are not there")
     else:  # of a run made before there was that column
         files = image_files(folder, config.image_bits)

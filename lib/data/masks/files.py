@@ -1,7 +1,7 @@
 """Mask files: which they are, of which image and class, and the run lengths that they hold."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from lib.data.label import ONE_CLASS, Label, Labels
 from lib.data.masks.extras import copies_among
 from lib.data.masks.folders import is_of_test, sorted_out
 from lib.data.masks.pairs import Paired, beside, paired
-from lib.data.masks.values import Classes, Drawn, classes_of, drawn, runs_by_class
+from lib.data.masks.values import Classes, Drawn, classes_of, drawn, runs_by_class, value_of
 from lib.data.pictures.arrays import (
     MASK_SUFFIX,
     ImageFile,
@@ -24,7 +24,7 @@ from lib.data.pictures.arrays import (
     stem_of,
 )
 from lib.data.pictures.reading import READERS
-from lib.data.pictures.tree import json_in, tree_of
+from lib.data.pictures.tree import json_in, require_printable, tree_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
 
@@ -47,6 +47,8 @@ def mask_paths(config: Config) -> set[Path]:
         found = [path for path in tree.files if is_picture(path)]
     else:
         found = sorted_out(tree).masks
+    for path in found:
+        require_printable(path)
     found = sorted(set(found) - copies_among(found).keys())
     of_training = {path for path in found if not is_of_test(path, masks)}
     return of_training or set(found)
@@ -57,6 +59,7 @@ def _beside(folder: Path, only_mask: bool) -> set[Path]:
     by_folder: dict[Path, dict[str, Path]] = {}
     for path in tree_of(folder).files if folder.is_dir() else []:
         if is_picture(path):
+            require_printable(path)
             by_folder.setdefault(path.parent, {})[stem_of(ImageFile(path))] = path
     return {
         paths[stem]
@@ -98,8 +101,12 @@ def add_mask_files(
     masks: Collection[Path],
     config: Config,
     without: Collection[ImageFile] = (),
+    expected: Sequence[str] = (),
 ) -> None:
-    """Gives each label what the mask files of its image hold; those `without` go."""
+    """Gives each label what the mask files of its image hold; those `without` go.
+
+    `expected` are the classes of other masks of the same make.
+    """
     images = {image: files[image] for image in labels.by_image if image in files}
     given = {path for label in labels.by_image.values() for path in label.files.values()}
     if len(labels.classes) > 1 and config.mask_folder == "None":
@@ -130,7 +137,7 @@ def add_mask_files(
         if not labels.by_image[image].files:  # a table's paths win
             labels.by_image[image].masks |= by_class
     if pairs.by_image or given:
-        _read(labels, pairs, config)
+        _read(labels, pairs, config, expected)
     elif config.mask_folder != "None" and masks:
         raise InputError(
             f"no mask of {config.mask_folder} has the name of an image of {config.data_folder}: "
@@ -175,7 +182,7 @@ def _say_unused(pairs: Paired, folder: str) -> None:
         )
 
 
-def _read(labels: Labels, pairs: Paired, config: Config) -> None:
+def _read(labels: Labels, pairs: Paired, config: Config, expected: Sequence[str] = ()) -> None:
     """The run lengths of all mask files, by class."""
     wanted = [
         file for label in labels.by_image.values() for of in label.masks.values() for file in of
@@ -185,15 +192,29 @@ def _read(labels: Labels, pairs: Paired, config: Config) -> None:
         by_file = dict(zip(wanted, found, strict=True))
     good = {file: mask for file, mask in by_file.items() if isinstance(mask, Drawn)}
     names = sorted({name for label in labels.by_image.values() for name in label.masks})
-    meant = {name: _classes(name, labels, good, config) for name in names}
+    meant = {name: _classes(name, labels, good, config, expected) for name in names}
     for label in labels.by_image.values():
         for name, of in label.masks.items():
-            for file in of:
+            for file in _without_pages(label, of, by_file):
                 _take(label, file, by_file[file], name, meant[name])
     told = meant[""].told if names == [""] else pairs.classes_from
     if names == [""] and told and not meant[""].names:
         print(f"classes        {told} (names in a classes.txt beside them make them classes)")
-    _settle_classes(labels, told)
+    _settle_classes(labels, told, expected)
+
+
+def _without_pages(
+    label: Label, files: Sequence[ImageFile], by_file: Mapping[ImageFile, Drawn | str]
+) -> list[ImageFile]:
+    """The first page of each file alone, where all are one mask, as colours are."""
+    first: dict[Path, ImageFile] = {}
+    for file in files:
+        if by_file[first.setdefault(file.path, file)] != by_file[file]:
+            label.error = (
+                f"its mask {file.path.name} holds several pictures that differ, and the image is "
+                "one: save the mask of the image alone"
+            )
+    return list(first.values())
 
 
 def _attempt(file: ImageFile) -> Drawn | str:
@@ -203,7 +224,13 @@ def _attempt(file: ImageFile) -> Drawn | str:
         return str(error)
 
 
-def _classes(name: str, labels: Labels, good: dict[ImageFile, Drawn], config: Config) -> Classes:
+def _classes(
+    name: str,
+    labels: Labels,
+    good: dict[ImageFile, Drawn],
+    config: Config,
+    expected: Sequence[str],
+) -> Classes:
     masks = [
         good[file]
         for label in labels.by_image.values()
@@ -212,6 +239,11 @@ def _classes(name: str, labels: Labels, good: dict[ImageFile, Drawn], config: Co
     ]
     folder = config.data_folder if config.mask_folder == "None" else config.mask_folder
     known, origin = names_of_values(Path(folder)) if name == "" else ({}, "")
+    if name == "" and len(expected) > 1:
+        told = known or {value: of for of in expected if (value := value_of(of)) is not None}
+        known = {value: of for value, of in told.items() if of in expected}
+        if {value for mask in masks for value in mask.runs} <= known.keys():
+            return Classes(known, "the images to train on")
     return classes_of(masks, known, origin)
 
 
@@ -233,10 +265,12 @@ def _take(label: Label, file: ImageFile, mask: Drawn | str, name: str, meant: Cl
     label.drawn_from = file.path.name
 
 
-def _settle_classes(labels: Labels, told: str) -> None:
+def _settle_classes(labels: Labels, told: str, expected: Sequence[str]) -> None:
     """The classes that masks tell; an image with a mask and no file of one has none of it."""
     found = sorted({name for label in labels.by_image.values() for name in label.drawn} - {""})
     drawn = [label for label in labels.by_image.values() if label.masks]
+    if found and set(found) < set(expected):
+        labels.classes[:] = expected
     if len(labels.classes) == 1 and len(found) <= 1:
         for label in drawn:
             label.drawn = {labels.classes[0]: [text for of in label.drawn.values() for text in of]}

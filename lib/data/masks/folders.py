@@ -19,7 +19,7 @@ from lib.data.masks.extras import Extras, copies_among, extras_among
 from lib.data.masks.pairs import beside, paired
 from lib.data.masks.values import MOST_VALUES, drawn
 from lib.data.pictures.arrays import ImageFile, UnusableImage, images_of_file, is_picture, stem_of
-from lib.data.pictures.tree import Tree
+from lib.data.pictures.tree import Tree, require_printable
 
 NAME = "folders of pictures and masks"
 LOOKED_AT = 5  # pictures of a folder
@@ -77,6 +77,7 @@ def sorted_out(tree: Tree) -> Sorted:
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in tree.files:
         if is_picture(path):
+            require_printable(path)
             by_folder[path.parent].append(path)
     shown = {folder for folder in by_folder if SHOWN.search(folder.name)}
     images: list[Path] = []

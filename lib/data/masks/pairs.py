@@ -77,7 +77,11 @@ class _Index:
     def image_of(self, mask: ImageFile) -> tuple[str, str] | None:
         """The image's name, and what the mask's name has beside it."""
         frame = "" if mask.frame is None else f"_{mask.frame + 1}"
-        for cut, added in _cut(stem_of_path(mask.path)):
+        whole = stem_of_path(mask.path)
+        for name in (whole + frame, whole):  # pages of a mask may all be of one image
+            if image := self._in_folder(name, mask.path):
+                return image, ""
+        for cut, added in _cut(whole):
             if image := self._in_folder(cut + frame, mask.path):
                 return image, added
         for part in _parts(stem_of(mask)):

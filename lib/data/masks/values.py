@@ -4,6 +4,7 @@ A set of masks is read in one of these ways: 0 and one other value, which is the
 values or colours, each a class; grey edges between 0 and the brightest, cut at the half.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -203,6 +204,14 @@ def _void(values: Iterable[int]) -> set[int]:
 
 def _name(value: int) -> str:
     return str(value) if value <= 255 else f"colour_{value:06x}"
+
+
+def value_of(name: str) -> int | None:
+    """The value that `_name` wrote; None for the name of another class."""
+    if name.isdecimal():
+        return int(name)
+    colour = re.fullmatch("colour_([0-9a-f]{6})", name)
+    return int(colour[1], 16) if colour else None
 
 
 def runs_by_class(mask: Drawn, names: Mapping[int, str]) -> dict[str, list[str]]:

@@ -122,7 +122,7 @@ def stop_or_tell(images: Images, config: Config, what: str) -> None:
         raise_all(images.unusable, f"{what} cannot be used (quarantine=true leaves them out)")
     if images.table.empty:
         raise_all(images.unusable, f"{what} cannot be used, and no other is left")
-    print(f"QUARANTINE: {len(images.unusable)} {what} cannot be used and are left out, such as")
+    print(f"LEFT OUT: {len(images.unusable)} {what} cannot be used and are left out, such as")
     for image, reason in list(images.unusable.items())[:3]:
         print(f"  {image}: {reason}")
 
