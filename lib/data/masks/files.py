@@ -23,10 +23,10 @@ from lib.data.pictures.arrays import (
     names_of,
     stem_of,
 )
-from lib.data.pictures.reading import READERS
 from lib.data.pictures.tree import json_in, require_printable, tree_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
+from lib.runtime.threads import READERS
 
 NAME_FILES = ("dataset.json", "labelmap.txt", "classes.txt", "data.yaml", "labels.txt")
 

@@ -24,9 +24,9 @@ from lib.data.pictures.tree import tree_of
 from lib.data.pictures.volumes import files_of, suffix_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
+from lib.runtime.threads import READERS
 
 ERRORS_SHOWN = 20
-READERS = 4
 # Tables, labels and notes, which nobody takes for images.
 TEXTS = {".csv", ".tsv", ".txt", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml"}
 TEXTS |= {".md", ".html"}
