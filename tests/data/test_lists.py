@@ -129,6 +129,7 @@ def test_masks_of_listed_test_images_are_scored_and_found_by_no_other_image(
         for name, drawn in ((f"p{number}", mask), (f"p{number}_2", np.flipud(mask))):
             save(folder / "images" / f"{name}.png", image)
             save(folder / "masks" / f"{name}.png", 255 * drawn)
+    write(folder / "train.txt", [f"p{number}" for number in range(8)])
     write(folder / "test.txt", [f"p{number}_2" for number in range(8)])
     config = configured(settings)
     step(1).main(config)

@@ -34,8 +34,8 @@ def measured(
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("move", [(0, 0), (1, 0), (0, -1)])
-def test_masks_that_lie_right_or_a_pixel_beside_are_not_doubted(
+@pytest.mark.parametrize("move", [(0, 0), (1, 0), (0, -2)])
+def test_masks_that_lie_right_or_two_pixels_beside_are_not_doubted(
     dark: bool, move: tuple[int, int]
 ) -> None:
     assert doubts_of(measured(*move, dark=dark)) == []
