@@ -15,7 +15,7 @@ from lib.config.fields import DEFAULTS, FIELDS, TYPES, Config
 from lib.runtime.errors import InputError
 
 # The folder or zip of data=PATH, where a zip is unpacked, and the settings that are given beside
-# it, by name -> the data settings that fit it; a ValueError says what is wrong.
+# it -> the data settings that fit it; a ValueError says what is wrong.
 # lib/data/layouts.py has the one that the steps use.
 FindLayout = Callable[[Path, Path, dict[str, Any]], dict[str, str]]
 
@@ -38,7 +38,7 @@ def load_config(
         data = source.pop("data", None)
         layout: dict[str, str] = {}
         # A file that holds every setting says None where it says nothing.
-        said = {n: value for n, value in source.items() if source is given or value != "None"}
+        said = {name: v for name, v in source.items() if source is given or v != "None"}
         if data and find_layout:
             layout = _layout(find_layout, Path(data), unpack_into, said | given, errors)
         elif data:
@@ -113,11 +113,7 @@ def _parsed(text: str) -> Any:
 
 
 def _layout(
-    find_layout: FindLayout,
-    data: Path,
-    unpack_into: Path,
-    said: dict[str, Any],
-    errors: list[str],
+    find_layout: FindLayout, data: Path, unpack_into: Path, said: dict[str, Any], errors: list[str]
 ) -> dict[str, str]:
     """The data settings of the folder or zip; what is wrong with it goes to `errors`."""
     try:

@@ -200,7 +200,7 @@ def test_a_video_that_was_cut_off_is_named_and_taken_as_far_as_it_goes_if_asked(
         images_of(video, tmp_path / "runs")
     names = images_of(video, tmp_path / "runs", "quarantine=true")
     assert 0 < len(names) < 7
-    assert "QUARANTINE" in capsys.readouterr().out
+    assert "CUT SHORT" in capsys.readouterr().out
     with pytest.raises(InputError, match="of its 7 frames"):
         images_of(video, tmp_path / "runs")
 

@@ -94,6 +94,29 @@ def test_a_folder_of_test_masks_is_found_and_scored(tmp_path: Path, settings: li
     assert not Run.of(config).test_labels.exists()
 
 
+def test_test_masks_of_one_of_several_classes_are_scored(
+    tmp_path: Path, settings: list[str]
+) -> None:
+    """The images to train on hold values 1 and 2, those of the test 2 alone."""
+    shutil.rmtree(tmp_path / "data")
+    for part, numbers in (("train", range(8)), ("test", range(8, 10))):
+        for kind in ("images", "masks"):
+            (tmp_path / "data" / part / kind).mkdir(parents=True)
+        for number in numbers:
+            image, mask = tiny_image(number, nerve=True)
+            values = 2 * mask
+            values[-9:-2, 2:9] = part == "train"
+            for kind, pixels in (("images", image), ("masks", values)):
+                cv2.imwrite(str(tmp_path / "data" / part / kind / f"a{number}.png"), pixels)
+    config = configured(settings)
+    step(1).main(config)
+    labels = pd.read_csv(Run.of(config).test_labels, keep_default_na=False)
+    assert labels["rle_mask_1"].eq("").all()
+    assert labels["rle_mask_2"].tolist() == [
+        rle.encode(tiny_image(number, nerve=True)[1]) for number in (8, 9)
+    ]
+
+
 def test_run_lengths_in_the_test_table_are_labels(tmp_path: Path, settings: list[str]) -> None:
     shutil.rmtree(tmp_path / "data")
     (tmp_path / "data" / "images").mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Whether masks can be what somebody marked: inverted ones, outlines, dots, copies."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 
 from lib import rle
 from lib.config.fields import Config
-from lib.data.masks import fitting
+from lib.data.masks import fitting, shifts
 from lib.data.masks.holes import filled
 from lib.data.pictures.arrays import Grey
 from lib.runtime.errors import InputError
@@ -52,7 +53,8 @@ def measured(mask: Grey) -> Shape:
 def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[str]:
     """What is doubtful about the masks, each a sentence.
 
-    Rows have `shapes`, a Shape a column, and `fits` (lib/data/masks/fitting.py).
+    Rows have `shapes`, a Shape a column, `fits` (lib/data/masks/fitting.py), and `places`, one a
+    column (lib/data/masks/shifts.py).
 
     Fills outlines, where most masks are, or as fill_outlines says. InputError for masks that are
     those of the background.
@@ -63,13 +65,17 @@ def judged(rows: Sequence[Row], columns: Sequence[str], config: Config) -> list[
         there = [(row, shape) for row, shape in shapes if shape.area]
         _require_foreground(there, config)
         doubts += _filled_outlines(there, column, config)
-        doubts += _dots(there) + _boxes(there)
+        doubts += _dots(there, column) + _boxes(there, column)
+        placed = [(row["subject"], row["places"][number]) for row in rows]
+        doubts += shifts.doubts_of(placed, _of(column))
         texts = {row[column] for row, _ in there}
         if len(there) >= ENOUGH and len(texts) == 1:
             doubts.append(f"all {len(there)} masks{_of(column)} are alike, pixel by pixel")
         if rows and not there:
             doubts.append(f"no image has a mask{_of(column)}")
-    doubts += fitting.doubts_of([fit for row in rows for fit in row["fits"]])
+    _say_overlap(rows, columns)
+    fitted = [(fit, row["subject"]) for row in rows for fit in row["fits"]]
+    doubts += fitting.doubts_of([fit for fit, _ in fitted], [person for _, person in fitted])
     for doubt in doubts:
         print(f"WARNING: {doubt}")
     return doubts
@@ -107,32 +113,52 @@ def _filled_outlines(there: Sequence[tuple[Row, Shape]], column: str, config: Co
     names = ", ".join(row["image"] for row in lines[:3])
     if not fill:
         return [
-            f"{len(lines)} of {len(there)} masks are closed lines and not areas, such as {names} "
-            "(fill_outlines=always fills them)"
+            f"{len(lines)} of {len(there)} masks{_of(column)} are closed lines and not areas, such "
+            f"as {names} (fill_outlines=always fills them)"
         ]
     for row in lines:
         mask = rle.decode(row[column], (row["height"], row["width"]), row["image"])
         row[column] = rle.encode(filled(mask))
     print(
-        f"outlines       {len(lines)} of {len(there)} masks are closed lines, such as {names}: "
-        "they are filled (fill_outlines=never leaves them)"
+        f"outlines       {len(lines)} of {len(there)} masks{_of(column)} are closed lines, such as "
+        f"{names}: they are filled (fill_outlines=never leaves them)"
     )
     return []
 
 
-def _dots(there: Sequence[tuple[Row, Shape]]) -> list[str]:
+def _say_overlap(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Where a filled outline of one class holds another class, as nested ones do."""
+    for first, second in combinations(range(len(columns)), 2):
+        names = [columns[place] for place in (first, second)]
+        lines = [row for row in rows if any(row["shapes"][k].line for k in (first, second))]
+        both = [row for row in lines if all(row[name] for name in names)]
+        if shared := [row for row in both if _overlap(row, names)]:
+            print(
+                f"outlines       {' and'.join(map(_of, names)).strip()} overlap where they are "
+                f"filled, in {len(shared)} images such as {shared[0]['image']}: their pixels "
+                "count for both"
+            )
+
+
+def _overlap(row: Row, columns: Sequence[str]) -> bool:
+    shape = row["height"], row["width"]
+    first, second = (rle.decode(row[column], shape, row["image"]) for column in columns)
+    return bool((first & second).any())
+
+
+def _dots(there: Sequence[tuple[Row, Shape]], column: str) -> list[str]:
     dots = [row["image"] for row, shape in there if shape.area <= DOT]
     if not dots:
         return []
     names = ", ".join(dots[:3])
-    return [f"{len(dots)} of {len(there)} masks have {DOT} pixels or fewer, such as {names}"]
+    many = f"{len(dots)} of {len(there)} masks{_of(column)}"
+    return [f"{many} have {DOT} pixels or fewer, such as {names}"]
 
 
-def _boxes(there: Sequence[tuple[Row, Shape]]) -> list[str]:
+def _boxes(there: Sequence[tuple[Row, Shape]], column: str) -> list[str]:
     boxes = [row["image"] for row, shape in there if shape.box]
     if len(boxes) < ENOUGH or len(boxes) < MOST * len(there):
         return []
     names = ", ".join(boxes[:3])
-    return [
-        f"{len(boxes)} of {len(there)} masks are rectangles, such as {names}: boxes, no outlines"
-    ]
+    many = f"{len(boxes)} of {len(there)} masks{_of(column)}"
+    return [f"{many} are rectangles, such as {names}: boxes, no outlines"]

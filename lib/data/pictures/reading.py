@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,8 @@ from lib.runtime.threads import READERS
 
 ERRORS_SHOWN = 20
 # Tables, labels and notes, which nobody takes for images.
-TEXTS = {".csv", ".tsv", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml", ".md", ".html"}
+TEXTS = {".csv", ".tsv", ".txt", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml"}
+TEXTS |= {".md", ".html"}
 
 
 class Images(NamedTuple):
@@ -38,6 +40,7 @@ class Images(NamedTuple):
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
     doubts: Sequence[str] = ()  # about the masks, each a sentence
+    settled: Mapping[str, Any] = MappingProxyType({})  # settings that the data themselves tell
 
 
 def folder_of(path: str, name: str) -> Path:
@@ -119,7 +122,7 @@ def stop_or_tell(images: Images, config: Config, what: str) -> None:
         raise_all(images.unusable, f"{what} cannot be used (quarantine=true leaves them out)")
     if images.table.empty:
         raise_all(images.unusable, f"{what} cannot be used, and no other is left")
-    print(f"QUARANTINE: {len(images.unusable)} {what} cannot be used and are left out, such as")
+    print(f"LEFT OUT: {len(images.unusable)} {what} cannot be used and are left out, such as")
     for image, reason in list(images.unusable.items())[:3]:
         print(f"  {image}: {reason}")
 

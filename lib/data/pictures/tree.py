@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lib.runtime.errors import InputError
+
 KEY = re.compile(rb'"([A-Za-z_]{1,40})"\s*:')
 JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"}
 
@@ -43,6 +45,14 @@ def _below(folder: str, above: set[str]) -> Iterator[str]:
                 yield from _below(entry.path, above | {real})
             else:
                 yield entry.path
+
+
+def require_printable(path: Path) -> None:
+    """InputError for a name that is not UTF-8 or has a line break: no table could hold it."""
+    if not path.name.isprintable():
+        raise InputError(
+            f"{str(path)!a}: a name in UTF-8 without line breaks was expected: rename the file"
+        )
 
 
 def keys_in(path: Path) -> frozenset[bytes]:
