@@ -246,7 +246,7 @@ def test_new_images_that_cannot_be_used_are_listed_or_left_out_and_keep_their_ro
     words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "3.png").write_text("no picture")
-    (folder / "notes.txt").write_text("")
+    (folder / "notes.dat").write_text("")
     with pytest.raises(InputError, match=r"1 test images of .*new cannot be used.*\n  3: not an"):
         step(3).main(configured(words, f"test={folder}"))
     capsys.readouterr()
