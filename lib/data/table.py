@@ -4,6 +4,7 @@ Nothing is dropped silently. An image that cannot be used is an error, and all o
 once; with `quarantine: true` it is left out and kept in quarantine.csv with the reason.
 """
 
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lib.config.fields import Config
 from lib.data.images_of_test import files_of_test_set, names_of_test
 from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
+from lib.data.masks.box import box_of
 from lib.data.masks.files import mask_paths
 from lib.data.masks.fitting import LOOKED_AT, fits
 from lib.data.masks.plausible import judged, measured
@@ -214,7 +216,7 @@ def _by(shape: tuple[int, int] | None) -> str:
 def _components(mask: Grey) -> int:
     if not mask.any():
         return 0
-    return cv2.connectedComponents(mask)[0] - 1
+    return cv2.connectedComponents(mask[box_of(mask)])[0] - 1
 
 
 def _mask(name: str, shape: tuple[int, int], label: Label, config: Config) -> Grey:
@@ -234,11 +236,8 @@ def _mask(name: str, shape: tuple[int, int], label: Label, config: Config) -> Gr
 
 
 def _joined(runs: list[str], shape: tuple[int, int], order: str, start: int) -> Grey:
-    mask = np.zeros(shape, dtype=np.uint8)
-    for text in runs:
-        if text.strip():
-            mask |= _decoded(text, shape, order, start)
-    return mask
+    masks = [_decoded(text, shape, order, start) for text in runs if text.strip()]
+    return reduce(np.bitwise_or, masks, np.zeros(shape, dtype=np.uint8))
 
 
 def _decoded(text: str, shape: tuple[int, int], order: str, start: int) -> Grey:

@@ -18,7 +18,7 @@ from lib.data.pictures.arrays import (
     UnusableImage,
     names_of,
 )
-from lib.data.pictures.thumbnails import SHAPE, thumbnail
+from lib.data.pictures.thumbnails import SHAPE, texture
 from lib.data.pictures.tree import tree_of
 from lib.data.pictures.volumes import files_of, suffix_of
 from lib.runtime.errors import InputError
@@ -34,7 +34,7 @@ class Images(NamedTuple):
     """All that 01 knows of the images of a folder."""
 
     table: pd.DataFrame  # a row an image that can be used
-    thumbnails: npt.NDArray[np.uint8]  # (rows, height, width), for lib/folds/duplicates.py
+    textures: npt.NDArray[np.int8]  # (rows, height, width), for lib/folds/duplicates.py
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
     doubts: Sequence[str] = ()  # about the masks, each a sentence
@@ -75,14 +75,15 @@ def about(pixels: Grey) -> dict[str, Any]:
     return {
         "height": pixels.shape[0],
         "width": pixels.shape[1],
-        "thumbnail": thumbnail(pixels),
+        "texture": texture(pixels),
     }
 
 
 def images_of(rows: list[dict[str, Any]], unusable: dict[str, str], classes: list[str]) -> Images:
-    thumbnails = [row.pop("thumbnail") for row in rows]
-    stacked = np.stack(thumbnails) if thumbnails else np.zeros((0, *SHAPE), dtype=np.uint8)
-    return Images(pd.DataFrame(rows), stacked, unusable, classes)
+    textures = np.empty((len(rows), *SHAPE), dtype=np.int8)
+    for place, row in enumerate(rows):  # each is freed as it is copied
+        textures[place] = row.pop("texture")
+    return Images(pd.DataFrame(rows), textures, unusable, classes)
 
 
 def name_errors(images: Iterable[str], files: dict[str, ImageFile], folder: Path) -> dict[str, str]:
