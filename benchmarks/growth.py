@@ -35,7 +35,7 @@ COPIES = 10  # every tenth frame is a copy of the one before
 STRANGERS = 20  # every twentieth person begins with the frame that the one before began with
 SHARE = 0.4  # of the frames, with a nerve
 SETTINGS = [
-    *("backbone=tu-mobilenetv3_small_100", "pretrained=false", "quiet=true", "seed=0"),
+    *("backbone=tu-test_resnet", "pretrained=false", "quiet=true", "seed=0"),
     *("image_height=32", "image_width=32", "n_folds=2", "folds=['0','1']"),
 ]
 STEPS = (1, 3, 4)
