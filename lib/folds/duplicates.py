@@ -18,7 +18,7 @@ movement joins twice as many neighbours of a video, and constant images need a r
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,10 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
-from lib.data.pictures.thumbnails import SHAPE
+from lib.data.pictures.thumbnails import SHAPE, Texture
 from lib.runtime.progress import progress
 
-Textures = npt.NDArray[np.int8]  # (images, *SHAPE)
+Textures = Sequence[Texture] | npt.NDArray[np.int8]  # (images, *SHAPE); not copied
 
 Floats = npt.NDArray[np.floating]
 
@@ -57,8 +57,7 @@ def find_duplicates(textures: Textures, test: Textures | None) -> tuple[pd.DataF
 
     Columns a, b, similarity: row numbers, b in the second table one of `test`.
     """
-    none = np.empty((0, *SHAPE), dtype=np.int8)
-    return near_duplicates(textures), near_duplicates(textures, none if test is None else test)
+    return near_duplicates(textures), near_duplicates(textures, [] if test is None else test)
 
 
 def duplicates_table(
@@ -174,9 +173,7 @@ def _bounds(sketches: Floats, axes: Floats) -> Floats:
     return np.column_stack([along, np.sqrt(rest.clip(0))])
 
 
-def _best_products(
-    texture: npt.NDArray[np.int8], textures: Textures, rows: npt.NDArray[np.int64]
-) -> Floats:
+def _best_products(texture: Texture, textures: Textures, rows: npt.NDArray[np.int64]) -> Floats:
     """Sum of products (len(rows),) of the texture and each of these, the largest over the moves.
 
     A sum is over what a move leaves in view of both, scaled up to a whole image: symmetric.
@@ -188,6 +185,6 @@ def _best_products(
     step = max(1, BLOCK // texture.size)
     best = []
     for start in range(0, len(rows), step):
-        block = textures[rows[start : start + step]].astype(np.float32)
-        best.append((moved @ block.reshape(len(block), -1).T / in_view).max(axis=0))
+        block = [textures[row].ravel() for row in rows[start : start + step]]
+        best.append((moved @ np.array(block, np.float32).T / in_view).max(axis=0))
     return np.concatenate(best).astype(np.float64)

@@ -12,9 +12,10 @@ import pytest
 
 from lib.data.pictures.thumbnails import SHAPE, texture, thumbnail
 from lib.folds import duplicates
-from lib.folds.duplicates import Textures, find_duplicates, near_duplicates
+from lib.folds.duplicates import find_duplicates, near_duplicates
 
 Grey = npt.NDArray[np.uint8]
+Textures = npt.NDArray[np.int8]
 
 HEIGHT, WIDTH = 420, 580
 

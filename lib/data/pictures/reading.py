@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts.probabilities import PRESENCE, PROVENANCE
@@ -18,7 +16,7 @@ from lib.data.pictures.arrays import (
     UnusableImage,
     names_of,
 )
-from lib.data.pictures.thumbnails import SHAPE, texture
+from lib.data.pictures.thumbnails import Texture, texture
 from lib.data.pictures.tree import tree_of
 from lib.data.pictures.volumes import files_of, suffix_of
 from lib.runtime.errors import InputError
@@ -34,7 +32,7 @@ class Images(NamedTuple):
     """All that 01 knows of the images of a folder."""
 
     table: pd.DataFrame  # a row an image that can be used
-    textures: npt.NDArray[np.int8]  # (rows, height, width), for lib/folds/duplicates.py
+    textures: list[Texture]  # one a row, for lib/folds/duplicates.py
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
     doubts: Sequence[str] = ()  # about the masks, each a sentence
@@ -80,9 +78,7 @@ def about(pixels: Grey) -> dict[str, Any]:
 
 
 def images_of(rows: list[dict[str, Any]], unusable: dict[str, str], classes: list[str]) -> Images:
-    textures = np.empty((len(rows), *SHAPE), dtype=np.int8)
-    for place, row in enumerate(rows):  # each is freed as it is copied
-        textures[place] = row.pop("texture")
+    textures = [row.pop("texture") for row in rows]
     return Images(pd.DataFrame(rows), textures, unusable, classes)
 
 

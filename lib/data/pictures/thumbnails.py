@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Grey = npt.NDArray[np.uint8]
-Texture = npt.NDArray[np.int8]
+Texture = npt.NDArray[np.int8]  # SHAPE
 
 SHAPE = (96, 128)
 
