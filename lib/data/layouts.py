@@ -104,15 +104,16 @@ def _without_named(tree: Tree, said: Mapping[str, Any]) -> Tree:
 
 def _kaggle(tree: Tree) -> dict[str, str]:
     """Images, and masks beside them, right in train/."""
-    folder = tree.root
-    pictures = [path for path in tree.files if path.parent == folder / "train" and is_picture(path)]
+    folder, train = tree.root, tree.root / "train"
+    pictures = [path for path in tree.files if path.parent == train and is_picture(path)]
     table = _file_or_none(folder, "train_masks.csv")
-    masked = any(path.stem.endswith(MASK_SUFFIX) for path in pictures)
-    others = {path.relative_to(folder).parts[0] for path in tree.files if is_picture(path)}
-    if not pictures or not (masked or table != "None"):
+    if not pictures:
         return {}
-    if table == "None" and others - {"train", "test"}:  # a folder such as val/ is trained on too
-        return {}
+    if table == "None":
+        masked = any(path.stem.endswith(MASK_SUFFIX) for path in pictures)
+        places = {path.relative_to(folder).parts[0] for path in tree.files if is_picture(path)}
+        if not masked or places - {"train", "test"}:  # a folder such as val/ is trained on too
+            return {}
     has_test = (folder / "test").is_dir() or (folder / "sample_submission.csv").is_file()
     return {
         "train_dataframe": table,

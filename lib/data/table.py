@@ -20,6 +20,7 @@ from lib.data.images_of_test import files_of_test_set, names_of_test
 from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
 from lib.data.lists import is_list
+from lib.data.masks.box import box_of
 from lib.data.masks.extras import Extras, extras_among
 from lib.data.masks.files import mask_paths
 from lib.data.masks.fitting import LOOKED_AT, fits
@@ -196,26 +197,32 @@ def _add_people(rows: list[dict[str, Any]], config: Config) -> None:
 
 def with_files(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
     """The table of 01 with a column `file`; InputError where an image has gone or changed since."""
-    folder = folder_of(config.data_folder, "data_folder")
+    folder, files = folder_of(config.data_folder, "data_folder"), files_told(folds, config)
     if "path" in folds.columns:
-        found = [file_at(folder, path, config.image_bits) for path in folds["path"]]
-        names = zip(folds["image"], found, strict=True)
         gone = {
             name: f"there is no {path}"
-            for name, file in names
+            for name, file in files.items()
             for path in files_of_image(file.path)
             if not path.is_file()
         }
-        raise_all(gone, "images of folds.csv are not there")
-    else:  # of a run made before there was that column
-        files = image_files(folder, config.image_bits)
-        raise_all(name_errors(folds["image"], files, folder), "images of folds.csv are not there")
-        found = [files[image] for image in folds["image"]]
-    folds = folds.assign(file=pd.Series(found, folds.index, object))
+    else:
+        gone = name_errors(folds["image"], files, folder)
+    raise_all(gone, "images of folds.csv are not there")
+    told = [files[image] for image in folds["image"]]
+    folds = folds.assign(file=pd.Series(told, folds.index, object))
     changed = folds["image"][folds["sha"] != with_sha(folds)["sha"]]
     another = dict.fromkeys(changed, "another file than 01_prepare_folds.py read")
     raise_all(another, f"images of {folder} have changed: run 01_prepare_folds.py")
     return folds
+
+
+def files_told(folds: pd.DataFrame, config: Config) -> dict[str, ImageFile]:
+    """Of rows of folds.csv: the file of each image, which may have gone since."""
+    folder = folder_of(config.data_folder, "data_folder")
+    if "path" in folds.columns:
+        paths = zip(folds["image"], folds["path"], strict=True)
+        return {image: file_at(folder, path, config.image_bits) for image, path in paths}
+    return image_files(folder, config.image_bits)  # of a run made before there was that column
 
 
 def with_sha(table: pd.DataFrame) -> pd.DataFrame:
@@ -268,7 +275,7 @@ def _by(shape: tuple[int, int] | None) -> str:
 def _components(mask: Grey) -> int:
     if not mask.any():
         return 0
-    return cv2.connectedComponents(mask)[0] - 1
+    return cv2.connectedComponents(mask[box_of(mask)])[0] - 1
 
 
 def _mask(name: str, shape: tuple[int, int], label: Label, config: Config) -> Grey:

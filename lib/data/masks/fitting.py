@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lib.data.masks.box import box_of
 from lib.data.pictures.arrays import Grey
 
 # How a program that writes masks may have turned them.
@@ -41,6 +42,8 @@ def fits(picture: Grey, mask: Grey) -> list[float]:
 
 
 def _fit(steep: npt.NDArray[np.float32], mask: Grey) -> float:
+    box = box_of(mask, margin=AROUND // 2)
+    steep, mask = steep[box], mask[box]
     outline = (mask - cv2.erode(mask, np.ones((3, 3), np.uint8))).astype(bool)
     around = cv2.dilate(mask, np.ones((AROUND, AROUND), np.uint8)).astype(bool)
     if not outline.any() or not (there := steep[around].mean()):

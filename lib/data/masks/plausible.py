@@ -10,6 +10,7 @@ import numpy as np
 from lib import rle
 from lib.config.fields import Config
 from lib.data.masks import fitting, shifts
+from lib.data.masks.box import box_of
 from lib.data.masks.holes import filled
 from lib.data.pictures.arrays import Grey
 from lib.runtime.errors import InputError
@@ -43,9 +44,10 @@ def measured(mask: Grey) -> Shape:
     if not area:
         return Shape(0, 0.0, 0.0, False, 0, False)
     border = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])
-    thick = cv2.erode(mask, np.ones((NARROW, NARROW), np.uint8), borderValue=0).any()
-    inside = area if thick else int(np.count_nonzero(filled(mask)))
-    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))  # from centre to centre of its pixels
+    there = mask[box_of(mask)]
+    thick = cv2.erode(there, np.ones((NARROW, NARROW), np.uint8), borderValue=0).any()
+    inside = area if thick else int(np.count_nonzero(filled(there)))
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(there))  # from centre to centre of its pixels
     box = thick and area > FULL * (sides[0] + 1) * (sides[1] + 1)
     return Shape(area, area / mask.size, float(border.mean()), not thick, inside, bool(box))
 

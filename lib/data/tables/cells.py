@@ -6,7 +6,8 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,16 +72,13 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     """
     if not path.is_file():
         raise InputError(f"{name}={path}: there is no such file")
-    try:
-        _refuse_workbook(path)
-        if path.suffix.lower() in (".pq", ".parquet"):
+    with _readable(path):
+        if _is_parquet(path):
             table = pd.read_parquet(path)
         elif path.suffix.lower() == ".txt" and (names := _listed_in(path)):
             table = pd.DataFrame({DEFAULTS.image_column: names}, dtype=str)
         else:
             table = _read_csv(path)
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: not a table that can be read ({error})") from None
     if table.empty:
         raise InputError(f"{path}: the table has no rows")
     table.columns = pd.Index([str(column).strip() for column in table.columns])
@@ -88,6 +86,32 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
         raise InputError(f"{path}: the column {doubles[0]} stands there twice")
     # Its own index goes: a parquet file brings one, which may repeat.
     return table.reset_index(drop=True).map(text_of)
+
+
+def columns_in(path: Path) -> list[str]:
+    """The names of a table's columns; its rows are not looked at. InputError as `read_table`."""
+    with _readable(path):
+        if _is_parquet(path):
+            from pyarrow import parquet  # slow to load
+
+            names = parquet.read_schema(path).names
+        else:
+            _, names = next(_rows_of_csv(path), (0, []))
+    return [str(name).strip() for name in names]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """InputError where the file is no table."""
+    try:
+        _refuse_workbook(path)
+        yield
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: not a table that can be read ({error})") from None
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in (".pq", ".parquet")
 
 
 def _refuse_workbook(path: Path) -> None:
@@ -102,22 +126,29 @@ def _refuse_workbook(path: Path) -> None:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Strict, where pandas would cut a row that is too long and fill one that is too short."""
+    lines = _rows_of_csv(path)
+    header = [name.strip() for name in next(lines, (0, []))[1]]
+    rows = []
+    for number, row in lines:
+        if not any(row):  # a spreadsheet writes empty rows too
+            continue
+        if len(row) != len(header):
+            raise ValueError(f"line {number} has {len(row)} values, the header {len(header)} names")
+        rows.append(row)
+    if len(header) == 1 and PICTURE_NAME.fullmatch(header[0]):  # names without a header
+        rows, header = [header, *rows], [DEFAULTS.image_column]
+    return _without_empty_ends(pd.DataFrame(rows, columns=header, dtype=str))
+
+
+def _rows_of_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Each with the number of its line; the first is the header."""
     csv.field_size_limit(2**31 - 1)
     with io.StringIO(_text_in(path), newline="") as file:
         separator = max(",;\t", key=file.readline().count)
         file.seek(0)
         reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
-        header = [name.strip() for name in next(reader, [])]
-        rows = []
-        for row in filter(any, reader):  # a spreadsheet writes empty rows too
-            if len(row) != len(header):
-                raise ValueError(
-                    f"line {reader.line_num} has {len(row)} values, the header {len(header)} names"
-                )
-            rows.append(row)
-    if len(header) == 1 and PICTURE_NAME.fullmatch(header[0]):  # names without a header
-        rows, header = [header, *rows], [DEFAULTS.image_column]
-    return _without_empty_ends(pd.DataFrame(rows, columns=header, dtype=str))
+        for row in reader:
+            yield reader.line_num, row
 
 
 def _listed_in(path: Path) -> list[str]:

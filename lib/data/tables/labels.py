@@ -20,6 +20,7 @@ from lib.data.tables.cells import (
     MOST_CLASSES,
     SUBJECTS,
     Recognised,
+    columns_in,
     found_in,
     holds_runs,
     is_nothing,
@@ -41,7 +42,7 @@ def told_by(path: Path) -> str:
     if path.name.startswith(("test", "sample_submission", "submission", "valid")):
         return ""
     try:
-        columns = {small(column) for column in read_table(path, "train_dataframe").columns}
+        columns = {small(column) for column in columns_in(path)}
     except InputError:
         return "labels" if path.name.startswith("train") else ""  # to be told what is wrong
     if set(KAGGLE_COLUMNS) <= columns:
