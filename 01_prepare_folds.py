@@ -4,6 +4,8 @@ data -> runs/<experiment_name>/folds.csv, labels.png, test_labels.csv, folds_aud
 duplicates.csv, contradictions.csv and .png, quarantine.csv, config.yaml
 """
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -25,14 +27,15 @@ from lib.folds.audit import audited
 from lib.folds.audit_text import folds_text, inventory_text
 from lib.folds.contradictions import agreement, contradictions, weights
 from lib.folds.duplicates import duplicates_table, find_duplicates
-from lib.runtime.files import save_table, written_whole
+from lib.folds.outlined import save_sheet
+from lib.runtime.files import save_table
 
 
 def main(config: Config) -> None:
     config = with_drawn_seed(config)
     images, test = read_training_images(config), read_test_images(config)
-    table = images.table
-    pairs, test_pairs = find_duplicates(images.thumbnails, test.thumbnails if test else None)
+    config, table = replace(config, **images.settled), images.table
+    pairs, test_pairs = find_duplicates(images.textures, test.textures if test else None)
     pairs = agreement(table, pairs)
     found = contradictions(table, pairs)
     table["group"] = assign_groups(table, pairs, config)
@@ -42,8 +45,7 @@ def main(config: Config) -> None:
     before = path.read_bytes() if path.is_file() else None
     save_config(config)
     save_folds(config, table)
-    with written_whole(Run.of(config).labels_sheet) as file:
-        labels_sheet.sheet(table).save(file, "PNG")
+    save_sheet(Run.of(config).labels_sheet, labels_sheet.sheet(table))
     labels = read_test_labels(config, images.classes, test.unusable) if test else None
     save_test_labels(config, labels)
     save_quarantine(config, images.unusable, test.unusable if test else {})
@@ -66,8 +68,7 @@ def save_contradictions(table: pd.DataFrame, found: pd.DataFrame, config: Config
     if found.empty:
         picture.unlink(missing_ok=True)
         return
-    with written_whole(picture) as file:
-        contradictions_sheet.sheet(table, found).save(file, "PNG")
+    save_sheet(picture, contradictions_sheet.sheet(table, found))
 
 
 def report(audit: dict[str, Any], config: Config) -> None:
@@ -85,4 +86,4 @@ def report(audit: dict[str, Any], config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run(main, __doc__, load_settings)
+    run(main, __doc__, partial(load_settings, tell=print))

@@ -36,7 +36,7 @@ from skimage.metrics import structural_similarity
 from tqdm import tqdm
 
 from lib.data.pictures.arrays import ImageFile, image_files, read_image
-from lib.data.pictures.thumbnails import thumbnail
+from lib.data.pictures.thumbnails import Grey, Texture, texture, thumbnail
 from lib.folds import duplicates
 
 SOURCES, SEED, THREADS, FULL = 100, 0, 4, 5635
@@ -44,7 +44,6 @@ LEAST = 0.3  # similarity down to which pairs are scored, so that a threshold ca
 SAME_FRAME = 1.5  # mean difference in grey values
 USUAL_BITS, USUAL_SSIM = 10, 0.9  # imagededup's default, of 64 bits
 
-Grey = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]  # (copies + images, images); more is more alike
 Random = np.random.Generator
 
@@ -142,10 +141,11 @@ KINDS = {
 
 def ours(images: list[Grey], copies: list[Grey]) -> tuple[Scores, float]:
     start = time.perf_counter()
-    small = thumbnails(images)
-    duplicates.near_duplicates(small)
+    textures = textures_of(images)
+    duplicates.near_duplicates(textures)
     seconds = time.perf_counter() - start
-    pairs = duplicates.near_duplicates(np.concatenate([thumbnails(copies), small]), LEAST)
+    both = np.concatenate([textures_of(copies), textures])
+    pairs = duplicates.near_duplicates(both, similar=LEAST)
     scores = np.zeros((len(copies) + len(images),) * 2, dtype=np.float32)
     scores[pairs.a, pairs.b] = scores[pairs.b, pairs.a] = pairs.similarity
     return scores[:, len(copies) :], seconds
@@ -202,6 +202,10 @@ for kind in (imagededup.PHash, imagededup.DHash, imagededup.WHash):
     METHODS[f"imagededup {kind.__name__}"] = (-USUAL_BITS, score)
 
 
+def textures_of(images: list[Grey]) -> Texture:
+    return np.stack([texture(image) for image in images])
+
+
 def thumbnails(images: list[Grey]) -> Grey:
     return np.stack([thumbnail(image) for image in images])
 
@@ -253,10 +257,10 @@ def whole_run(files: list[ImageFile]) -> str:
     chosen = [files[k % len(files)] for k in range(FULL)]
     start = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
-        read = pool.map(lambda file: thumbnail(read_image(file)), chosen)
-        small = np.stack(list(read))
+        read = pool.map(lambda file: texture(read_image(file)), chosen)
+        textures = np.stack(list(read))
     between = time.perf_counter()
-    pairs = len(duplicates.near_duplicates(small))
+    pairs = len(duplicates.near_duplicates(textures))
     end = time.perf_counter()
     return (
         f"{FULL} frames ({min(FULL, len(files))} files): {between - start:.1f} s to decode and "

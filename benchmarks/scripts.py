@@ -153,6 +153,11 @@ def predicting(folder: Path, quick: bool, rounds: int) -> list[Line]:
 def with_random_networks(settings: list[str]) -> None:
     """What 01 and 02 leave."""
     script(1, settings)
+    save_random_networks(settings)
+
+
+def save_random_networks(settings: list[str]) -> None:
+    """What 02 leaves, after 01."""
     config = load_settings(DEFAULT_FILE, settings)
     folds = load_folds(config)
     for fold in config.fold_numbers:

@@ -5,8 +5,8 @@
 
 Take the first file before a change and the second after it. Cases are every layout of data with two
 seeds, and the settings that take other ways through the code. A model counts by its weights and its
-log, a probability file by its arrays: the versions of the code and the hashes of other files that
-they hold change with any edit.
+log, a probability file by its arrays, a picture by its pixels: the versions of the code and the
+hashes of other files that they hold change with any edit.
 """
 
 import argparse
@@ -152,6 +152,10 @@ def hash_of(path: Path) -> str:
         with np.load(path) as arrays:
             for name in sorted(set(arrays.files) - {"_provenance"}):
                 digest.update(name.encode() + arrays[name].tobytes())
+    elif path.suffix == ".png":
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
+        digest.update(repr(picture.shape).encode() + picture.tobytes())
     elif path.suffix == ".json":
         content = json.loads(path.read_bytes())
         kept = {name: value for name, value in content.items() if name not in OF_OTHERS}

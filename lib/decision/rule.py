@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.artifacts.probabilities import Probability
+from lib.data.masks.box import box_of
 from lib.data.masks.holes import filled
 from lib.metric import Floats, Overlap, overlap
 
@@ -104,14 +105,14 @@ def has_pieces_or_holes(mask: Mask) -> bool:
 
 
 def _without_pieces(mask: Mask, components: int, fill_holes: bool) -> Mask:
-    left, top, width, height = cv2.boundingRect(mask)
-    box = mask[top : top + height, left : left + width]
+    box = box_of(mask)
+    inside = mask[box]
     if components:
-        box = _largest(box, components)
+        inside = _largest(inside, components)
     if fill_holes:
-        box = filled(box)
+        inside = filled(inside)
     result = np.zeros_like(mask)
-    result[top : top + height, left : left + width] = box
+    result[box] = inside
     return result
 
 

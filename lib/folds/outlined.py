@@ -1,13 +1,17 @@
-"""A frame with the outlines of its masks, for the sheets that 01 draws."""
+"""A frame with the outlines of its masks, for the sheets that 01 draws; how a sheet is saved."""
+
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from PIL import Image
 
 from lib import rle
 from lib.artifacts.folds import masks_in
 from lib.data.pictures.arrays import ImageFile, read_image
+from lib.runtime.files import written_whole
 
 PANEL = (290, 210)  # width and height of a frame on a sheet
 LINE, GAP = 18, 6  # the height of a line of text; the space between panels
@@ -34,3 +38,9 @@ def outlined(row: pd.Series) -> npt.NDArray[np.uint8]:
     top, left = (PANEL[1] - size[1]) // 2, (PANEL[0] - size[0]) // 2
     panel[top : top + size[1], left : left + size[0]] = colour
     return panel
+
+
+def save_sheet(path: Path, sheet: Image.Image) -> None:
+    with written_whole(path) as file:
+        # The default, 6, takes three times as long and gives a larger file.
+        sheet.save(file, "PNG", compress_level=3)

@@ -53,9 +53,14 @@ def half_type(device: torch.device) -> torch.dtype | None:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float16
+    return torch.bfloat16 if _processor_has_bfloat16() else None
+
+
+def _processor_has_bfloat16() -> bool:
+    if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.11; the others it cannot tell
+        return torch.cpu._is_avx512_bf16_supported()
     capabilities = torch.cpu.get_capabilities()
-    native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    return torch.bfloat16 if native else None
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def precision(device: torch.device, mixed: bool) -> AbstractContextManager:

@@ -6,7 +6,7 @@ import pytest
 
 from lib import rle
 from lib.data.pictures.arrays import ImageFile, read_image
-from lib.data.pictures.thumbnails import thumbnail
+from lib.data.pictures.thumbnails import texture
 from lib.folds.contradictions import agreement, contradictions, label_noise_ceiling, weights
 from lib.folds.contradictions_sheet import PAIRS_DRAWN, sheet
 from lib.folds.duplicates import near_duplicates
@@ -149,7 +149,7 @@ def test_planted_contradictions_are_found_all_and_no_other(tmp_path: Path) -> No
     table = pd.DataFrame({"image": [*names, *(f"{name}copy" for name in names)], "subject": ""})
     table["rle_mask"] = [rle.encode(label) for label in labels]
     table = table.assign(height=420, width=580)
-    pairs = near_duplicates(np.stack([thumbnail(picture) for picture in pictures]))
+    pairs = near_duplicates(np.stack([texture(picture) for picture in pictures]))
     assert list(zip(pairs["a"], pairs["b"], strict=True)) == [(k, k + 10) for k in range(10)]
     found = contradictions(table, agreement(table, pairs))
     assert sorted(found["image"]) == names[::2]

@@ -22,11 +22,10 @@ from lib.data.pictures.arrays import (
     Grey,
     ImageFile,
     UnusableImage,
-    image_files,
     read_image,
     sha_of_image,
 )
-from lib.data.pictures.reading import folder_of
+from lib.data.table import files_told
 from lib.decision.evidence import open_all
 from lib.decision.results import Results
 from lib.decision.rule import Mask
@@ -42,12 +41,11 @@ DETAIL = 0.7  # pixels by which an outline may be off
 def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
     """What `_picture` gives, by image; and in words why some or all are missing."""
     try:
-        folder = folder_of(results.config.data_folder, "data_folder")
-        files = image_files(folder, results.config.image_bits)
+        table = results.unseen.table.assign(place=range(len(results.unseen.table)))
+        wanted = table[table["image"].isin(images)]
+        files = files_told(wanted, results.config)
     except (InputError, OSError):
         return {}, "The folder of the images is not there, so there are no pictures."
-    table = results.unseen.table
-    wanted = table.assign(place=range(len(table)))[table["image"].isin(images)]
     rows = [row for row in wanted.to_dict("records") if row["image"] in files]
     with open_all(table, results.folds, results.config) as probabilities:
 

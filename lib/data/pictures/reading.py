@@ -4,10 +4,9 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts.probabilities import PRESENCE, PROVENANCE
@@ -18,7 +17,7 @@ from lib.data.pictures.arrays import (
     UnusableImage,
     names_of,
 )
-from lib.data.pictures.thumbnails import SHAPE, thumbnail
+from lib.data.pictures.thumbnails import Texture, texture
 from lib.data.pictures.tree import tree_of
 from lib.data.pictures.volumes import files_of, suffix_of
 from lib.runtime.errors import InputError
@@ -27,17 +26,19 @@ from lib.runtime.threads import READERS
 
 ERRORS_SHOWN = 20
 # Tables, labels and notes, which nobody takes for images.
-TEXTS = {".csv", ".tsv", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml", ".md", ".html"}
+TEXTS = {".csv", ".tsv", ".txt", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml"}
+TEXTS |= {".md", ".html"}
 
 
 class Images(NamedTuple):
     """All that 01 knows of the images of a folder."""
 
     table: pd.DataFrame  # a row an image that can be used
-    thumbnails: npt.NDArray[np.uint8]  # (rows, height, width), for lib/folds/duplicates.py
+    textures: list[Texture]  # one a row, for lib/folds/duplicates.py
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
     doubts: Sequence[str] = ()  # about the masks, each a sentence
+    settled: Mapping[str, Any] = MappingProxyType({})  # settings that the data themselves tell
 
 
 def folder_of(path: str, name: str) -> Path:
@@ -75,14 +76,13 @@ def about(pixels: Grey) -> dict[str, Any]:
     return {
         "height": pixels.shape[0],
         "width": pixels.shape[1],
-        "thumbnail": thumbnail(pixels),
+        "texture": texture(pixels),
     }
 
 
 def images_of(rows: list[dict[str, Any]], unusable: dict[str, str], classes: list[str]) -> Images:
-    thumbnails = [row.pop("thumbnail") for row in rows]
-    stacked = np.stack(thumbnails) if thumbnails else np.zeros((0, *SHAPE), dtype=np.uint8)
-    return Images(pd.DataFrame(rows), stacked, unusable, classes)
+    textures = [row.pop("texture") for row in rows]
+    return Images(pd.DataFrame(rows), textures, unusable, classes)
 
 
 def name_errors(images: Iterable[str], files: dict[str, ImageFile], folder: Path) -> dict[str, str]:
@@ -119,7 +119,7 @@ def stop_or_tell(images: Images, config: Config, what: str) -> None:
         raise_all(images.unusable, f"{what} cannot be used (quarantine=true leaves them out)")
     if images.table.empty:
         raise_all(images.unusable, f"{what} cannot be used, and no other is left")
-    print(f"QUARANTINE: {len(images.unusable)} {what} cannot be used and are left out, such as")
+    print(f"LEFT OUT: {len(images.unusable)} {what} cannot be used and are left out, such as")
     for image, reason in list(images.unusable.items())[:3]:
         print(f"  {image}: {reason}")
 
