@@ -19,7 +19,9 @@ movement joins twice as many neighbours of a video, and constant images need a r
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -52,12 +54,25 @@ ROUNDING = 1e-4  # of a bound, at most
 BLOCK = 2**22
 
 
+class _Described(NamedTuple):
+    """What is compared of images, a row each."""
+
+    textures: Textures
+    norms: Floats  # of the textures
+    sketches: Floats  # float32 (images, features), each of mean 0 and norm 1, or 0 where it is even
+    axes: Floats  # (axes, features), at right angles: most of the sketches lies along these few
+    bounds: Floats  # (images, axes + 1)
+
+
 def find_duplicates(textures: Textures, test: Textures | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Near-duplicates among the training images, and those of a training and a test image.
 
-    Columns a, b, similarity: row numbers, b in the second table one of `test`.
+    Columns a, b, similarity: row numbers, b in the second table one of `test`. A test image is
+    not held against another.
     """
-    return near_duplicates(textures), near_duplicates(textures, [] if test is None else test)
+    ours = _described(textures)
+    tests = _described([] if test is None else test, ours.axes)
+    return _pairs(ours, None, SIMILAR), _pairs(ours, tests, SIMILAR)
 
 
 def duplicates_table(
@@ -86,76 +101,51 @@ def _named(
     )
 
 
-def near_duplicates(
-    textures: Textures, others: Textures | None = None, similar: float = SIMILAR
-) -> pd.DataFrame:
-    """Columns a, b (rows, a < b), similarity (`similar`..1); sorted by a and b.
+def near_duplicates(textures: Textures, similar: float = SIMILAR) -> pd.DataFrame:
+    """Columns a, b (rows of `textures`, a < b), similarity (`similar`..1); sorted by a and b.
 
-    With `others` a pair is of a row of `textures` and one of `others`. Either may be empty. Below
-    SIMILAR the second look starts to miss pairs. An image of one grey value has no texture and
-    no near-duplicate: black frames of two people are alike and tell nothing.
-    Beside the textures and the pairs found, memory is 6 KB an image and a few arrays of BLOCK.
+    There may be none. Below SIMILAR the second look starts to miss pairs. An image of one grey
+    value has no texture and no near-duplicate: black frames of two people are alike and tell
+    nothing. Beside the textures and the pairs found, memory is 6 KB an image and a few arrays of
+    BLOCK numbers.
     """
-    within = others is None
-    others = textures if others is None else others
-    norms, norms_of_others = _norms(textures), _norms(others)
-    sketches = _sketches(textures)
+    return _pairs(_described(textures), None, similar)
+
+
+def _pairs(ours: _Described, others: _Described | None, similar: float) -> pd.DataFrame:
+    """As near_duplicates; with `others` b is a row of theirs."""
+    theirs = ours if others is None else others
     found = [np.empty((0, 3))]
     # Threads would wait for each other at each small product: 4 times slower on a busy machine.
     with threadpool_limits(1, user_api="blas"):
-        for a, near in _candidates(sketches, None if within else _sketches(others)):
-            products = _best_products(textures[a], others, near)
+        for a, near in _candidates(ours, others):
+            products = _best_products(ours.textures[a], theirs.textures, near)
             # Three decimals are what 8 bits carry.
-            similarity = (products / (norms[a] * norms_of_others[near])).clip(0, 1).round(3)
+            similarity = (products / (ours.norms[a] * theirs.norms[near])).clip(0, 1).round(3)
             same = similarity >= similar
             found.append(np.stack([np.full(same.sum(), a), near[same], similarity[same]], axis=1))
     pairs = pd.DataFrame(np.concatenate(found), columns=["a", "b", "similarity"])
     return pairs.astype({"a": int, "b": int})
 
 
-def _norms(textures: Textures) -> Floats:
-    norms = [np.linalg.norm(texture.astype(np.float32)) for texture in textures]
-    return np.array(norms, dtype=np.float32)
-
-
-def _sketches(textures: Textures) -> Floats:
-    """float32 (n, features), each of mean 0 and norm 1; all 0 where the texture is even."""
-    height, width = SHAPE
-    sketches = np.zeros((len(textures), height * width // POOL**2), dtype=np.float32)
-    for sketch, texture in zip(sketches, textures, strict=True):
-        squares = texture.reshape(height // POOL, POOL, width // POOL, POOL)
-        pooled = squares.mean(axis=(1, 3), dtype=np.float32).ravel()
+def _described(textures: Textures, axes: Floats | None = None) -> _Described:
+    """`axes` are those of the images that these are held against."""
+    height, width = (side // POOL for side in SHAPE)
+    norms = np.zeros(len(textures), dtype=np.float32)
+    sketches = np.zeros((len(textures), height * width), dtype=np.float32)
+    for row, texture in enumerate(textures):
+        numbers = texture.astype(np.float32)
+        norms[row] = np.linalg.norm(numbers)
+        pooled = cv2.resize(numbers, (width, height), interpolation=cv2.INTER_AREA).ravel()
         pooled -= pooled.mean()
         if length := np.linalg.norm(pooled):
-            sketch[:] = pooled / length
-    return sketches
-
-
-def _candidates(
-    sketches: Floats, others: Floats | None = None
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Each row a that has similar sketches, and the rows of those: later ones, or of `others`."""
-    within = others is None
-    others = sketches if others is None else others
-    axes = _axes(sketches)
-    bounds = _bounds(sketches, axes)
-    bounds_of_others = bounds if within else _bounds(others, axes)
-    rows = max(1, BLOCK // max(1, len(others)))
-    with progress(title="duplicates", total=len(sketches)) as bar:
-        for start in range(0, len(sketches), rows):
-            first = start if within else 0
-            block = bounds[start : start + rows] @ bounds_of_others[first:].T
-            for a, bound in enumerate(block, start):
-                near = np.flatnonzero(bound >= SKETCH_SIMILAR - ROUNDING) + first
-                near = near[near > a] if within else near
-                near = near[others[near] @ sketches[a] >= SKETCH_SIMILAR]
-                if len(near):
-                    yield a, near
-                bar.update()
+            sketches[row] = pooled / length
+    with threadpool_limits(1, user_api="blas"):
+        axes = _axes(sketches) if axes is None else axes
+        return _Described(textures, norms, sketches, axes, _bounds(sketches, axes))
 
 
 def _axes(sketches: Floats) -> Floats:
-    """(axes, features), at right angles: most of the sketches lies along these few."""
     sample = sketches[:: max(1, math.ceil(len(sketches) / SAMPLE))]
     axes = np.linalg.svd(sample, full_matrices=False)[2]
     along = np.square(sketches @ axes.T).sum(axis=0).cumsum()
@@ -171,6 +161,27 @@ def _bounds(sketches: Floats, axes: Floats) -> Floats:
     along = sketches @ axes.T
     rest = np.square(sketches).sum(axis=1) - np.square(along).sum(axis=1)
     return np.column_stack([along, np.sqrt(rest.clip(0))])
+
+
+def _candidates(
+    ours: _Described, others: _Described | None = None
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Each row a that has similar sketches, and the rows of those: later ones, or of `others`."""
+    within = others is None
+    theirs = ours if others is None else others
+    count = len(ours.bounds)
+    rows = max(1, BLOCK // max(1, len(theirs.bounds)))
+    with progress(title="duplicates", total=count) as bar:
+        for start in range(0, count, rows):
+            first = start if within else 0
+            block = ours.bounds[start : start + rows] @ theirs.bounds[first:].T
+            for a, bound in enumerate(block, start):
+                near = np.flatnonzero(bound >= SKETCH_SIMILAR - ROUNDING) + first
+                near = near[near > a] if within else near
+                near = near[theirs.sketches[near] @ ours.sketches[a] >= SKETCH_SIMILAR]
+                if len(near):
+                    yield a, near
+                bar.update()
 
 
 def _best_products(texture: Texture, textures: Textures, rows: npt.NDArray[np.int64]) -> Floats:

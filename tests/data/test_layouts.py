@@ -8,13 +8,14 @@ from pathlib import Path
 import cv2
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from lib import rle
 from lib.artifacts.folds import masks_in
 from lib.data.images_of_test import read_test_table
-from lib.data.layouts import load_settings
+from lib.data.layouts import find_layout, load_settings
 from lib.data.table import read_training_images
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, tiny_image
@@ -404,3 +405,27 @@ def test_an_unknown_folder_is_told_the_nearest_layout_and_what_is_missing(
     make(tmp_path)
     with pytest.raises(InputError, match=told):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error"),
+    [
+        ("1,1 5\n2,1 5,9\n", r"labels\.csv: .*line 3 has 3 values, the header 2 names"),
+        ("", r"labels\.csv: the table has no rows"),
+    ],
+)
+def test_a_table_is_told_by_its_header_and_wrong_rows_are_named(
+    rows: str, error: str, tmp_path: Path
+) -> None:
+    save(tmp_path / "images" / "1.png", IMAGES["11"][0])
+    (tmp_path / "labels.csv").write_text(f"image,rle_mask\n{rows}")
+    with pytest.raises(InputError, match=error):
+        read(tmp_path)
+
+
+def test_a_parquet_file_is_told_by_its_header(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "1.png", IMAGES["11"][0])
+    table = pd.DataFrame({"Image ID": ["1"], " EncodedPixels": [""]}, index=[7])
+    table.to_parquet(tmp_path / "labels.parquet")
+    found = find_layout(tmp_path, tmp_path / "unpacked")
+    assert found["train_dataframe"] == str(tmp_path / "labels.parquet")

@@ -197,8 +197,10 @@ def peak_megabytes(work: Callable[[], object]) -> float:
 def test_each_with_each_needs_no_table_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "BLOCK", 2**18)
     sketches = np.eye(4000, 16, dtype=np.float32)
+    axes = np.eye(16, dtype=np.float32)
+    described = duplicates._Described([], np.ones(4000), sketches, axes, sketches)
     assert 4000**2 * sketches.itemsize / 1e6 == 64
-    assert peak_megabytes(lambda: list(duplicates._candidates(sketches))) < 4
+    assert peak_megabytes(lambda: list(duplicates._candidates(described))) < 4
 
 
 def test_many_copies_of_one_image_are_not_compared_all_at_once(
@@ -273,7 +275,7 @@ def test_pairs_with_test_images_are_those_of_the_full_search() -> None:
 
 
 def test_the_bound_is_never_below_the_correlation_of_two_sketches() -> None:
-    sketches = duplicates._sketches(people_with_copies())
+    sketches = duplicates._described(people_with_copies()).sketches
     for axes in (1, 5, 40):
         found = np.linalg.svd(sketches[::2], full_matrices=False)[2][:axes]
         bounds = duplicates._bounds(sketches, found)

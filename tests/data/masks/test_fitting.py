@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 
-from lib.data.masks.fitting import FEWEST, TURNS, doubts_of, fits
+from lib.data.masks.fitting import AROUND, FEWEST, TURNS, _fit, doubts_of, fits
 from tests.conftest import tiny_image
 
 
@@ -48,3 +49,13 @@ def test_few_images_and_masks_of_chance_tell_nothing() -> None:
     random = np.random.default_rng(0)
     assert doubts_of([list(row) for row in random.normal(1, 0.3, (200, 1 + len(TURNS)))]) == []
     assert doubts_of([]) == []
+
+
+def test_the_fit_is_that_of_the_whole_picture() -> None:
+    steep = np.random.default_rng(0).random((60, 80), dtype=np.float32)
+    for box in (np.s_[20:30, 30:50], np.s_[0:8, 70:80], np.s_[25:27, 0:80]):
+        mask = np.zeros((60, 80), np.uint8)
+        mask[box] = 1
+        outline = (mask - cv2.erode(mask, np.ones((3, 3), np.uint8))).astype(bool)
+        around = cv2.dilate(mask, np.ones((AROUND, AROUND), np.uint8)).astype(bool)
+        assert _fit(steep, mask) == steep[outline].mean() / steep[around].mean()
