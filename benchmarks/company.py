@@ -37,7 +37,7 @@ SETTINGS = [
     "pretrained=false",
 ]
 # libgomp's own number of turns that a thread spins; it overrules OMP_WAIT_POLICY.
-WAYS = {"sleeping": {}, "spinning": {"GOMP_SPINCOUNT": "300000"}}
+WAYS = {"short": {}, "spinning": {"GOMP_SPINCOUNT": "300000"}}
 BUSY = "while True: pass"
 
 
@@ -83,7 +83,7 @@ def print_rows(number: int, settings: list[str], places: list[Place], rounds: in
         return usage.seconds
 
     alternating({f"{way} {p}": partial(measure, way, p) for p in places for way in WAYS}, rounds)
-    alone = median(usages[f"sleeping {places[0]}"])
+    alone = median(usages[f"short {places[0]}"])
     for way in WAYS:
         cells = []
         for place in places:

@@ -1,4 +1,4 @@
-"""The processor cores that this process may use, and threads that sleep while they wait.
+"""The processor cores that this process may use, and threads that soon sleep while they wait.
 
 It needs no other module: lib/__init__.py runs it before PyTorch is there, and
 tools/scoring/export.py copies it into scoring pipelines.
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+# Turns before a thread that waits for work sleeps; docs/benchmarks.md has what others cost.
+SPINS = "20000"
 OF_THIS_PROCESS = Path("/proc/self/cgroup")
 
 
@@ -63,13 +65,16 @@ def _text(file: Path) -> str:
 
 
 def share_cores() -> None:
-    """Makes threads sleep while they wait, and no more of them than cores that may be used.
+    """Makes threads sleep soon when they wait, and no more of them than cores that may be used.
 
-    OpenMP's threads, which compute for PyTorch, spin otherwise. Beside other processes each then
-    takes the time that another one needs to finish. It acts only before PyTorch is imported, also
-    in all child processes. What the environment says already stays.
+    OpenMP's threads, which compute for PyTorch, spin for 300,000 turns otherwise. Beside other
+    processes each then takes the time that another one needs to finish, and a step takes many times
+    as long. Threads that sleep at once are slow too: to wake one takes long, most of all where
+    others wait for its core. It acts only before PyTorch is imported, also in all child
+    processes. What the environment says already stays.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     # Without a limit PyTorch's own choice is better: it leaves out hyperthreads.
     if usable_cores() < allowed_cores():
         for name in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):

@@ -20,7 +20,7 @@ import builtins, os, sys
 original = builtins.__import__
 def watched(name, *args, **more):
     if name == "torch":
-        print(os.environ.get("OMP_WAIT_POLICY"))
+        print(os.environ.get("GOMP_SPINCOUNT"))
         os._exit(0)
     return original(name, *args, **more)
 builtins.__import__ = watched
@@ -110,8 +110,12 @@ def test_the_environment_overrules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_threads_sleep_whoever_imports_pytorch(start: str) -> None:
-    environment = {name: v for name, v in os.environ.items() if name != "OMP_WAIT_POLICY"}
+def test_threads_sleep_soon_whoever_imports_pytorch(start: str) -> None:
+    environment = {
+        name: v
+        for name, v in os.environ.items()
+        if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
     run = subprocess.run(
         [sys.executable, "-c", FIRST, start],
         env=environment | {"PYTHONPATH": str(REPOSITORY)},
@@ -120,4 +124,4 @@ def test_threads_sleep_whoever_imports_pytorch(start: str) -> None:
         text=True,
         check=False,
     )
-    assert run.stdout == "PASSIVE\n", run.stderr
+    assert run.stdout == "20000\n", run.stderr
