@@ -4,6 +4,8 @@ data -> runs/<experiment_name>/folds.csv, labels.png, test_labels.csv, folds_aud
 duplicates.csv, contradictions.csv and .png, quarantine.csv, config.yaml
 """
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -32,7 +34,7 @@ from lib.runtime.files import save_table
 def main(config: Config) -> None:
     config = with_drawn_seed(config)
     images, test = read_training_images(config), read_test_images(config)
-    table = images.table
+    config, table = replace(config, **images.settled), images.table
     pairs, test_pairs = find_duplicates(images.textures, test.textures if test else None)
     pairs = agreement(table, pairs)
     found = contradictions(table, pairs)
@@ -84,4 +86,4 @@ def report(audit: dict[str, Any], config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run(main, __doc__, load_settings)
+    run(main, __doc__, partial(load_settings, tell=print))

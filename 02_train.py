@@ -22,6 +22,9 @@ from lib.runtime.memory import keep_freed_memory
 from lib.runtime.processes import joined, of_first
 from lib.runtime.versions import code_version
 from lib.training.loop import Trainer
+from lib.training.optimizer import advice
+from lib.training.pretrained import sha_of_weights
+from lib.training.resume import ENCODER
 from tools.watch.watch import watched
 
 
@@ -48,6 +51,8 @@ def train(config: Config) -> None:
         if not of_first(partial(is_trained, config, fold, folds.sha))
     ]
     if untrained:
+        if text := advice(config):
+            print(text)
         of_first(partial(with_cache, table, config))  # makes it, for all processes to read
         table = with_cache(table, config)
     for fold in untrained:
@@ -63,6 +68,8 @@ def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
     changed = differences(config, model.config, training_settings(config))
     if model.folds_sha != folds_sha:
         changed.append("folds.csv is another")
+    if model.encoder_sha and sha_of_weights(config) not in ("", model.encoder_sha):
+        changed.append(f"{ENCODER} is another")
     if changed:
         print(f"{path} is trained again, for what changed (now, then): {'; '.join(changed)}")
         return False

@@ -6,6 +6,7 @@
 #
 # The first start makes .venv. Results are kept in runs/<experiment_name>/; the same command started
 # again goes on where it was stopped. All settings: python 01_prepare_folds.py --help
+# CPU=1 bash run_all.sh ... takes PyTorch without CUDA where .venv is not there yet: a third of the size.
 # PHANTOM="--subjects 30 --frames 40" draws another phantom, where data/phantom is not there yet.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

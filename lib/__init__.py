@@ -14,6 +14,10 @@ artifacts, unet, augment, bce_dice < data, losses < dataset, folds < inference <
 
 import sys
 
+from lib.runtime.cores import share_cores
+
+share_cores()
+
 # Commands of before the rooms answer with their new names, for one release. `python -m lib.X`
 # imports this package before it looks for X, and sys.argv[0] is "-m" meanwhile.
 MOVED = {

@@ -51,16 +51,20 @@ def tversky_per_image(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def lovasz_per_image(logits: Tensor, masks: Tensor) -> Tensor:
-    """Half the Lovasz hinge (Berman et al. 2018) of the nerve, half that of what is not nerve.
+    """The Lovasz hinge (Berman et al. 2018) of the nerve, that of what is not nerve, their mean.
 
     (n, classes, height, width) -> (n,), not below 0: 0 where every logit is beyond +-1 on its
-    mask's side. Symmetric, because the plain hinge of an empty mask is that of its worst pixel
-    alone; the other half has a gradient on all that are not beyond -1. A soft pixel asks for a
-    logit of 1 / (2 mask - 1), thus for nothing at .5.
+    mask's side. Of an empty mask only that of what is not nerve, and of a full one only that of the
+    nerve: the other would be the error of the worst pixel alone. That one pixel would weigh as much
+    as all of a nerve, and the network would learn to mark nothing. A soft pixel asks for a logit of
+    1 / (2 mask - 1), thus for nothing at .5.
     """
     errors, order = (1 - logits * (2 * masks - 1)).flatten(2).sort(dim=2, descending=True)
-    truth = masks.flatten(2).gather(2, order)  # the halves differ in sign twice, so not in errors
-    gradient = (_jaccard_gradient(truth) + _jaccard_gradient(1 - truth)) / 2
+    nerve = masks.flatten(2).gather(2, order)  # the hinges differ in sign twice, so not in errors
+    kinds = torch.stack([nerve, 1 - nerve])
+    there = (kinds.sum(3, keepdim=True) > 0).float()
+    gradients = torch.stack([_jaccard_gradient(truth) for truth in kinds])
+    gradient = (gradients * there).sum(0) / there.sum(0)
     return (errors.relu() * gradient).sum(2).mean(1)
 
 

@@ -92,18 +92,29 @@ def test_jaccard_and_tversky_of_hand_worked_pixels(
 
 
 @pytest.mark.parametrize(
-    ("mask", "nerve", "rest"),
+    ("mask", "expected"),
     [
         # Errors 1.5, .5, -1; 1 - IoU after each: 1/2, 2/3, 1 of the nerve, 1/2, 1, 1 of the rest.
-        ([1, 0, 0], 1.5 / 2 + 0.5 / 6, 1.5 / 2 + 0.5 / 2),
-        # Errors 3, 1.5, .5: of no nerve the worst counts, of the rest all alike.
-        ([0, 0, 0], 3.0, 5 / 3),
-        ([1, 1, 1], 2 / 3, 1.5),
+        ([1, 0, 0], (1.5 / 2 + 0.5 / 6 + 1.5 / 2 + 0.5 / 2) / 2),
+        ([0, 0, 0], (3 + 1.5 + 0.5) / 3),  # all pixels count alike
+        ([1, 1, 1], (1.5 + 0.5) / 3),
     ],
 )
-def test_lovasz_of_hand_worked_pixels(mask: list[float], nerve: float, rest: float) -> None:
+def test_lovasz_of_hand_worked_pixels(mask: list[float], expected: float) -> None:
     found = lovasz_per_image(image([2.0, -0.5, 0.5]), image(mask)).tolist()
-    assert found == pytest.approx([(nerve + rest) / 2])
+    assert found == pytest.approx([expected])
+
+
+def test_no_pixel_of_an_empty_image_weighs_as_much_as_a_nerve_with_lovasz() -> None:
+    """Else a network learns to mark nothing: a batch has as many empty images as others."""
+    logits = torch.linspace(-0.9, 0.9, 64).view(1, 1, 8, 8).expand(2, -1, -1, -1).clone()
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[1, 0, :2, :2] = 1
+    logits.requires_grad_()
+    lovasz_per_image(logits, masks).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad[0].max() == pytest.approx(1 / 64)
+    assert logits.grad[1, 0, :2, :2].sum() < -0.3
 
 
 def smp_lovasz(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -226,10 +237,27 @@ def test_an_all_empty_batch_has_a_gradient_that_lowers_probabilities(name: str) 
     assert logits.grad.sum((1, 2, 3)).min() > 0.01
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_loss_is_float32_under_bfloat16_logits(name: str) -> None:
-    logits = torch.randn(1, 1, 8, 8, dtype=torch.bfloat16)
-    assert loss_per_image(name, logits, torch.zeros(1, 1, 8, 8)).dtype == torch.float32
+def test_the_loss_of_16_bit_logits_is_that_of_the_same_in_float32(
+    name: str, half: torch.dtype
+) -> None:
+    """Also within autocast, and of an image whose sums no float16 holds."""
+    logits = torch.linspace(-30, 30, 300 * 300).view(1, 1, 300, 300).to(half)
+    masks = (logits > 1).to(half)
+    with torch.autocast("cpu", half):
+        found = loss_per_image(name, logits, masks)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, loss_per_image(name, logits.float(), masks.float()))
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_the_loss_of_presence_is_float32(half: torch.dtype) -> None:
+    logits, masks = torch.tensor([[30.0], [-30.0]], dtype=half), torch.ones(2, 1, 8, 8, dtype=half)
+    with torch.autocast("cpu", half):
+        found = presence_per_image(logits, masks)
+    assert found.dtype == torch.float32
+    assert found.tolist() == pytest.approx([0, 30])
 
 
 @pytest.mark.parametrize(("name", "pixels"), [("BCEDice", "BCE"), ("FocalDice", "Focal")])

@@ -1,7 +1,13 @@
 # Sourced by run_all.sh and run_tests.sh: `use_environment REQUIREMENTS` sets $python, the Python of the
 # project's own .venv, and installs the packages of that file there. It takes the versions that the tests
 # passed with (constraints.txt). It installs once, and again when a requirement or a version changes.
-# PYTHON=/path/to/python3 chooses the Python that .venv is made with.
+# PYTHON=/path/to/python3 chooses the Python that .venv is made with. CPU=1 takes PyTorch without CUDA,
+# from its own index, where .venv is new: 2 GB in place of 6.
+if [ -n "${CPU:-}" ]; then
+    size=2 index=(--extra-index-url https://download.pytorch.org/whl/cpu)
+else
+    size=6 index=()
+fi
 
 stop() {
     echo "$*" >&2
@@ -24,7 +30,7 @@ find_python() {
 make_environment() {
     local base=$1 free
     free=$(df -Pk "$here" | awk 'NR == 2 { print int($4 / 1024 / 1024) }')
-    [ "$free" -ge 8 ] || stop "$here has $free GiB of free disk space, and the packages need 8: make room, or clone the project to a larger disk."
+    [ "$free" -ge $((size + 2)) ] || stop "$here has $free GiB of free disk space, and the packages need $((size + 2)): make room, or clone the project to a larger disk. CPU=1 takes PyTorch without CUDA, which needs 4."
     "$base" -c 'import ensurepip, venv' 2>/dev/null ||
         stop "This Python has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)."
     "$base" -m venv --clear "$here/.venv" || stop "$here/.venv could not be made: see the lines above."
@@ -41,8 +47,8 @@ use_environment() {
         base=$(find_python) || exit 1
         make_environment "$base"
     fi
-    echo "Installing the packages of $requirements into .venv, once (about 6 GB; a minute or two) ..."
-    "$python" -m pip install --quiet --disable-pip-version-check -r "$here/$requirements" -c "$here/constraints.txt" 2>"$here/.venv/install.log" ||
+    echo "Installing the packages of $requirements into .venv, once (about $size GB; a minute or two) ..."
+    "$python" -m pip install --quiet --disable-pip-version-check "${index[@]}" -r "$here/$requirements" -c "$here/constraints.txt" 2>"$here/.venv/install.log" ||
         stop "The packages could not be installed: is there a network? pip says: $(grep -m 1 ERROR "$here/.venv/install.log") (all of it: .venv/install.log)"
     echo "$wanted" >"$stamp"
 }

@@ -34,6 +34,7 @@ class Model(NamedTuple):
     log: list[dict[str, float]]  # a row an epoch
     sha: str  # of the file
     code: str = ""  # version of what trained it; "" where the file is from before it was kept
+    encoder_sha: str = ""  # of the file of weights its encoder began with; "" where none is known
 
 
 def save_model(
@@ -43,8 +44,11 @@ def save_model(
     weights: dict[str, torch.Tensor],
     log: list[dict[str, float]],
     code: str = "",
+    encoder_sha: str = "",
 ) -> None:
     """`folds` are those trained on, `code` the version of what trained it.
+
+    `encoder_sha` is that of the file of weights which its encoder began with.
 
     The same model gives the same bytes.
     """
@@ -56,6 +60,7 @@ def save_model(
         "fold": fold,
         "folds_sha": folds.sha,
         "code": code,
+        "encoder_sha": encoder_sha,
         # Names that are one object each, as pickle writes those that are two in another way.
         "log": [{sys.intern(name): value for name, value in row.items()} for row in log],
     }

@@ -182,10 +182,14 @@ class Config:
         "the GPU to use, or several, a process each; without CUDA, or with [], the processor",
     )
     mixed_precision_inference: bool = setting(
-        "environment", False, "bfloat16 in validation and in 03, where the device has it"
+        "environment",
+        False,
+        "16 bits in validation and in 03: bfloat16 where the device has it, else float16 on a GPU",
     )
     mixed_precision_training: bool = setting(
-        "environment", True, "bfloat16 in training, where the device has it"
+        "environment",
+        True,
+        "16 bits in training: bfloat16 where the device has it, else float16 on a GPU",
     )
     number_of_workers: int = setting(
         "environment",
@@ -279,15 +283,16 @@ class Config:
     loss_function: str = setting(
         "training",
         "BCEDice",
-        "BCEDice, FocalDice: the sum of both; Jaccard: soft IoU; Lovasz: for fine-tuning; Tversky: "
-        "Dice whose misses weigh 1.4, false positives .6",
+        "BCEDice, FocalDice: the sum of both; Jaccard: soft IoU; Lovasz: the hinge of IoU; "
+        "Tversky: Dice whose misses weigh 1.4, false positives .6",
         choices=("BCEDice", "BCE", "Dice", "Focal", "FocalDice", "Jaccard", "Lovasz", "Tversky"),
     )
     optimizer: str = setting(
         "training",
         "AdamW",
         "optimizer; SGD and RMSprop with a momentum of 0.9. On a phantom AdamW, Adam and NAdamW "
-        "learned with a learning_rate of 0.001, RMSprop with 0.0001, Adadelta with 1",
+        "learned with a learning_rate of 0.001, RMSprop with 0.0001, Adadelta with 1, SGD with 0.1 "
+        "and a gradient_clip of 1",
         choices=("AdamW", "Adam", "NAdamW", "SGD", "RMSprop", "Adadelta"),
     )
     save_best_checkpoint: bool = setting(

@@ -14,10 +14,10 @@ from lib.config.checks import checked, conflicts
 from lib.config.fields import DEFAULTS, FIELDS, TYPES, Config
 from lib.runtime.errors import InputError
 
-# The folder or zip of data=PATH, where a zip is unpacked, and the names of the settings that are
-# given beside it -> the data settings that fit it; a ValueError says what is wrong.
+# The folder or zip of data=PATH, where a zip is unpacked, and the settings that are given beside
+# it -> the data settings that fit it; a ValueError says what is wrong.
 # lib/data/layouts.py has the one that the steps use.
-FindLayout = Callable[[Path, Path, set[str]], dict[str, str]]
+FindLayout = Callable[[Path, Path, dict[str, Any]], dict[str, str]]
 
 DEFAULT_FILE = Path(__file__).parents[2] / "config.yaml"
 
@@ -38,12 +38,12 @@ def load_config(
         data = source.pop("data", None)
         layout: dict[str, str] = {}
         # A file that holds every setting says None where it says nothing.
-        said = {name for name, value in source.items() if source is given or value != "None"}
+        said = {name: v for name, v in source.items() if source is given or v != "None"}
         if data and find_layout:
-            layout = _layout(find_layout, Path(data), unpack_into, said | given.keys(), errors)
+            layout = _layout(find_layout, Path(data), unpack_into, said | given, errors)
         elif data:
             errors.append(f"data={data}: only the four steps look for data")
-        values |= source | {name: layout[name] for name in layout.keys() - said}
+        values |= source | {name: layout[name] for name in layout.keys() - said.keys()}
     if not errors:
         errors += conflicts(Config(**values))
     if errors:
@@ -113,7 +113,7 @@ def _parsed(text: str) -> Any:
 
 
 def _layout(
-    find_layout: FindLayout, data: Path, unpack_into: Path, said: set[str], errors: list[str]
+    find_layout: FindLayout, data: Path, unpack_into: Path, said: dict[str, Any], errors: list[str]
 ) -> dict[str, str]:
     """The data settings of the folder or zip; what is wrong with it goes to `errors`."""
     try:

@@ -10,12 +10,14 @@ import pandas as pd
 from lib.artifacts.audit import quarantined_tests
 from lib.config.fields import Config
 from lib.data.archives import ArchiveError, unpacked
+from lib.data.masks.extras import extras_among
 from lib.data.masks.files import as_training_set, mask_paths, masks_beside
 from lib.data.pictures.arrays import (
     PICTURE_SUFFIXES,
     ImageFile,
     composed,
     image_files,
+    is_picture,
     names_of,
     read_picture,
 )
@@ -127,6 +129,9 @@ def _list_test_images(config: Config) -> _Listed | None:
         return None
     folder = folder_of(config.data_folder_test, "data_folder_test")
     masks = mask_paths(as_training_set(config))
+    if config.test_dataframe == "None":
+        found = [p for p in tree_of(folder).files if p not in masks and is_picture(p)]
+        masks |= extras_among(found, masks).all
     files = image_files(folder, config.image_bits, masks)
     if config.test_dataframe == "None":
         origin, names = str(folder), sorted(names_of(files), key=_natural)

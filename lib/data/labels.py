@@ -3,65 +3,64 @@
 Read here, but not yet held against the images: lib/data/table.py does that.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lib.config.fields import Config
 from lib.data.formats import FORMATS, format_of
+from lib.data.formats.refused import refused_in
 from lib.data.label import ONE_CLASS, Label, Labels
+from lib.data.labels_of_tool import labels_of_tool
+from lib.data.lists import read_beside
 from lib.data.masks.files import add_mask_files
-from lib.data.pictures.arrays import ImageFile, image_files, names_of
+from lib.data.pictures.arrays import ImageFile, names_of
 from lib.data.pictures.tree import tree_of
 from lib.data.tables.labels import read_label_table
 from lib.runtime.errors import InputError
 
 
-def read_labels(config: Config, files: dict[str, ImageFile], masks: Collection[Path]) -> Labels:
-    """The labels that the settings point to, for `files` by name; `masks` are the mask files."""
+def read_labels(
+    config: Config,
+    files: dict[str, ImageFile],
+    masks: Collection[Path],
+    without: Collection[ImageFile] = (),
+    expected: Sequence[str] = (),
+) -> Labels:
+    """The labels that the settings point to, for `files` by name; `masks` are the mask files.
+
+    Those of the images `without` are left out. `expected` are classes that are known.
+    """
     if config.train_dataframe == "None":
         labels = _labels_of_files(config, files, masks)
     elif reader := format_of(tree_of(Path(config.train_dataframe))):
-        others = _other_set(files, config)
-        _require_other_names(files, others, config)
-        labels = reader.read(Path(config.train_dataframe), files, config)
-        for image in (labels.by_image.keys() - files.keys()) & others.keys():
-            del labels.by_image[image]
-    elif config.train_dataframe.lower().endswith((".json", ".xml", ".yaml")):
+        labels = labels_of_tool(reader, files, config)
+    elif config.train_dataframe.lower().endswith((".json", ".ndjson", ".xml", ".yaml")):
         known = ", ".join(module.NAME for module in FORMATS)
-        raise InputError(
-            f"train_dataframe={config.train_dataframe}: there is no such file, or it holds no "
-            f"labels of a known tool ({known})"
+        why = refused_in(tree_of(Path(config.train_dataframe))) or (
+            f"there is no such file, or it holds no labels of a known tool ({known})"
         )
+        raise InputError(f"train_dataframe={config.train_dataframe}: {why}")
     else:
-        labels = read_label_table(Path(config.train_dataframe), "train_dataframe", config, files)
+        labels = _labels_of_table(Path(config.train_dataframe), config, files)
     labels = labels._replace(
         by_image={shortest(name, files): label for name, label in labels.by_image.items()}
     )
     if config.validation_dataframe != "None":
         _add_validation(labels, files, config)
-    add_mask_files(labels, files, masks, config)
+    add_mask_files(labels, files, masks, config, without, expected)
     return labels
 
 
-def _other_set(files: dict[str, ImageFile], config: Config) -> dict[str, ImageFile]:
-    """The images of data_folder_test that are none of `files`: a tool may tell of them too."""
-    if config.data_folder_test in ("None", config.data_folder):
-        return {}
-    ours = {file.path for file in files.values()}
-    others = image_files(Path(config.data_folder_test))
-    return {name: file for name, file in others.items() if file.path not in ours}
-
-
-def _require_other_names(
-    files: dict[str, ImageFile], others: dict[str, ImageFile], config: Config
-) -> None:
-    """InputError where a test image is called as one to train on: tools tell file names alone."""
-    ours = {file.path.name for file in files.values()}
-    if both := {file.path.name for file in others.values()} & ours:
-        raise InputError(
-            f"{config.data_folder} and {config.data_folder_test} both hold {min(both)}, and "
-            f"{config.train_dataframe} may mean either: rename the images of one of them"
+def _labels_of_table(path: Path, config: Config, files: dict[str, ImageFile]) -> Labels:
+    """Of lists of names, those that stand beside it too: val.txt beside train.txt."""
+    labels = read_label_table(path, "train_dataframe", config, files)
+    alone = config.mask_folder == "None" or config.validation_dataframe != "None"
+    for other in [] if alone else read_beside(path):
+        more = read_label_table(other, "train_dataframe", config, files)
+        labels = Labels(
+            more.by_image | labels.by_image, labels.classes, f"{labels.origin} and {other.name}"
         )
+    return labels
 
 
 def shortest(path: str, files: dict[str, ImageFile]) -> str:

@@ -8,7 +8,9 @@ import pandas as pd
 
 from lib.config.fields import Config
 from lib.data.formats import format_of
-from lib.data.images_of_test import read_test_table
+from lib.data.images_of_test import files_of_test_set, read_test_table
+from lib.data.labels_of_tool import labels_of_tool
+from lib.data.lists import is_list
 from lib.data.masks.files import as_training_set, mask_paths
 from lib.data.pictures.arrays import image_files
 from lib.data.pictures.tree import tree_of
@@ -28,13 +30,16 @@ def read_test_labels(
     """
     if config.data_folder_test == "None":
         return None
-    table = _labels_of_test(config)
+    table, shared = _labels_of_test(config), config.data_folder_test == config.data_folder
+    listed = shared and is_list(Path(config.test_dataframe))
     labelled = replace(as_training_set(config), train_dataframe=table)
-    shared = config.data_folder_test == config.data_folder
-    if table == "None" and (shared or not mask_paths(labelled)):
+    if table == "None" and ((shared and not listed) or not mask_paths(labelled)):
         return None
+    tests = read_test_table(config, quarantined)
+    names = {} if tests is None else dict(zip(tests["file"], tests["image"], strict=True))
     try:
-        found = read_training_images(labelled, "test labels")
+        only = names.keys() if listed else None
+        found = read_training_images(labelled, "test labels", only, classes)
     except InputError as error:
         print(f"test labels    cannot be used: {error}")
         return None
@@ -44,8 +49,6 @@ def read_test_labels(
             f"{', '.join(classes)}: they are not scored"
         )
         return None
-    tests = read_test_table(config, quarantined)
-    names = {} if tests is None else dict(zip(tests["file"], tests["image"], strict=True))
     rows = found.table.assign(image=found.table["file"].map(lambda file: names.get(file, "")))
     rows = rows[rows["image"] != ""].reset_index(drop=True)
     if rows.empty:
@@ -55,15 +58,19 @@ def read_test_labels(
 
 
 def _labels_of_test(config: Config) -> str:
-    """test_dataframe with run lengths, or a labelling tool's files that tell of test images too."""
+    """test_dataframe with run lengths, or the labels to train on where they tell of test images."""
     if config.test_dataframe != "None" and _has_runs(Path(config.test_dataframe), config):
         return config.test_dataframe
     path = Path(config.train_dataframe)
-    if config.data_folder_test == config.data_folder or config.train_dataframe == "None":
+    if config.train_dataframe == "None" or is_list(path):
         return "None"
+    if config.data_folder_test == config.data_folder:
+        return config.train_dataframe if is_list(Path(config.test_dataframe)) else "None"
     if reader := format_of(tree_of(path)):
-        files = image_files(Path(config.data_folder_test), config.image_bits)
-        if reader.read(path, files, config).by_image.keys() & files.keys():
+        turned = replace(as_training_set(config), train_dataframe=config.train_dataframe)
+        no_images = files_of_test_set(turned)
+        files = image_files(Path(turned.data_folder), config.image_bits, no_images)
+        if labels_of_tool(reader, files, turned).by_image.keys() & files.keys():
             return config.train_dataframe
     return "None"
 

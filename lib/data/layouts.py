@@ -1,21 +1,24 @@
 """A folder or zip of data -> the data settings that describe it."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from lib.config.fields import Config
 from lib.config.read import load_config
 from lib.data.archives import unpacked
 from lib.data.formats import FORMATS
+from lib.data.lists import Tell, settle
 from lib.data.masks import folders as picture_folders
 from lib.data.masks.folders import is_of_test
 from lib.data.nearest import missing
 from lib.data.pictures.arrays import MASK_SUFFIX, is_picture
 from lib.data.pictures.tree import Tree, tree_of
 from lib.data.tables.cells import TABLES
-from lib.data.tables.labels import told_by
+from lib.data.tables.labels import tells_runs, told_by
 
 TRAIN = ("train.pq", "train.parquet", "train.csv")
 TEST = ("test.pq", "test.parquet", "test.csv")
@@ -39,34 +42,49 @@ known layouts, as a folder or its zip (docs/data.md shows them all):
     masks as pictures: images/, masks/; or a_mask.png beside a.png; in any folders"""
 
 
-def load_settings(path: Path, overrides: Iterable[str] = ()) -> Config:
-    """The settings of a YAML file and of `key=value` words, data=PATH among them."""
-    return load_config(path, overrides, find_layout)
+def load_settings(path: Path, overrides: Iterable[str] = (), tell: Tell = str) -> Config:
+    """The settings of a YAML file and of `key=value` words, data=PATH among them.
+
+    `tell` gets what is done with lists of names, a line each.
+    """
+    return load_config(path, overrides, partial(find_layout, tell=tell))
 
 
-def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> dict[str, str]:
+def find_layout(
+    data: Path, unpack_into: Path, said: Mapping[str, Any] = MappingProxyType({}), tell: Tell = str
+) -> dict[str, str]:
     """Recognises the layout of a folder or zip and gives all data settings, by name, that fit it.
 
-    A zip is unpacked below `unpack_into`, once. `said` are settings that win over what is found.
+    A zip is unpacked below `unpack_into`, once. `said` are settings that win over what is found;
+    a table that one of them names for validation or the test set is none to train on.
     Raises ValueError that says what was looked for, or what is wrong with the zip.
     """
     if data.suffix.lower() == ".zip":
         if not data.is_file():
             raise ValueError(f"data={data}: there is no such file")
-        return find_layout(unpacked(data, unpack_into), unpack_into, said)
+        return find_layout(unpacked(data, unpack_into), unpack_into, said, tell)
     if not data.is_dir():
         if data.exists():
             raise ValueError(f"data={data}: neither a folder nor a .zip: unpack it")
         raise ValueError(f"data={data}: there is no such folder")
-    if "data_folder" in said and {"mask_folder", "train_dataframe"} & set(said):
+    if "data_folder" in said and {"mask_folder", "train_dataframe"} & said.keys():
         return NONE
-    tree = tree_of(data)
-    if "train_dataframe" in said and "data_folder" not in said and not _kaggle(tree):
-        return NONE | _images_of(tree)
-    pictures = partial(picture_folders.find, one_reading="mask_folder" not in said)
-    for layout in (_kaggle, _table, _labelling_tool, pictures):
+    tree, table = _without_named(tree_of(data), said), said.get("train_dataframe")
+    if table not in (None, "None") and "data_folder" not in said and not _kaggle(tree):
+        return settle(tree, NONE | _images_of(tree), said, tell)
+    pictures, tables = (
+        partial(find, one_reading="mask_folder" not in said)
+        for find in (picture_folders.find, _table)
+    )
+    by_files = () if table == "None" else (tables, _labelling_tool)
+    for layout in (_kaggle, *by_files, pictures):
         if found := layout(tree):
-            return NONE | found
+            if layout is pictures:
+                for line in picture_folders.sorted_out(tree).extras.lines(found["data_folder"]):
+                    tell(line)
+            if layout is _labelling_tool and "mask_folder" not in said:
+                _say_masks_beside(tree, found["train_dataframe"], tell)
+            return settle(tree, NONE | found, said, tell)
     if zips := tree.ending(".zip"):
         raise ValueError(f"data={data}: it holds the archive {zips[0].name}: give data={zips[0]}")
     holds = ", ".join(sorted({path.relative_to(data).parts[0] for path in tree.files})[:10])
@@ -74,6 +92,14 @@ def find_layout(data: Path, unpack_into: Path, said: Collection[str] = ()) -> di
         f"data={data}: its layout is not known; it holds {holds or 'nothing'}; {missing(tree)}; "
         f"{LAYOUTS}"
     )
+
+
+def _without_named(tree: Tree, said: Mapping[str, Any]) -> Tree:
+    named = (Path(said.get(name, "None")) for name in ("validation_dataframe", "test_dataframe"))
+    other = {path.resolve() for path in named}
+    names = {path.name for path in other}
+    files = [path for path in tree.files if path.name not in names or path.resolve() not in other]
+    return Tree(tree.root, files)
 
 
 def _kaggle(tree: Tree) -> dict[str, str]:
@@ -97,7 +123,7 @@ def _kaggle(tree: Tree) -> dict[str, str]:
     }
 
 
-def _table(tree: Tree) -> dict[str, str]:
+def _table(tree: Tree, one_reading: bool) -> dict[str, str]:
     """train.csv, or the only table of labels; the images in images/, else in all folders.
 
     A table of people alone stands beside masks that are pictures.
@@ -114,8 +140,25 @@ def _table(tree: Tree) -> dict[str, str]:
     if not tables:
         return {}
     table = (named or tables)[0]
-    pictures = picture_folders.find(tree) if told[table] != "labels" else {}
-    return _images_of(tree) | pictures | {"train_dataframe": str(table)}
+    if told[table] != "labels":
+        return _images_of(tree) | picture_folders.find(tree) | {"train_dataframe": str(table)}
+    return _images_of(tree) | _masks_too(tree, table, one_reading) | {"train_dataframe": str(table)}
+
+
+def _masks_too(tree: Tree, table: Path, one_reading: bool) -> dict[str, str]:
+    """Folders of masks of the images whose run lengths a table tells: both are read."""
+    try:
+        found = picture_folders.find(tree, one_reading) if tells_runs(table) else {}
+    except ValueError as error:
+        raise ValueError(f"{error}, or mask_folder=None for the labels of {table} alone") from None
+    place = found.get("data_folder", "")
+    if found.get("mask_folder") == place:  # masks beside the images, which are looked for anyway
+        return {}
+    test = found.get("data_folder_test", "None")
+    images = [path for path in picture_folders.sorted_out(tree).images if found]
+    if any(not path.is_relative_to(place) and not path.is_relative_to(test) for path in images):
+        found.pop("data_folder", None)
+    return found
 
 
 def _labelling_tool(tree: Tree) -> dict[str, str]:
@@ -125,6 +168,15 @@ def _labelling_tool(tree: Tree) -> dict[str, str]:
         both = " and ".join(f"{path} ({name})" for name, path in told.items())
         raise ValueError(f"which one holds the labels, {both}? Set train_dataframe=PATH")
     return _images_of(tree) | {"train_dataframe": str(*told.values())} if told else {}
+
+
+def _say_masks_beside(tree: Tree, labels: str, tell: Tell) -> None:
+    """A tool's outlines and mask pictures of the same images differ along the edges."""
+    if masks := picture_folders.find(tree, one_reading=False).get("mask_folder"):
+        tell(
+            f"masks          of {masks}: not used, for {labels} tells the labels "
+            "(train_dataframe=None: the masks do)"
+        )
 
 
 def _images_of(tree: Tree) -> dict[str, str]:

@@ -4,7 +4,7 @@ Nothing is dropped silently. An image that cannot be used is an error, and all o
 once; with `quarantine: true` it is left out and kept in quarantine.csv with the reason.
 """
 
-from functools import reduce
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,26 @@ import pandas as pd
 from lib import rle
 from lib.artifacts.folds import mask_columns, masks_in, true_mask
 from lib.config.fields import Config
+from lib.data import two_readings
 from lib.data.images_of_test import files_of_test_set, names_of_test
 from lib.data.label import Label, Labels
 from lib.data.labels import read_labels
+from lib.data.lists import is_list
 from lib.data.masks.box import box_of
+from lib.data.masks.extras import Extras, extras_among
 from lib.data.masks.files import mask_paths
 from lib.data.masks.fitting import LOOKED_AT, fits
 from lib.data.masks.plausible import judged, measured
+from lib.data.masks.shifts import places
 from lib.data.people import people_of
 from lib.data.pictures.arrays import (
     Grey,
     ImageFile,
     UnusableImage,
     file_at,
+    files_of_image,
     image_files,
+    is_picture,
     path_in,
     read_picture,
     sha_of_image,
@@ -47,46 +53,82 @@ from lib.data.pictures.reading import (
     say_unlisted,
     stop_or_tell,
 )
+from lib.data.pictures.tree import tree_of
 from lib.runtime.errors import InputError
 
 ORDER_CHECKED = 50  # masks whose reading by rows is compared with that by columns
 ORDERS = {"columns": "rows", "rows": "columns"}
 
 
-def read_training_images(config: Config, what: str = "images") -> Images:
+def read_training_images(
+    config: Config,
+    what: str = "images",
+    only: Collection[ImageFile] | None = None,
+    expected: Sequence[str] = (),
+) -> Images:
     """Reads every image and label once; the table is sorted by image.
 
     Columns image, file, path, one of run lengths a class (`mask_columns`), height, width, subject,
     told_group, told_fold, validation (bool), kind, bits_used, components, sha, spacing. What nobody
     tells is "". `what` they are, for a person. InputError lists the first 20 images that cannot be
-    used, and their count.
+    used, and their count. What test_dataframe names is left out; with `only`, all but these files.
+    `expected` are classes that are known, of which the masks may show some.
     """
     folder = folder_of(config.data_folder, "data_folder")
     masks = mask_paths(config)
     no_images = masks | files_of_test_set(config)
+    extras = _extras(masks, no_images, config)
+    for line in extras.lines():
+        print(line)
+    no_images |= extras.all
     files = image_files(folder, config.image_bits, no_images)
-    labels = _labels(files, masks, config)
+    tests = {files[name] for name in _test_names_beside(config, files) if name in files}
+    without = tests if only is None else set(files.values()) - set(only)
+    if without == set(files.values()) and without:
+        raise InputError(
+            f"{config.test_dataframe} names all images of {folder}, and none is left to train on: "
+            "set test_dataframe=None"
+        )
+    labels = _labels(files, masks, config, without, expected)
+    config, settled = two_readings.settled(labels, config)
     unusable = name_errors(labels.by_image, files, folder)
     unusable |= {name: label.error for name, label in labels.by_image.items() if label.error}
     rows = _rows(files, labels, unusable, config)
     _add_people(rows, config)
     doubts = judged(rows, mask_columns(labels.classes), config)
+    twice = sum(row["twice"] for row in rows)
     for row in rows:
-        del row["shapes"], row["fits"]
+        del row["shapes"], row["places"], row["fits"], row["twice"]
     images = images_of(rows, dict(sorted(unusable.items())), labels.classes)
     stop_or_tell(images, config, f"{what} of {labels.origin}")
-    _say_unused(files, labels, no_images, config)
+    two_readings.say(twice, config)
+    if only is None:
+        _say_unused(files, labels, no_images, config)
     _check_bits(images.table["bits_used"], config)
     if config.train_dataframe != "None" and config.mask_folder == "None":
         doubts = doubts + _doubts_of_order(images.table, labels.by_image, config)
-    return images._replace(doubts=doubts)
+    return images._replace(doubts=doubts, settled=settled)
 
 
-def _labels(files: dict[str, ImageFile], masks: set[Path], config: Config) -> Labels:
+def _extras(masks: set[Path], no_images: set[Path], config: Config) -> Extras:
+    """Pictures that are made of images; none where a table of labels names the images."""
+    if config.train_dataframe != "None" and not is_list(Path(config.train_dataframe)):
+        return Extras({}, {})
+    found = tree_of(Path(config.data_folder)).files
+    return extras_among([p for p in found if p not in no_images and is_picture(p)], masks)
+
+
+def _labels(
+    files: dict[str, ImageFile],
+    masks: set[Path],
+    config: Config,
+    without: set[ImageFile],
+    expected: Sequence[str],
+) -> Labels:
     """All labels, and what was taken for what; InputError where there are none."""
     for note in notes_on(files.values()):
         print(note)
-    labels = read_labels(config, files, masks)
+    labels = read_labels(config, files, masks, without, expected)
     if not labels.by_image:
         say_no_images(Path(config.data_folder), files, masks)
         raise InputError(f"{labels.origin} tells of no image")
@@ -127,7 +169,8 @@ def _say_unused(
 def _say_taken(labels: Labels, config: Config) -> None:
     """In one line what was taken for what, for a person to object."""
     masks = "" if config.mask_folder == "None" else f"masks of {config.mask_folder}"
-    table = "" if config.train_dataframe == "None" else f"labels of {config.train_dataframe}"
+    what = "names" if is_list(Path(config.train_dataframe)) else "labels"
+    table = "" if config.train_dataframe == "None" else f"{what} of {config.train_dataframe}"
     found = [f"{len(labels.by_image)} images of {config.data_folder}", masks, table]
     if not (masks or table):
         found.append("masks beside them")
@@ -156,8 +199,12 @@ def with_files(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
     """The table of 01 with a column `file`; InputError where an image has gone or changed since."""
     folder, files = folder_of(config.data_folder, "data_folder"), files_told(folds, config)
     if "path" in folds.columns:
-        found = files.items()
-        gone = {name: f"there is no {file.path}" for name, file in found if not file.path.is_file()}
+        gone = {
+            name: f"there is no {path}"
+            for name, file in files.items()
+            for path in files_of_image(file.path)
+            if not path.is_file()
+        }
     else:
         gone = name_errors(folds["image"], files, folder)
     raise_all(gone, "images of folds.csv are not there")
@@ -198,6 +245,9 @@ def _examine(
         sizes = f"{_by(shape)}, its mask {label.drawn_from} {_by(label.drawn_size)}"
         raise UnusableImage(f"is {sizes} pixels (height x width)")
     masks = [_mask(name, shape, label, config) for name in classes]
+    if "" in label.drawn:
+        together = two_readings.joined(label.drawn[""], shape)
+        two_readings.require_same(np.maximum.reduce(masks), together, label, config)
     texts = dict(zip(mask_columns(classes), map(rle.encode, masks), strict=True))
     return {
         **texts,
@@ -210,7 +260,9 @@ def _examine(
         "bits_used": picture.bits_used,
         "components": max(_components(mask) for mask in masks),
         "shapes": [measured(mask) for mask in masks],
+        "places": [places(picture.pixels, mask) if look and mask.any() else None for mask in masks],
         "fits": [fits(picture.pixels, mask) for mask in masks if look and mask.any()],
+        "twice": bool(label.drawn and label.runs),
         "sha": sha_of_image(file),
         "spacing": " ".join(f"{mm:.6g}" for mm in spacing_of(file) or ()),
     }
@@ -237,21 +289,16 @@ def _mask(name: str, shape: tuple[int, int], label: Label, config: Config) -> Gr
     drawn = _joined(label.drawn[name], shape, "columns", 1)
     if config.invert_masks:
         drawn = 1 - drawn
-    if name in label.runs and (wrong := np.count_nonzero(drawn != mask)):
-        raise UnusableImage(f"table and {label.drawn_from} differ in {wrong} pixels")
+    if name in label.runs:
+        two_readings.require_same(mask, drawn, label, config)
     return drawn
 
 
 def _joined(runs: list[str], shape: tuple[int, int], order: str, start: int) -> Grey:
-    masks = [_decoded(text, shape, order, start) for text in runs if text.strip()]
-    return reduce(np.bitwise_or, masks, np.zeros(shape, dtype=np.uint8))
-
-
-def _decoded(text: str, shape: tuple[int, int], order: str, start: int) -> Grey:
     try:
-        return rle.decode_as(text, shape, order, start)
+        return two_readings.joined(runs, shape, order, start)
     except rle.RleError as error:
-        zero = start == 1 and "0" in text.split()[::2]
+        zero = start == 1 and any("0" in text.split()[::2] for text in runs)
         hint = " (where pixels are counted from 0, set rle_start=0)" if zero else ""
         raise UnusableImage(f"{error}{hint}") from None
 

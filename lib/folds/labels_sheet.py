@@ -31,7 +31,7 @@ def sheet(table: pd.DataFrame) -> Image.Image:
         down, along = divmod(number, A_ROW)
         left, top = GAP + along * (PANEL[0] + GAP), LINE + down * (PANEL[1] + LINE + GAP)
         share = 100 * row["area"]
-        words = f"{row['image'][-WIDTH:]}  {share:.1f} %" if share else f"{row['image']}  no mask"
+        words = f"{row['image'][-WIDTH:]}  {f'{share:.1f} %' if share else 'no mask'}"
         pen.text((left, top + 2), words, "black")
         page.paste(Image.fromarray(outlined(row)), (left, top + LINE))
     return page

@@ -85,7 +85,9 @@ def predict(
     views = views_of(config)
 
     def answers(batch: Batch) -> list[Unfinished]:
-        return list(unfinished(mean_answer(models, views, batch, config, device), batch))
+        found = list(unfinished(mean_answer(models, views, batch, config, device), batch))
+        require_numbers(found, table, config)
+        return found
 
     batches = plain_loader(table, config)
     if device.type != "cpu":
@@ -94,6 +96,17 @@ def predict(
     with side_by_side() as threads:
         chunks = (chunk for batch in batches for chunk in chunks_of(batch))
         yield from chain.from_iterable(in_order(answers, chunks, threads, threads))
+
+
+def require_numbers(answers: Sequence[Unfinished], table: pd.DataFrame, config: Config) -> None:
+    """InputError that names the images, rows of the table, with a probability that is none."""
+    wrong = [answer.row for answer in answers if np.isnan(answer.pixels).any()]
+    if wrong:
+        way_out = "is a network damaged? Train it again"
+        if config.mixed_precision_inference:
+            way_out = "set mixed_precision_inference=false"
+        names = ", ".join(table["image"].iloc[wrong])
+        raise InputError(f"the networks give no number as the probability of {names}: {way_out}")
 
 
 def chunks_of(batch: Batch) -> Iterator[Batch]:

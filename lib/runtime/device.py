@@ -7,6 +7,7 @@ import torch
 
 from lib.runtime.errors import InputError
 from lib.runtime.processes import local_rank, processes_here
+from lib.runtime.unusable_gpu import require_kernels, tell_of_unused_gpu
 
 
 def set_up(device: torch.device, deterministic: bool) -> None:
@@ -23,8 +24,14 @@ def set_up(device: torch.device, deterministic: bool) -> None:
 
 
 def device_of(gpus: list[str]) -> torch.device:
-    """The GPU of `gpus`, or the processor where there is none or the list is empty."""
-    if not gpus or not torch.cuda.is_available():
+    """The GPU of `gpus`, or the processor where there is none or the list is empty.
+
+    Says which GPU it passes over, and why. InputError for one that PyTorch has no kernels for.
+    """
+    if not gpus:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        tell_of_unused_gpu()
         return torch.device("cpu")
     here = processes_here()
     if here > 1 and len(gpus) not in (1, here):
@@ -33,21 +40,42 @@ def device_of(gpus: list[str]) -> torch.device:
     number = local_rank() if here > len(gpus) else int(gpus[local_rank()])
     if number >= torch.cuda.device_count():
         raise InputError(f"gpus: ['{number}']: this machine has {torch.cuda.device_count()} GPU(s)")
+    require_kernels(number)
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16; others emulate it, far slower than float32."""
+def half_type(device: torch.device) -> torch.dtype | None:
+    """The 16-bit type to compute in: bfloat16, on a GPU without it float16; None: neither is fast.
+
+    What a device only emulates is far slower than float32.
+    """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    return torch.bfloat16 if _processor_has_bfloat16() else None
+
+
+def _processor_has_bfloat16() -> bool:
+    if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.11; the others it cannot tell
+        return torch.cpu._is_avx512_bf16_supported()
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def precision(device: torch.device, mixed: bool) -> AbstractContextManager:
-    """bfloat16 autocast where it is asked for and the device has it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=mixed and has_bfloat16(device))
+    """Autocast to the 16-bit type of the device, where that is asked for and there is one."""
+    half = half_type(device) if mixed else None
+    return torch.autocast(device.type, half, enabled=half is not None)
+
+
+def gradient_scaler(device: torch.device, mixed: bool) -> torch.amp.GradScaler:
+    """Keeps the gradients of float16 in its range; in any other precision it changes nothing.
+
+    The least number of float16 is 6e-8, so small gradients would vanish. They are multiplied, and
+    where one leaves the range, the update is left out and the factor halved.
+    """
+    return torch.amp.GradScaler(device.type, enabled=mixed and half_type(device) == torch.float16)
 
 
 def describe(device: torch.device, mixed: bool) -> str:
@@ -55,4 +83,9 @@ def describe(device: torch.device, mixed: bool) -> str:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the processor"
     if not mixed:
         return f"{name}, float32{' (products in TF32)' if device.type == 'cuda' else ''}"
-    return f"{name}, {'bfloat16' if has_bfloat16(device) else 'float32 (it has no bfloat16)'}"
+    kinds = {
+        torch.bfloat16: "bfloat16",
+        torch.float16: "float16 (it has no bfloat16)",
+        None: "float32 (it has no bfloat16)",
+    }
+    return f"{name}, {kinds[half_type(device)]}"

@@ -1,6 +1,5 @@
 """Batches that several processes read."""
 
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -8,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
+from lib.runtime.cores import usable_cores
 from lib.runtime.errors import InputError
 from lib.runtime.interrupt import leave_signals_to_the_parent
 from lib.runtime.memory import release_freed_memory
@@ -68,8 +68,7 @@ def _collated(collate: Callable[[list[T]], T], samples: list[T | InputError]) ->
 
 def workers_of(number_of_workers: int) -> int:
     """As many as asked for, but not more than cores, which would only wait for each other."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(number_of_workers, max(1, (cores or 1) // processes_here()))
+    return min(number_of_workers, max(1, usable_cores() // processes_here()))
 
 
 def _make_small(_: int) -> None:

@@ -1,6 +1,5 @@
 """Work in threads, of which only the time changes and not the results."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,11 +8,12 @@ from typing import TypeVar
 
 import torch
 
+from lib.runtime.cores import usable_cores
 from lib.runtime.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-READERS = min(4, os.cpu_count() or 1)
+READERS = min(4, 2 * usable_cores())  # now and then one waits for the disk
 
 
 def in_order(

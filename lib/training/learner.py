@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lib.config.fields import Config
 from lib.dataset import Batch
 from lib.losses import training_loss
-from lib.runtime.device import precision
+from lib.runtime.device import gradient_scaler, precision
 from lib.runtime.errors import InputError
 from lib.runtime.files import stable_hash
 from lib.runtime.processes import number_of_processes, rank, take_over_from_first
@@ -57,6 +57,8 @@ class Learner:
             self.model = convert_sync_batchnorm(self.model)
         self.network = self._shared_out()
         self.optimizer = build_optimizer(self.model, config, device)
+        self.scaler = gradient_scaler(device, config.mixed_precision_training)
+        self.skipped = 0  # updates left out since the last row of the log
         self.average = WeightAverage(self.model, config.ema_decay) if config.ema_decay else None
         self.at_once = config.batch_size  # images whose activations are in memory together
 
@@ -92,10 +94,11 @@ class Learner:
                 break
             except torch.OutOfMemoryError as error:
                 self._halve(error)
+        self.scaler.unscale_(self.optimizer)
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         try:
-            self.optimizer.step()
+            self.scaler.step(self.optimizer)
         except torch.OutOfMemoryError as error:  # some weights may have moved: it cannot go on
             raise InputError(
                 "the memory of the GPU has no room for the optimizer's own state: end what else "
@@ -103,9 +106,30 @@ class Learner:
                 "command again to go on from the last state that was saved."
             ) from error
         self.optimizer.zero_grad(set_to_none=True)
-        if self.average:
+        if self._overflowed():
+            self.skipped += 1
+        elif self.average:
             self.average.update(self.model, number + 1)
         return scores
+
+    def _overflowed(self) -> bool:
+        """Whether gradients left the range of float16, so that the scaler left the step out.
+
+        The same in all processes, which have the same gradients. InputError where no factor helps.
+        """
+        before = self.scaler.get_scale()
+        self.scaler.update()
+        factor = self.scaler.get_scale()
+        if factor < 1:
+            raise InputError(
+                "the gradients are not finite in float16, however small a factor they are scaled "
+                "by: lower learning_rate, or set mixed_precision_training=false"
+            )
+        return factor < before
+
+    def overflows(self) -> dict[str, float]:
+        """Of a training in float16, the updates skipped since the last row of the log."""
+        return {"skipped_updates": float(self.skipped)} if self.scaler.is_enabled() else {}
 
     def prepared(self, batch: Batch, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
         """Images, masks and weights of a batch on the device, mixed as the key decides.
@@ -130,7 +154,7 @@ class Learner:
                 with precision(self.device, self.config.mixed_precision_training):
                     outputs = outputs_of(self.network, to_input(images, self.config))
                 losses = training_loss(outputs, masks, self.config)
-                ((losses * weights).sum() * batches[at].share).backward()
+                self.scaler.scale((losses * weights).sum() * batches[at].share).backward()
             scores.append(self._scores_of(losses.detach(), outputs, masks))
         return torch.cat(scores)
 
@@ -189,11 +213,16 @@ class Learner:
             "model": self.model.state_dict(),
             "average": self.average.weights if self.average else {},
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "skipped": self.skipped,
         }
 
     def take_up(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.skipped = state["skipped"]
+        if state["scaler"]:  # empty where it was begun in another precision
+            self.scaler.load_state_dict(state["scaler"])
         if self.average:
             self.average.take_up(state["average"])
 

@@ -24,7 +24,8 @@ from lib.runtime.progress import Progress, progress
 from lib.runtime.versions import code_version
 from lib.training.batches import training_loader
 from lib.training.learner import Learner, MicroBatch
-from lib.training.resume import identity, state_to_go_on_from
+from lib.training.pretrained import sha_of_weights
+from lib.training.resume import ENCODER, identity, state_to_go_on_from
 from lib.training.validation import Row, Validation, require_finite
 from lib.training.watch import Watch, Watched, unwatched
 from lib.unet import require_repeatable
@@ -58,6 +59,8 @@ class Trainer:
         self.loader, self.order = training_loader(self.training, config)
         self.updates = math.ceil(len(self.loader) / config.grad_accumulation)  # an epoch
         self.done, self.seconds = 0, 0.0  # updates; time spent on them
+        self.unscored = False  # whether a validation is due after the last of them
+        self.began = self.saved = 0.0  # when: less the seconds before; the last state
         self.pending: list[tuple[Callable[[], Tensor], MicroBatch]] = []  # scores on their way here
         self.sums = [0.0] * (len(self.learner.scored) + 1)  # since the last row; and the images
         self.rows: list[Row] = []
@@ -68,7 +71,8 @@ class Trainer:
             f"{describe(self.device, config.mixed_precision_training)}",
             flush=True,
         )
-        self.identity = identity(config, folds.sha, code_version(__name__))
+        begins_with = sha_of_weights(config)
+        self.identity = identity(config, folds.sha, code_version(__name__), begins_with)
         if state := state_to_go_on_from(config, fold, self.identity):
             self._take_up(state)
 
@@ -91,33 +95,42 @@ class Trainer:
 
     def _fit(self, wished: Callable[[], bool], watch: Watch) -> None:
         total = self.updates * self.config.epochs
-        began, saved = time.monotonic() - self.seconds, time.monotonic()
+        self.began, self.saved = time.monotonic() - self.seconds, time.monotonic()
         shown = rank() == 0
         with progress(total=total, initial=self.done, unit="updates", shown=shown) as bar:
-            for group in self._groups():
+            if self.unscored:  # it was cut off in a validation
+                self._score_fold(bar, watch, wished)
+            for group in () if self.finished else self._groups():
                 self._step(group, bar, watch)
                 now = time.monotonic()
-                late = now - saved > 60 * self.config.checkpoint_minutes
-                stop, late, over = any_says(wished(), late, self._over_budget(now - began))
-                self.seconds = now - began
-                evaluated = over or self._evaluation_due()
-                if evaluated:
-                    self._evaluate(bar, watch)
-                    self.seconds = max(gathered(time.monotonic() - began))  # all end together
-                    stop, *_ = any_says(stop or wished())
-                if evaluated or late or stop:
+                self.seconds = now - self.began
+                late = now - self.saved > 60 * self.config.checkpoint_minutes
+                stop, late, over = any_says(wished(), late, self._over_budget(self.seconds))
+                self.unscored = over or self._evaluation_due()
+                if self.unscored or late or stop:
                     self._save(bar)
-                    saved = time.monotonic()
                 if stop:
                     raise KeyboardInterrupt
-                if over or self.finished:
+                if self.unscored:
+                    self._score_fold(bar, watch, wished)
+                if self.finished:
                     break
+
+    def _score_fold(self, bar: Progress, watch: Watch, wished: Callable[[], bool]) -> None:
+        """The validation that is due, and a state after it."""
+        self._evaluate(bar, watch)
+        self.seconds = max(gathered(time.monotonic() - self.began))  # all end together
+        self.unscored = False
+        self._save(bar)
+        if any_says(wished())[0]:
+            raise KeyboardInterrupt
 
     @property
     def finished(self) -> bool:
         """Whether the last epoch is done, the time is over, or the score stopped rising."""
         done = self.done == self.updates * self.config.epochs
-        return done or self._over_budget(self.seconds) or self._stalled()
+        ended = done or self._over_budget(self.seconds) or self._stalled()
+        return ended and not self.unscored
 
     def _over_budget(self, seconds: float) -> bool:
         return 0 < 60 * self.config.time_budget_minutes <= seconds
@@ -138,7 +151,15 @@ class Trainer:
         if epochs < self.config.epochs:
             why = "the score stopped rising" if self._stalled() else "time_budget_minutes are over"
             print(f"fold {self.fold}: ends after epoch {epochs:.2f}: {why}")
-        save_model(self.config, self.fold, self.folds, weights, self.rows, code_version(__name__))
+        save_model(
+            self.config,
+            self.fold,
+            self.folds,
+            weights,
+            self.rows,
+            code_version(__name__),
+            self.identity[ENCODER],
+        )
         delete_state_before(self.config, self.fold)
         print(f"{Run.of(self.config).model(self.fold)}, {Run.of(self.config).log(self.fold).name}")
 
@@ -202,7 +223,7 @@ class Trainer:
             row = self._training_means() | self.validation.scores(model)
             if self.config.save_best_checkpoint and self._is_best(row):
                 self.best = {name: v.cpu().clone() for name, v in model.state_dict().items()}
-        self.sums = [0.0] * len(self.sums)
+        self.sums, self.learner.skipped = [0.0] * len(self.sums), 0
         self.rows.append(row)
         if rank() == 0:
             save_log(self.config, self.fold, self.rows)
@@ -215,6 +236,7 @@ class Trainer:
             "epoch": self.done / self.updates,
             "learning_rate": self.learner.optimizer.param_groups[-1]["lr"],
             **{name: total / images for name, total in zip(self.learner.scored, sums, strict=True)},
+            **self.learner.overflows(),
         }
 
     def _is_best(self, row: Row) -> bool:
@@ -223,13 +245,14 @@ class Trainer:
     def _save(self, bar: Progress) -> None:
         """fold{k}/state.pt: whoever goes on from it ends with the same bytes."""
         self._settle(bar)
-        sums = gathered(self.sums)
+        sums, self.saved = gathered(self.sums), time.monotonic()
         if rank():
             return
         state = {
             **self.identity,
             **self.learner.state(),
             "done": self.done,
+            "unscored": self.unscored,
             "finished": self.finished,
             "seconds": self.seconds,
             "sums": sums,
@@ -241,7 +264,7 @@ class Trainer:
     def _take_up(self, state: dict[str, Any]) -> None:
         """Goes on from what `_save` wrote."""
         self.done, self.seconds, self.rows = state["done"], state["seconds"], state["rows"]
-        self.best = state["best"]
+        self.best, self.unscored = state["best"], state["unscored"]
         self.learner.take_up(state)
         if len(state["sums"]) == number_of_processes():
             self.sums = state["sums"][rank()]
@@ -251,13 +274,14 @@ class Trainer:
         print(f"fold {self.fold}: goes on after epoch {self.done / self.updates:.2f}")
 
     def _line(self, row: Row) -> str:
-        auc = row["validation_auc"]
+        auc, skipped = row["validation_auc"], row.get("skipped_updates", 0)
         return (
             f"fold {self.fold}  epoch {row['epoch']:g}/{self.config.epochs}  "
             f"train loss {row['train_loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
             f"IoU {row['validation_iou']:.4f}  with a mask: IoU {row['validation_iou_nerve']:.4f} "
             f"Dice {row['validation_dice_nerve']:.4f}"
-            f"{'' if math.isnan(auc) else f'  presence AUC {auc:.3f}'}{self.flags}"
+            f"{'' if math.isnan(auc) else f'  presence AUC {auc:.3f}'}"
+            f"{f'  {skipped:g} updates skipped (beyond float16)' if skipped else ''}{self.flags}"
         )
 
 

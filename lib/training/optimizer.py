@@ -20,7 +20,29 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "RMSprop": partial(RMSprop, momentum=MOMENTUM),
     "Adadelta": Adadelta,
 }
+# The rates with which they learned on a phantom; docs/benchmarks.md has the figures.
+USUAL_RATES = {
+    "AdamW": 1e-3,
+    "Adam": 1e-3,
+    "NAdamW": 1e-3,
+    "SGD": 0.1,
+    "RMSprop": 1e-4,
+    "Adadelta": 1,
+}
 FUSED = {"AdamW", "Adam", "SGD"}  # one kernel for all weights, where PyTorch has it
+
+
+def advice(config: Config) -> str:
+    """About a learning rate that is ten times less or more than what the optimizer learned with."""
+    usual, more = USUAL_RATES.get(config.optimizer, 0.001), ""
+    if usual / 10 < config.learning_rate < usual * 10:
+        return ""
+    if config.optimizer == "SGD":  # from random weights it marks nothing at first, for long
+        more = " and gradient_clip=1"
+    return (
+        f"learning_rate={config.learning_rate:g} is far from what {config.optimizer} learned with "
+        f"on a phantom, learning_rate={usual:g}{more}: it may learn nothing"
+    )
 
 
 def build_optimizer(model: nn.Module, config: Config, device: torch.device) -> Optimizer:

@@ -1,15 +1,20 @@
 """ImageNet weights of the encoder: from a file, a package or the hub."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
+import huggingface_hub
 import segmentation_models_pytorch as smp
+import timm
 import torch
+from huggingface_hub.file_download import repo_folder_name
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
+from lib.runtime.files import sha_of_file
 
 # Encoders whose ImageNet weights come with a package: (package, class with get_model_file_path).
 PACKAGED_WEIGHTS = {
@@ -28,16 +33,28 @@ def load_pretrained(model: smp.base.SegmentationModel, config: Config) -> str:
     the hub. InputError names all ways out where none is in reach or the file does not fit.
     """
     wanted = model.encoder.state_dict()  # PSPNet's has no last stages
-    if config.pretrained_weights != "None":
-        path = Path(config.pretrained_weights)
-    elif is_packaged(config.backbone):
-        package, name = PACKAGED_WEIGHTS[config.backbone]
-        path = Path(getattr(importlib.import_module(package), name).get_model_file_path())
-    else:
+    path = weights_file(config)
+    if path is None:
         model.encoder.load_state_dict(fit_weights(_from_hub(config), wanted, "what the hub has"))
         return "the Hugging Face hub"
     model.encoder.load_state_dict(fit_weights(_read_weights(path), wanted, str(path)))
     return path.name
+
+
+def weights_file(config: Config) -> Path | None:
+    """The file of the encoder's ImageNet weights; None where they come from the hub."""
+    if config.pretrained_weights != "None":
+        return Path(config.pretrained_weights)
+    if is_packaged(config.backbone):
+        package, name = PACKAGED_WEIGHTS[config.backbone]
+        return Path(getattr(importlib.import_module(package), name).get_model_file_path())
+    return None
+
+
+def sha_of_weights(config: Config) -> str:
+    """That of the file that the encoder begins with; "" where it begins with none."""
+    path = weights_file(config) if config.pretrained else None
+    return sha_of_file(path) if path and path.is_file() else ""
 
 
 def is_packaged(backbone: str) -> bool:
@@ -99,20 +116,88 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _from_hub(config: Config) -> dict[str, Tensor]:
-    """The encoder's weights from the hub (smp's for its own encoders, timm's for tu- ones)."""
+    """The encoder's weights from the hub (smp's for its own encoders, timm's for tu- ones).
+
+    InputError for a file that is damaged or of another network; it is deleted from the hub's cache,
+    where it would be found at each later start.
+    """
     try:
-        encoder = smp.encoders.get_encoder(
-            config.backbone, in_channels=config.image_channels, weights="imagenet"
-        )
+        found = _encoder(config, pretrained=True)
     except KeyError as error:
         raise InputError(f"backbone: {config.backbone} has no ImageNet weights: {error}") from error
     except Exception as error:  # what the hub raises has no common base
-        raise InputError(
-            f"The ImageNet weights of {config.backbone} could not be fetched "
-            f"({type(error).__name__}). Either give a local file, pretrained_weights=PATH, or "
-            f"train from random weights, pretrained=false. {_packages(config.backbone)}"
-        ) from error
+        if not _unusable_in_cache(config.backbone) and "state_dict" not in str(error):
+            raise InputError(
+                f"The ImageNet weights of {config.backbone} could not be fetched "
+                f"({type(error).__name__}). {_ways_out(config.backbone)}"
+            ) from error
+        raise _refused(config.backbone, "are damaged or of another network") from error
+    # timm leaves what a file does not hold as it was, at random.
+    if missing := [name for name, same in _same_random(config, found).items() if same]:
+        raise _refused(config.backbone, f"are of another network: they lack {missing[0]}")
+    return found
+
+
+def _encoder(config: Config, pretrained: bool) -> dict[str, Tensor]:
+    """The weights of a new encoder; where they are random, the same ones each time."""
+    weights: str | bool = True if config.backbone.startswith("tu-") else "imagenet"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = smp.encoders.get_encoder(
+            config.backbone,
+            in_channels=config.image_channels,
+            weights=weights if pretrained else None,
+        )
     return encoder.state_dict()
+
+
+def _same_random(config: Config, found: dict[str, Tensor]) -> dict[str, bool]:
+    """Of each tensor that begins at random, whether it still is as it began."""
+    random = _encoder(config, pretrained=False)
+    return {
+        name: torch.equal(tensor, random[name])
+        for name, tensor in found.items()
+        if tensor.ndim > 1 and tensor.std() > 0
+    }
+
+
+def _in_cache(backbone: str) -> Path:
+    """Where the hub's cache keeps the encoder's files."""
+    if backbone.startswith("tu-"):
+        known = timm.get_pretrained_cfg(backbone.removeprefix("tu-"))
+        repository = known.hf_hub_id if known else None
+    else:
+        repository = smp.encoders.encoders[backbone]["pretrained_settings"]["imagenet"]["repo_id"]
+    folder = repo_folder_name(repo_id=repository or "", repo_type="model")
+    return Path(huggingface_hub.constants.HF_HUB_CACHE) / folder
+
+
+def _unusable_in_cache(backbone: str) -> bool:
+    """Whether a file of weights was fetched and cannot be read."""
+    for path in _in_cache(backbone).glob("snapshots/*/*"):
+        if path.suffix in (".safetensors", ".bin", ".pth"):
+            try:
+                _read_weights(path)
+            except InputError:
+                return True
+    return False
+
+
+def _refused(backbone: str, why: str) -> InputError:
+    """Deletes what was fetched."""
+    folder = _in_cache(backbone)
+    shutil.rmtree(folder, ignore_errors=True)
+    return InputError(
+        f"The ImageNet weights of {backbone} {why}. {folder} is deleted: start again to fetch them "
+        f"anew. {_ways_out(backbone)}"
+    )
+
+
+def _ways_out(backbone: str) -> str:
+    return (
+        "Either give a local file, pretrained_weights=PATH, or train from random weights, "
+        f"pretrained=false. {_packages(backbone)}"
+    )
 
 
 def _packages(backbone: str) -> str:

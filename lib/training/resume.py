@@ -11,15 +11,21 @@ from lib.config.fields import Config, training_settings
 from lib.runtime.errors import InputError
 
 # Settings that may grow between two starts of a training: it then goes on for longer.
+ENCODER = "the content of the file of encoder weights"
 MAY_GROW = ("epochs", "time_budget_minutes")
 
 
-def identity(config: Config, folds_sha: str, code: str) -> dict[str, Any]:
-    """What a training's result depends on; `code` is the version of the code that trains."""
+def identity(config: Config, folds_sha: str, code: str, weights: str) -> dict[str, Any]:
+    """What a training's result depends on.
+
+    `code` is the version of the code that trains, `weights` the hash of the file that the encoder
+    began with.
+    """
     names = sorted(training_settings(config))
     return {
         "settings": {name: getattr(config, name) for name in names},
         "folds.csv": folds_sha,
+        ENCODER: weights,
         "code": code,
         "torch": str(torch.__version__),
     }
@@ -52,8 +58,8 @@ def _changes(now: dict[str, Any], then: dict[str, Any]) -> list[str]:
         for name, value in now["settings"].items()
         if value != then["settings"].get(name) and not _grown(name, value, then["settings"])
     ]
-    others = ("folds.csv", "code", "torch")
-    return changed + [f"{name} is another" for name in others if now[name] != then[name]]
+    others = ("folds.csv", ENCODER, "code", "torch")
+    return changed + [f"{name} is another" for name in others if now[name] != then.get(name)]
 
 
 def _grown(name: str, value: Any, then: dict[str, Any]) -> bool:

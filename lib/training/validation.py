@@ -107,5 +107,5 @@ def require_finite(losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int)
         raise InputError(
             f"fold {fold}: the loss is not finite on {', '.join(names)}. Where these are all of a "
             "batch, the weights have grown without limit: lower learning_rate, set gradient_clip, "
-            "or mixed_precision_training=false."
+            "or mixed_precision_training=false (and mixed_precision_inference=false)."
         )

@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 from lib import rle
 from lib.config.fields import Config
 from lib.config.read import to_yaml
-from lib.data.formats.coco_mask import coco_mask
+from lib.data.formats.parts.coco_mask import coco_mask
 from lib.data.images_of_test import read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
@@ -200,6 +200,22 @@ def test_validation_images_have_their_mask_files(tmp_path: Path) -> None:
     found = read(folder, *write_validation(folder), f"mask_folder={folder / 'masks'}")
     assert same(masks(found), NERVE)
     assert found["validation"].tolist() == [True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("setting", ["validation_dataframe", "test_dataframe"])
+def test_a_table_for_something_else_is_not_taken_for_that_to_train_on(
+    tmp_path: Path, setting: str
+) -> None:
+    folder = write_images(tmp_path)
+    table = table_of(rle_mask=[rle.encode(NERVE[name]) for name in NAMES])
+    table[2:].to_csv(folder / "held_out.csv", index=False)
+    more = [f"{setting}={folder / 'held_out.csv'}", "validation_strategy=custom"]
+    with pytest.raises(InputError, match="6 pictures and no labels"):
+        loaded(folder, *more)
+    table[:2].to_csv(folder / "labels.csv", index=False)
+    config = loaded(folder, *more)
+    assert config.train_dataframe == str(folder / "labels.csv")
+    assert getattr(config, setting) == str(folder / "held_out.csv")
 
 
 def test_a_validation_table_brings_no_class(tmp_path: Path) -> None:
@@ -526,6 +542,24 @@ def test_masks_that_are_all_alike_are_doubted_beside_every_score(tmp_path: Path)
         cv2.imwrite(str(folder / "masks" / f"{name}.png"), NERVE["a_1"])
     doubts = read_training_images(loaded(folder)).doubts
     assert list(doubts) == ["all 6 masks are alike, pixel by pixel"]
+
+
+def turned_box(number: int) -> np.ndarray:
+    corners = cv2.boxPoints(((40, 30), (20 + number, 12), 15 * number))
+    return cv2.fillPoly(np.zeros(SHAPE, np.uint8), [np.rint(corners).astype(np.int32)], 1)
+
+
+def test_rectangles_are_doubted_where_most_masks_are_some(tmp_path: Path) -> None:
+    """As a labelling tool's turned boxes are, where they are written as outlines."""
+    folder = write_images(tmp_path)
+    (folder / "masks").mkdir()
+    for number, name in enumerate(NAMES):
+        mask = turned_box(number) if number else NERVE[name]
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask)
+    (doubt,) = read_training_images(loaded(folder)).doubts
+    assert doubt.startswith("5 of 6 masks are rectangles, such as a_2")
+    cv2.imwrite(str(folder / "masks" / "c_2.png"), NERVE["c_2"])
+    assert not read_training_images(loaded(folder)).doubts
 
 
 def test_the_test_set_of_these_layouts_is_the_folder_test(tmp_path: Path) -> None:

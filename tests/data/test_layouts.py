@@ -1,6 +1,7 @@
 """Every layout of folders is recognised by what it holds, its labels read right to the pixel."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -297,6 +298,35 @@ def test_a_table_of_people_stands_beside_masks(tmp_path: Path, name: str) -> Non
     assert (table["rle_mask"] != "").sum() == 10
 
 
+@pytest.mark.parametrize("name", [b"11\xff_mask.png", b"11\n_mask.png"])
+@pytest.mark.parametrize("place", ["masks/{}_mask.png", "images/{}_mask.png"])
+def test_a_mask_whose_name_no_table_could_hold_is_one_clear_error(
+    tmp_path: Path, name: bytes, place: str
+) -> None:
+    folders(masks=place)(tmp_path)
+    folder = (tmp_path / place).parent
+    (folder / "11_mask.png").rename(folder / os.fsdecode(name))
+    with pytest.raises(InputError, match=r"11.*_mask.png': a name in UTF-8 without line breaks"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("differ", [False, True])
+def test_a_mask_in_three_planes_is_one_mask_where_they_are_alike(
+    tmp_path: Path, differ: bool
+) -> None:
+    truth = folders()(tmp_path)
+    for name, (mask,) in truth.items():
+        (tmp_path / "masks" / f"{name}.png").unlink()
+        planes = np.stack([mask.T, mask.T, mask.T * (not differ)], axis=2)
+        image = nibabel.Nifti1Image(planes, np.eye(4))
+        nibabel.save(image, tmp_path / "masks" / f"{name}.nii.gz")
+    if differ:
+        with pytest.raises(InputError, match=r"11.nii.gz holds several pictures that differ"):
+            read(tmp_path)
+    else:
+        assert all((read(tmp_path)[name][0] == truth[name][0]).all() for name in ("11", "21"))
+
+
 def test_broken_links_and_folders_that_lead_back_are_passed_over(tmp_path: Path) -> None:
     folders()(tmp_path)
     (tmp_path / "images" / "gone.png").symlink_to(tmp_path / "nowhere.png")
@@ -329,7 +359,7 @@ def test_a_second_channel_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
 def soft(mask: np.ndarray) -> np.ndarray:
     """Probabilities, as another network left them."""
-    blurred = cv2.GaussianBlur(mask * 200.0, (0, 0), 9) + np.arange(SHAPE[1])
+    blurred = cv2.GaussianBlur(mask * 200.0, (0, 0), 4)
     return blurred.astype(np.uint8)
 
 
@@ -346,11 +376,22 @@ def with_file(name: str, text: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (folders(drawn=soft), r"two folders of pictures: .*masks/11.png is no mask, as it holds"),
+        (
+            folders(drawn=soft),
+            r"two folders of pictures: .*masks/11.png is no mask, .* as probabilities do: set",
+        ),
+        (
+            folders("{}.png", "{}_mask.png", soft),
+            r"beside images: .*11_mask.png is no mask",
+        ),
         (lambda folder: save(folder / "a.png", IMAGES["11"][0]), "1 pictures and no labels"),
         (
             with_file("a.json", "{}"),
             r"a labelling tool's file: a\.json is of none that is known; export as COCO",
+        ),
+        (
+            with_file("a.txt", "0 0.1 0.1 0.9 0.1 0.9 0.9\n"),
+            r"nearest is YOLO: a\.txt is of it, but no data\.yaml or classes\.txt",
         ),
         (
             with_file("notes.csv", "image,age\na,7\n"),

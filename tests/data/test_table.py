@@ -250,7 +250,7 @@ def test_a_folder_without_an_image_says_so(
 ) -> None:
     folder = write_hydrogen_torch(tmp_path / "ht")
     for path in (folder / "images").iterdir():
-        path.rename(path.with_suffix(".txt"))
+        path.rename(path.with_suffix(".dat"))
     words = [f"data_folder={folder / 'images'}", f"train_dataframe={folder / 'none.json'}"]
     (folder / "none.json").write_text('{"images": [], "annotations": [], "categories": []}')
     with pytest.raises(InputError, match="tells of no image"):

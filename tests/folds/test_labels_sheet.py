@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib import rle
 from lib.data.pictures.arrays import ImageFile
-from lib.folds.labels_sheet import A_ROW, DRAWN, chosen, sheet
+from lib.folds.labels_sheet import A_ROW, DRAWN, WIDTH, chosen, sheet
 from lib.folds.outlined import COLOURS, PANEL, outlined
 
 SHAPE = (42, 58)
@@ -61,3 +61,12 @@ def test_the_sheet_has_a_row_for_four_images(tmp_path: Path) -> None:
     assert one.width == two.width
     assert two.height - one.height > PANEL[1]
     assert (np.asarray(one) == COLOURS[0]).all(axis=2).any()
+
+
+def test_a_long_name_is_cut_at_its_start_and_no_mask_is_told_behind_it(tmp_path: Path) -> None:
+    """Above a panel there is room for the end of the name: the same sheet with another start."""
+    table = table_of(tmp_path, [0])
+    one, other = (
+        np.asarray(sheet(table.assign(image=start + "b" * WIDTH))) for start in ("a" * 30, "")
+    )
+    assert (one == other).all()

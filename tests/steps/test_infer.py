@@ -200,7 +200,7 @@ def test_a_video_that_was_cut_off_is_named_and_taken_as_far_as_it_goes_if_asked(
         images_of(video, tmp_path / "runs")
     names = images_of(video, tmp_path / "runs", "quarantine=true")
     assert 0 < len(names) < 7
-    assert "QUARANTINE" in capsys.readouterr().out
+    assert "CUT SHORT" in capsys.readouterr().out
     with pytest.raises(InputError, match="of its 7 frames"):
         images_of(video, tmp_path / "runs")
 
@@ -246,7 +246,7 @@ def test_new_images_that_cannot_be_used_are_listed_or_left_out_and_keep_their_ro
     words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "3.png").write_text("no picture")
-    (folder / "notes.txt").write_text("")
+    (folder / "notes.dat").write_text("")
     with pytest.raises(InputError, match=r"1 test images of .*new cannot be used.*\n  3: not an"):
         step(3).main(configured(words, f"test={folder}"))
     capsys.readouterr()

@@ -102,6 +102,17 @@ def test_packages_are_installed_once_and_again_when_a_requirement_or_a_version_c
     assert last.endswith(f"-r {tmp_path}/requirements.txt -c {tmp_path}/constraints.txt")
 
 
+def test_pytorch_without_cuda_where_that_is_asked_for(tmp_path: Path) -> None:
+    fake_python(tmp_path)
+    executable(tmp_path / "bin" / "df", '#!/bin/sh\nprintf "a b c d\\n/ 9 9 5242880 9%% /\\n"\n')
+    result = use_environment(tmp_path)
+    assert "5 GiB of free disk space, and the packages need 8" in result.stderr
+    assert "CPU=1" in result.stderr
+    assert "about 2 GB" in use_environment(tmp_path, CPU="1").stdout
+    index = "--extra-index-url https://download.pytorch.org/whl/cpu -r"
+    assert index in (tmp_path / "pip-calls").read_text()
+
+
 def test_an_installation_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
     fake_python(tmp_path, no_network=1)
     assert use_environment(tmp_path).returncode == 1

@@ -13,6 +13,7 @@ from pycocotools import mask as mask_api
 
 from lib import rle
 from lib.artifacts.run import Run
+from lib.config.fields import Config
 from lib.data.images_of_test import read_test_table
 from lib.data.labels_of_test import read_test_labels
 from lib.data.layouts import load_settings
@@ -91,6 +92,29 @@ def test_a_folder_of_test_masks_is_found_and_scored(tmp_path: Path, settings: li
     assert labels["rle_mask"].eq("").tolist() == [False, False, True]
     step(1).main(replace(config, mask_folder_test="None"))
     assert not Run.of(config).test_labels.exists()
+
+
+def test_test_masks_of_one_of_several_classes_are_scored(
+    tmp_path: Path, settings: list[str]
+) -> None:
+    """The images to train on hold values 1 and 2, those of the test 2 alone."""
+    shutil.rmtree(tmp_path / "data")
+    for part, numbers in (("train", range(8)), ("test", range(8, 10))):
+        for kind in ("images", "masks"):
+            (tmp_path / "data" / part / kind).mkdir(parents=True)
+        for number in numbers:
+            image, mask = tiny_image(number, nerve=True)
+            values = 2 * mask
+            values[-9:-2, 2:9] = part == "train"
+            for kind, pixels in (("images", image), ("masks", values)):
+                cv2.imwrite(str(tmp_path / "data" / part / kind / f"a{number}.png"), pixels)
+    config = configured(settings)
+    step(1).main(config)
+    labels = pd.read_csv(Run.of(config).test_labels, keep_default_na=False)
+    assert labels["rle_mask_1"].eq("").all()
+    assert labels["rle_mask_2"].tolist() == [
+        rle.encode(tiny_image(number, nerve=True)[1]) for number in (8, 9)
+    ]
 
 
 def test_run_lengths_in_the_test_table_are_labels(tmp_path: Path, settings: list[str]) -> None:
@@ -197,31 +221,66 @@ def test_test_labels_that_cannot_be_used_end_nothing(
     assert "test labels    cannot be used: " in capsys.readouterr().out
 
 
-def test_a_labelling_tools_files_label_the_test_set_too(
-    tmp_path: Path, settings: list[str]
-) -> None:
-    """As Roboflow exports: a file for each split, the test set inside the folder of all."""
-    shutil.rmtree(tmp_path / "data")
-    for part, numbers in (("train", range(8)), ("test", range(8, 11))):
-        images, annotations = [], []
-        for number in numbers:
-            image, mask = tiny_image(number, nerve=True)
-            path = tmp_path / "data" / part / f"a{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), image)
-            size = {"height": SHAPE[0], "width": SHAPE[1]}
-            images.append({"id": number, "file_name": path.name, **size})
-            runs = mask_api.encode(np.asfortranarray(mask))
-            runs["counts"] = runs["counts"].decode()
-            told = {"image_id": number, "category_id": 1, "segmentation": runs}
-            annotations.append({"id": number, **told})
-        content = {"images": images, "annotations": annotations, "categories": [NERVE]}
-        (tmp_path / "data" / part / "_annotations.coco.json").write_text(json.dumps(content))
-    config = configured(settings)
-    assert len(read_training_images(config).table) == 8
+def write_coco(root: Path, part: str, numbers: range, named: str, *more: str) -> Path:
+    """Images of the part and a file about them, which calls an image as `named` says."""
+    images, annotations = [], []
+    for number in numbers:
+        path = root / part / f"a{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), tiny_image(number + 50 * (part == "test"), nerve=True)[0])
+        size = {"height": SHAPE[0], "width": SHAPE[1]}
+        told = named.format(part=part, name=path.name)
+        images.append({"id": number, "file_name": told, **size})
+        runs = mask_api.encode(np.asfortranarray(truth_of(part, number)))
+        runs["counts"] = runs["counts"].decode()
+        annotations.append(
+            {"id": number, "image_id": number, "category_id": 1, "segmentation": runs}
+        )
+    content = {"images": images, "annotations": annotations, "categories": [NERVE]}
+    path = root.joinpath(*more or (part, "_annotations.coco.json"))
+    path.write_text(json.dumps(content))
+    return path
+
+
+def truth_of(part: str, number: int) -> np.ndarray:
+    return tiny_image(number + 50 * (part == "test"), nerve=True)[1]
+
+
+def assert_both_sets_are_right(config: Config, train: range, test: range) -> None:
     labels = read_test_labels(config, ["nerve"], [])
     assert labels is not None
-    assert labels["image"].tolist() == ["a10", "a8", "a9"]
-    for row in labels.to_dict("records"):
-        truth = tiny_image(int(row["image"][1:]), nerve=True)[1]
-        assert (rle.decode(row["rle_mask"], truth.shape) == truth).all()
+    sets = (("train", train, read_training_images(config).table), ("test", test, labels))
+    for part, numbers, rows in sets:
+        found = {
+            int(row["image"].rpartition("a")[2].removesuffix(".png")): row
+            for row in rows.to_dict("records")
+        }
+        assert sorted(found) == list(numbers)
+        for number, row in found.items():
+            assert (rle.decode(row["rle_mask"], SHAPE) == truth_of(part, number)).all()
+
+
+@pytest.mark.parametrize("test", [range(8, 11), range(3)])
+def test_a_labelling_tools_files_label_the_test_set_too(
+    tmp_path: Path, settings: list[str], test: range
+) -> None:
+    """As Roboflow exports: a file for each split, the test set inside the folder of all.
+
+    Its images may be called as those to train on: the folder of the file tells.
+    """
+    shutil.rmtree(tmp_path / "data")
+    for part, numbers in (("train", range(8)), ("test", test)):
+        write_coco(tmp_path / "data", part, numbers, "{name}")
+    assert_both_sets_are_right(configured(settings), range(8), test)
+
+
+def test_paths_in_a_labelling_tools_file_tell_images_of_one_name_apart(
+    tmp_path: Path, settings: list[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.rmtree(data)
+    for part, numbers in (("train", range(8)), ("test", range(3))):
+        write_coco(data, part, numbers, "D:\\me\\{part}\\{name}", f"{part}.json")
+    assert_both_sets_are_right(configured(settings), range(8), range(3))
+    apart = [*settings, f"data_folder={data / 'train'}", f"data_folder_test={data / 'test'}"]
+    assert_both_sets_are_right(configured(apart, f"train_dataframe={data}"), range(8), range(3))

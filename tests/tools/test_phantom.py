@@ -483,6 +483,7 @@ def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> No
         ({"column": 35}, False),  # 38 pixels wide to either side
         ({"column": 45}, True),
         ({"column": 540}, False),
+        ({"column": 900}, False),  # beyond all that is drawn
         ({"row": 290}, False),  # its lower end at 322, bone at 320
         ({"row": 285}, True),
         ({"z": 3.0, "reach": 1.0}, False),  # 2 away from where it is: exp(-4) of it is left

@@ -21,6 +21,7 @@ from lib.training.learner import Learner, MicroBatch
 from lib.training.loop import Trainer
 from lib.training.optimizer import (
     OPTIMIZERS,
+    advice,
     build_optimizer,
     learning_rate_share,
     set_learning_rate,
@@ -110,6 +111,37 @@ def test_weights_without_a_gradient_decay_as_asked_for(name: str) -> None:
     optimizer.step()
     share = 0.05 * 1.9 if name == "SGD" else 0.05
     assert torch.allclose(model.weight, (1 - share) * before)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "advised"),
+    [
+        ("AdamW", 0.001, ""),
+        ("AdamW", 0.0003, ""),
+        ("AdamW", 0.1, "learning_rate=0.001:"),
+        ("SGD", 0.001, "learning_rate=0.1 and gradient_clip=1:"),
+        ("SGD", 0.03, ""),
+        ("RMSprop", 0.001, "learning_rate=0.0001:"),
+        ("Adadelta", 0.001, "learning_rate=1:"),
+    ],
+)
+def test_a_learning_rate_far_from_what_an_optimizer_learns_with_is_told(
+    name: str, rate: float, advised: str
+) -> None:
+    told = advice(Config(optimizer=name, learning_rate=rate))
+    assert bool(told) == bool(advised)
+    assert advised in told
+
+
+def test_the_training_gives_that_advice(
+    settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(settings, "optimizer=SGD", "folds=[0]", "epochs=1")
+    step(1).main(config)
+    step(2).main(config)
+    assert "far from what SGD learned with" in capsys.readouterr().out
+    step(2).main(config)
+    assert "far from" not in capsys.readouterr().out  # it is trained already
 
 
 @pytest.mark.parametrize("name", list(OPTIMIZERS))

@@ -17,6 +17,7 @@ from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.training.learner import MicroBatch
 from lib.training.validation import Row
+from lib.unet import build_model
 from tests.conftest import REPOSITORY, configured, step, trainer
 
 
@@ -69,6 +70,32 @@ def test_a_training_killed_at_any_update_ends_with_the_same_bytes(
     assert outcome(config) == expected
 
 
+@pytest.mark.parametrize(("validation", "more"), [(1, []), (2, ["ema_decay=0.9"])])
+def test_a_training_killed_in_a_validation_repeats_only_that(
+    settings: list[str], tmp_path: Path, validation: int, more: list[str]
+) -> None:
+    expected = train(configured(settings, *more))
+    config = configured(settings, SELDOM, *more, f"runs_folder={tmp_path / 'killed'}")
+    step(1).main(config)
+    training = trainer(config)
+    scores, calls = training.validation.scores, []
+
+    def fatal(model: torch.nn.Module) -> Row:
+        calls.append(1)
+        if len(calls) == validation:
+            raise Killed
+        return scores(model)
+
+    training.validation.scores = fatal  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        training.fit()
+    resumed = trainer(config)
+    assert resumed.done == 3 * validation
+    assert len(resumed.rows) == validation - 1
+    resumed.fit()
+    assert outcome(config) == expected
+
+
 def test_it_goes_on_from_the_last_update_and_says_so(
     config: Config, settings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,10 +112,10 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     expected = train(configured(settings))
     config = configured(settings, EVERY, f"runs_folder={tmp_path / 'killed'}")
     step(1).main(config)
-    killed_after(config, 3)
+    killed_after(config, 2)
     path = Run.of(config).state(0)
     path.write_bytes(path.read_bytes()[:-1000])
-    assert trainer(config).done == 2
+    assert trainer(config).done == 1
     assert "state.pt is damaged" in capsys.readouterr().out
     trainer(config).fit()
     assert outcome(config) == expected
@@ -129,6 +156,37 @@ def test_a_state_of_other_settings_is_refused_with_what_differs(
     killed_after(config, 2)
     with pytest.raises(InputError, match=f"fold0/state.pt is of a training .*{complaint}"):
         trainer(configured(settings, EVERY, change))
+
+
+def encoder_file(path: Path, config: Config, seed: int) -> None:
+    torch.manual_seed(seed)
+    torch.save(build_model(config).encoder.state_dict(), path)
+
+
+def test_another_content_of_the_same_file_of_weights_is_noticed(
+    settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "encoder.pth"
+    settings = [*settings, "pretrained=true", f"pretrained_weights={path}", "folds=[0]", "epochs=1"]
+    config = configured(settings, EVERY)
+    encoder_file(path, config, seed=1)
+    step(1).main(config)
+    killed_after(config, 2)
+    encoder_file(path, config, seed=2)
+    with pytest.raises(InputError, match=r"the content of the file of encoder weights is another"):
+        trainer(config)
+    encoder_file(path, config, seed=1)
+    assert trainer(config).done == 2
+    step(2).main(config)
+    step(2).main(config)
+    assert "is trained already" in capsys.readouterr().out
+    encoder_file(path, config, seed=2)
+    step(2).main(config)
+    assert "is trained again, for what changed" in (told := capsys.readouterr().out)
+    assert "the content of the file of encoder weights is another" in told
+    path.unlink()
+    step(2).main(config)
+    assert "is trained already" in capsys.readouterr().out
 
 
 def test_a_state_of_other_folds_is_refused(settings: list[str]) -> None:

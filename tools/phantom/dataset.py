@@ -6,7 +6,6 @@ which a competition keeps.
 
 import json
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 
 from lib import rle
+from lib.runtime.cores import usable_cores
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
 from tools.phantom.canvas import Picture
@@ -61,7 +61,7 @@ def generate(
         print(f"{folder}: this phantom data set is there already, nothing to do")
         return
     _write_settings(folder, settings, complete=False)
-    _write_all(folder, settings, workers or os.cpu_count() or 1)
+    _write_all(folder, settings, workers or usable_cores())
     _write_settings(folder, settings, complete=True)
     print(f"{folder}: {subjects * frames} train and {test_subjects * test_frames} test frames")
 

@@ -49,6 +49,8 @@ def vessel_of(tissue: Tissue, frame: Frame) -> Ellipse | None:
         return None
     y, x = bent(tissue.fields_at(z, ("bend", "sway")))
     rows, steps = np.nonzero(blob.away(y, x, z) < radius)
+    if not rows.size:  # beyond the canvas
+        return None
     columns = steps * STEP - MARGIN
     left, right = columns.min() + frame.shift, columns.max() + frame.shift
     whole = left > EDGE and right < WIDTH - EDGE and rows.max() * frame.stretch < HEIGHT - EDGE

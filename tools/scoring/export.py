@@ -25,8 +25,8 @@ from tools.scoring.samples import samples_of, write_samples
 TEMPLATE = Path(__file__).with_name("pipeline")
 
 PROGRAMS = ("score.py", "engines.py", "reading.py", "writing.py")
-# It needs nothing else of lib, and reads alike there.
-SHARED = REPOSITORY / "lib/data/pictures/dicom.py"
+# They need nothing else of lib, and do alike there.
+SHARED = [REPOSITORY / "lib/data/pictures/dicom.py", REPOSITORY / "lib/runtime/cores.py"]
 
 PACKAGES = ("onnx", "onnxscript")
 
@@ -55,7 +55,8 @@ def export(config: Config) -> Path:
     write_samples(unfinished / "samples", samples_of(ensemble, folds, decision, config))
     for name in (*PROGRAMS, "README.md", "requirements.txt"):
         shutil.copyfile(TEMPLATE / name, unfinished / name)
-    shutil.copyfile(SHARED, unfinished / SHARED.name)
+    for path in SHARED:
+        shutil.copyfile(path, unfinished / path.name)
     _write_sums(unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

@@ -42,7 +42,7 @@ class Stopwatch:
         training = self._trained - self._began
         row = {
             "epoch": epoch,
-            "images_per_second": self.images / training if training else math.nan,
+            "images_per_second": self.images / training if self.images else math.nan,
             "training_seconds": training,
             "validation_seconds": now - self._trained,
             "peak_memory_gib": peak_memory() / GIB,

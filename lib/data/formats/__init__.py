@@ -1,10 +1,24 @@
-"""The files of labelling tools -> the labels of each image: a module a format, all alike."""
+"""The files of labelling tools -> the labels of each image.
+
+A module a format, all alike; parts/ has what they share, refused.py what is not read.
+"""
 
 from pathlib import Path
 from typing import Protocol
 
 from lib.config.fields import Config
-from lib.data.formats import coco, cvat, label_studio, labelme, via, yolo
+from lib.data.formats import (
+    coco,
+    cvat,
+    ddti,
+    label_studio,
+    label_studio_min,
+    labelme,
+    labelme_folders,
+    supervisely,
+    via,
+    yolo,
+)
 from lib.data.label import Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree
@@ -26,7 +40,18 @@ class Format(Protocol):
         """
 
 
-FORMATS: tuple[Format, ...] = (labelme, label_studio, cvat, via, yolo, coco)
+FORMATS: tuple[Format, ...] = (
+    labelme,
+    labelme_folders,
+    label_studio,
+    label_studio_min,
+    cvat,
+    supervisely,
+    via,
+    yolo,
+    coco,
+    ddti,
+)
 
 
 def format_of(tree: Tree) -> Format | None:

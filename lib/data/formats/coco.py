@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.fields import Config
-from lib.data.formats import collect
-from lib.data.formats.coco_entries import by_id, checked
-from lib.data.formats.coco_mask import box_of, coco_mask, require_as_told
-from lib.data.formats.images import image_of
+from lib.data.formats.parts import collect
+from lib.data.formats.parts.classes import is_no_class, joined
+from lib.data.formats.parts.coco_entries import by_id, checked
+from lib.data.formats.parts.coco_mask import coco_mask
+from lib.data.formats.parts.coco_told import box_of, require_as_told, require_no_hole
+from lib.data.formats.parts.images import image_of
 from lib.data.label import ONE_CLASS, Label, Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree, tree_of
@@ -41,8 +43,8 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
             image = str(file.parent / entries[key]["file_name"])
             collect.enter(by_image, image_of(image, files), label)
         _add_annotations(content["annotations"], labels, names, file)
-        unused |= {name for name in names.values() if not _is_background(name)}
-    return collect.joined(by_image, path, min(unused, default=ONE_CLASS))
+        unused |= {name for name in names.values() if not is_no_class(name)}
+    return joined(by_image, path, min(unused, default=ONE_CLASS))
 
 
 def _files(tree: Tree) -> list[Path]:
@@ -51,7 +53,11 @@ def _files(tree: Tree) -> list[Path]:
 
 
 def _is_coco(content: Any) -> bool:
-    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+    """Not COCO panoptic, which lib/data/formats/refused.py tells of."""
+    if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
+        return False
+    told = content["annotations"]
+    return not (isinstance(told, list) and told and "segments_info" in told[0])
 
 
 def _label(entry: dict[str, Any], config: Config) -> Label:
@@ -68,7 +74,6 @@ def _label(entry: dict[str, Any], config: Config) -> Label:
 def _add_annotations(
     annotations: list[dict[str, Any]], labels: dict[str, Label], names: dict[str, str], path: Path
 ) -> None:
-    left_out = 0
     for annotation in annotations:
         for key, there in (("image_id", labels), ("category_id", names)):
             if str(annotation[key]) not in there:
@@ -76,18 +81,8 @@ def _add_annotations(
                     f"{path}: an annotation has {key} {annotation[key]}, which is not there"
                 )
         label = labels[str(annotation["image_id"])]
-        name = names[str(annotation["category_id"])]
-        if _is_background(name):
-            left_out += 1
-            continue
         with collect.errors_of(label):
-            _add(label, name, annotation)
-    if left_out:
-        print(f"{path}: {left_out} annotations are of the background, and are left out")
-
-
-def _is_background(name: str) -> bool:
-    return name.casefold() == "background"
+            _add(label, names[str(annotation["category_id"])], annotation)
 
 
 def _add(label: Label, name: str, annotation: dict[str, Any]) -> None:
@@ -97,4 +92,5 @@ def _add(label: Label, name: str, annotation: dict[str, Any]) -> None:
         raise ValueError("an annotation has a box and no outline: a box is no mask")
     mask = coco_mask(segmentation, label.size)
     require_as_told(mask, annotation)
+    require_no_hole(mask, annotation)
     collect.draw(label, name, mask)

@@ -10,9 +10,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from lib.config.fields import Config
-from lib.data.formats.collect import draw, enter, errors_of, joined, no_mask, one_or_root
-from lib.data.formats.images import image_of
-from lib.data.formats.polygon import ellipse, filled
+from lib.data.formats.parts.classes import joined
+from lib.data.formats.parts.collect import draw, enter, errors_of, no_mask, one_or_root
+from lib.data.formats.parts.images import image_of
+from lib.data.formats.parts.pasted import pasted
+from lib.data.formats.parts.polygon import ellipse, filled
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree, tree_of
@@ -33,7 +35,8 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     for file in _files(tree_of(path)) if path.is_dir() else [path]:
         for element in _images(file):
             label = Label(ours=True)
-            enter(by_image, image_of(str(file.parent / element.get("name", "")), files), label)
+            told = f"{element.get('subset', '')}/{element.get('name', '')}"  # as images/ holds them
+            enter(by_image, image_of(str(file.parent / told.strip("/")), files), label)
             with errors_of(label):
                 size = int(element.attrib["height"]), int(element.attrib["width"])
                 label.size = size
@@ -83,11 +86,9 @@ def _unrolled(told: dict[str, str], size: tuple[int, int]) -> Mask:
     """Run lengths, row by row in a box of its own, in turn of pixels outside and inside."""
     left, top, width, height = (int(told[key]) for key in ("left", "top", "width", "height"))
     lengths = [int(word) for word in told["rle"].split(",")]
-    if min(left, top, *lengths) < 0 or left + width > size[1] or top + height > size[0]:
-        raise ValueError("its mask leaves the image")
+    if min(lengths) < 0:
+        raise ValueError("one of its run lengths is below 0")
     if sum(lengths) != width * height:
         raise ValueError(f"its run lengths cover {sum(lengths)} of {width * height} pixels")
     part = np.repeat(np.arange(len(lengths)) % 2, lengths).reshape(height, width)
-    mask = np.zeros(size, dtype=np.uint8)
-    mask[top : top + height, left : left + width] = part
-    return mask
+    return pasted(part, left, top, size)

@@ -4,21 +4,20 @@ Format: https://github.com/wkentaro/labelme, labelme/_label_file.py.
 """
 
 import base64
-import io
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from lib.config.fields import Config
-from lib.data.formats.collect import draw, enter, errors_of, joined, json_of, jsons_with, no_mask
-from lib.data.formats.images import image_of, size_of
-from lib.data.formats.polygon import ellipse, filled
+from lib.data.formats.parts.classes import is_no_class, joined
+from lib.data.formats.parts.collect import draw, enter, errors_of, json_of, jsons_with, no_mask
+from lib.data.formats.parts.images import image_of, size_of
+from lib.data.formats.parts.pasted import pasted, picture_mask
+from lib.data.formats.parts.polygon import ellipse, filled
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile
-from lib.data.pictures.rasters import DAMAGED
 from lib.data.pictures.tree import Tree, tree_of
 from lib.rle import Mask
 
@@ -43,8 +42,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
         with errors_of(label):
             if size := _size(content, files.get(image)):
                 label.size = size
-                for shape in content["shapes"]:
-                    draw(label, str(shape["label"]), _mask(shape, size))
+                _draw_all(label, content["shapes"], size)
     return joined(by_image, path)
 
 
@@ -63,6 +61,20 @@ def _size(content: dict[str, Any], file: ImageFile | None) -> tuple[int, int] | 
     return size_of(file) if file else None
 
 
+def _draw_all(label: Label, shapes: list[dict[str, Any]], size: tuple[int, int]) -> None:
+    """Later shapes lie above: one named _background_ is a hole in those before it."""
+    masks: dict[str, Mask] = {}
+    for shape in shapes:
+        name, mask = str(shape["label"]).strip(), _mask(shape, size)
+        if is_no_class(name):
+            for other in masks.values():
+                other[mask > 0] = 0
+        else:
+            masks[name] = np.maximum(mask, masks.get(name, mask))
+    for name, mask in masks.items():
+        draw(label, name, mask)
+
+
 def _mask(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
     kind = shape.get("shape_type") or "polygon"  # the oldest had no other
     points = shape["points"]
@@ -73,21 +85,6 @@ def _mask(shape: dict[str, Any], size: tuple[int, int]) -> Mask:
         radius = math.dist((x, y), on_it)
         return filled(ellipse(x, y, radius, radius), size)
     if kind == "mask":
-        return _pasted(shape["mask"], points[0], size)
+        part = picture_mask(base64.b64decode(shape["mask"]))
+        return pasted(part, int(points[0][0]), int(points[0][1]), size)
     raise no_mask("box" if kind == "rectangle" else kind)
-
-
-def _pasted(picture: str, corner: list[float], size: tuple[int, int]) -> Mask:
-    """A mask's PNG, whose first pixel is the image's pixel at `corner`."""
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-            part = np.asarray(image) > 0
-    except DAMAGED as error:
-        raise ValueError(f"its mask is no PNG: {error}") from None
-    left, top = int(corner[0]), int(corner[1])
-    mask = np.zeros(size, dtype=np.uint8)
-    place = mask[top : top + part.shape[0], left : left + part.shape[1]]
-    if min(left, top) < 0 or place.shape != part.shape:
-        raise ValueError("its mask leaves the image")
-    place[:] = part
-    return mask

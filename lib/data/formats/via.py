@@ -1,7 +1,6 @@
-"""VGG Image Annotator 2: a project, or the regions exported as JSON -> the labels of each image.
+"""VGG Image Annotator: a project, or the regions as JSON or CSV -> the labels of each image.
 
-Format: https://www.robots.ox.ac.uk/~vgg/software/via/. What is exported is the part of the project
-that is named _via_img_metadata.
+Format: https://www.robots.ox.ac.uk/~vgg/software/via/.
 """
 
 import math
@@ -9,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lib.config.fields import Config
-from lib.data.formats import collect
-from lib.data.formats.images import image_of, size_of
-from lib.data.formats.polygon import ellipse, filled
+from lib.data.formats.parts import collect
+from lib.data.formats.parts.classes import joined
+from lib.data.formats.parts.images import image_of, size_of
+from lib.data.formats.parts.polygon import ellipse, filled
+from lib.data.formats.parts.via_entries import Entry, entries_of, files_of
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree, tree_of
@@ -22,7 +23,7 @@ NAME = "VGG Image Annotator"
 
 
 def find(tree: Tree) -> Path | None:
-    return collect.one_or_root(tree, _files(tree))
+    return collect.one_or_root(tree, files_of(tree))
 
 
 def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
@@ -31,10 +32,10 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
     The class is the regions' one attribute, or that which class_name_column names.
     """
     by_image: dict[str, Label] = {}
-    for file in _files(tree_of(path)) if path.is_dir() else [path]:
-        entries = _entries(collect.json_of(file))
+    for file in files_of(tree_of(path)) if path.is_dir() else [path]:
+        entries = entries_of(file)
         if entries is None:
-            raise InputError(f"{file}: not a project or an export of regions of {NAME} 2")
+            raise InputError(f"{file}: not a project or an export of regions of {NAME}")
         attribute = _attribute(entries, file, config)
         for entry in entries:
             label = Label(ours=True)
@@ -48,26 +49,10 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
                     mask = _mask(region["shape_attributes"], label.size)
                     for name in _classes(_attributes(region).get(attribute)):
                         collect.draw(label, name, mask)
-    return collect.joined(by_image, path)
+    return joined(by_image, path)
 
 
-def _files(tree: Tree) -> list[Path]:
-    found = collect.jsons_with(tree, "filename", "regions")
-    return [path for path, content in found if _entries(content)]
-
-
-def _entries(content: Any) -> list[dict[str, Any]] | None:
-    """Of each image; None for what is not of this tool."""
-    if not isinstance(content, dict):
-        return None
-    content = content.get("_via_img_metadata", content)
-    entries = list(content.values()) if isinstance(content, dict) else []
-    keys = {"filename", "regions"}
-    right = entries and all(isinstance(e, dict) and keys <= e.keys() for e in entries)
-    return entries if right else None
-
-
-def _regions(entry: dict[str, Any]) -> list[dict[str, Any]]:
+def _regions(entry: Entry) -> list[dict[str, Any]]:
     """Version 1 numbered them."""
     regions = entry["regions"] or []
     return list(regions.values()) if isinstance(regions, dict) else regions
@@ -77,7 +62,7 @@ def _attributes(region: dict[str, Any]) -> dict[str, Any]:
     return region.get("region_attributes") or {}
 
 
-def _attribute(entries: list[dict[str, Any]], path: Path, config: Config) -> str:
+def _attribute(entries: list[Entry], path: Path, config: Config) -> str:
     """The attribute that tells the class of a region; "" where regions have none."""
     told = [_attributes(region) for entry in entries for region in _regions(entry)]
     names = sorted({name for attributes in told for name, value in attributes.items() if value})

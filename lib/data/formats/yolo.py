@@ -1,4 +1,4 @@
-"""YOLO segmentation: a .txt file an image, named by a data.yaml -> the labels of each image.
+"""YOLO segmentation: a .txt file an image, and a data.yaml or classes.txt -> the labels of each.
 
 Format: https://docs.ultralytics.com/datasets/segment/. A line an outline: the number of its class,
 then x and y of each point as shares of the image's width and height.
@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from lib.config.fields import Config
-from lib.data.formats.collect import draw, errors_of, joined
-from lib.data.formats.images import image_of, name_of, size_of
-from lib.data.formats.polygon import filled
-from lib.data.formats.yolo_names import class_names, files_of_names
+from lib.data.formats.parts.classes import joined
+from lib.data.formats.parts.collect import draw, errors_of
+from lib.data.formats.parts.images import image_of, name_of, size_of
+from lib.data.formats.parts.polygon import filled
+from lib.data.formats.parts.yolo_names import class_names, files_of_names
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile, composed, stem_of
 from lib.data.pictures.tree import Tree, tree_of
@@ -25,7 +26,7 @@ NO_FILE = "has no .txt file (where that says that it shows nothing, set missing_
 
 
 def find(tree: Tree) -> Path | None:
-    return tree.root if files_of_names(tree) and any(map(_is_label, tree.ending(".txt"))) else None
+    return tree.root if files_of_names(tree) and any(map(is_label, tree.ending(".txt"))) else None
 
 
 def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
@@ -46,7 +47,7 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
             with errors_of(label):
                 _tell(label, text, size_of(file), names, config)
     for text in sorted(set(texts) - set(told.values())):
-        if _is_label(text):
+        if is_label(text):
             image = image_of(text.stem, files)
             label = by_image.setdefault(image, Label(ours=True))
             if image in files:
@@ -56,8 +57,11 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
 
 def _told(files: dict[str, ImageFile], texts: list[Path]) -> dict[ImageFile, Path | None]:
     """The .txt file of each: in labels/ where it is in images/, beside it, or the one so named."""
-    stems = Counter(composed(text.stem) for text in texts)
-    alone = {composed(text.stem): text for text in texts if stems[composed(text.stem)] == 1}
+    named = Counter(composed(text.stem) for text in texts)
+    alike = Counter(stem_of(file) for file in set(files.values()))
+    alone = {
+        stem: text for text in texts if named[stem := composed(text.stem)] == 1 and alike[stem] <= 1
+    }
     there = set(texts)
     told: dict[ImageFile, Path | None] = {}
     for file in files.values():
@@ -82,14 +86,14 @@ def _tell(
         if len(values) == 4:
             raise ValueError("a line of 5 numbers is a box, and a box is no mask")
         if number not in names:
-            raise ValueError(f"class {number:g} has no name in the data.yaml")
+            raise ValueError(f"class {number:g} has no name in the data.yaml or classes.txt")
         points = np.reshape(values, (-1, 2))
         if points.size and not (points.min() >= -SLACK and points.max() <= 1 + SLACK):
             raise ValueError("its points are not shares of the image's size, from 0 to 1")
         draw(label, names[int(number)], filled(points * size[::-1], size))
 
 
-def _is_label(path: Path) -> bool:
+def is_label(path: Path) -> bool:
     """By its first line: a class, and shares of a size."""
     try:
         with path.open(encoding="utf-8-sig") as file:

@@ -1,7 +1,7 @@
 """Mask files: which they are, of which image and class, and the run lengths that they hold."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,21 +10,23 @@ import yaml
 
 from lib.config.fields import Config
 from lib.data.label import ONE_CLASS, Label, Labels
+from lib.data.masks.extras import copies_among
 from lib.data.masks.folders import is_of_test, sorted_out
 from lib.data.masks.pairs import Paired, beside, paired
-from lib.data.masks.values import Classes, Drawn, classes_of, drawn, runs_by_class
+from lib.data.masks.values import Classes, Drawn, classes_of, drawn, runs_by_class, value_of
 from lib.data.pictures.arrays import (
     MASK_SUFFIX,
     ImageFile,
     UnusableImage,
     images_of_file,
     is_picture,
+    names_of,
     stem_of,
 )
-from lib.data.pictures.reading import READERS
-from lib.data.pictures.tree import json_in, tree_of
+from lib.data.pictures.tree import json_in, require_printable, tree_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
+from lib.runtime.threads import READERS
 
 NAME_FILES = ("dataset.json", "labelmap.txt", "classes.txt", "data.yaml", "labels.txt")
 
@@ -45,6 +47,9 @@ def mask_paths(config: Config) -> set[Path]:
         found = [path for path in tree.files if is_picture(path)]
     else:
         found = sorted_out(tree).masks
+    for path in found:
+        require_printable(path)
+    found = sorted(set(found) - copies_among(found).keys())
     of_training = {path for path in found if not is_of_test(path, masks)}
     return of_training or set(found)
 
@@ -54,6 +59,7 @@ def _beside(folder: Path, only_mask: bool) -> set[Path]:
     by_folder: dict[Path, dict[str, Path]] = {}
     for path in tree_of(folder).files if folder.is_dir() else []:
         if is_picture(path):
+            require_printable(path)
             by_folder.setdefault(path.parent, {})[stem_of(ImageFile(path))] = path
     return {
         paths[stem]
@@ -90,16 +96,36 @@ def as_training_set(config: Config) -> Config:
 
 
 def add_mask_files(
-    labels: Labels, files: dict[str, ImageFile], masks: Collection[Path], config: Config
+    labels: Labels,
+    files: dict[str, ImageFile],
+    masks: Collection[Path],
+    config: Config,
+    without: Collection[ImageFile] = (),
+    expected: Sequence[str] = (),
 ) -> None:
-    """Gives each label what the mask files of its image hold."""
+    """Gives each label what the mask files of its image hold; those `without` go.
+
+    `expected` are the classes of other masks of the same make.
+    """
     images = {image: files[image] for image in labels.by_image if image in files}
     given = {path for label in labels.by_image.values() for path in label.files.values()}
     if len(labels.classes) > 1 and config.mask_folder == "None":
         masks = ()  # those beside the images tell no class
-    pairs = paired(images, (file for path in sorted(masks) for file in images_of_file(path)))
+    # A mask of an image that is left out must not find another one, of a name like it.
+    told = set(images.values())
+    others = {name: file for name, file in names_of(files).items() if file not in told}
+    pairs = paired(
+        images | others, (file for path in sorted(masks) for file in images_of_file(path))
+    )
+    for image in [*others, *(image for image, file in images.items() if file in without)]:
+        labels.by_image.pop(image, None)
+        pairs.by_image.pop(image, None)
     if config.mask_folder != "None":
         _say_unused(pairs, config.mask_folder)
+    if _tells_runs(labels, config):
+        _read_beside_runs(labels, pairs, config)
+        return
+    if config.mask_folder != "None":
         labels.classes[:] = [ONE_CLASS]
         for label in labels.by_image.values():
             label.runs = {}
@@ -111,14 +137,41 @@ def add_mask_files(
         if not labels.by_image[image].files:  # a table's paths win
             labels.by_image[image].masks |= by_class
     if pairs.by_image or given:
-        _read(labels, pairs, config)
+        _read(labels, pairs, config, expected)
     elif config.mask_folder != "None" and masks:
         raise InputError(
             f"no mask of {config.mask_folder} has the name of an image of {config.data_folder}: "
             f"{min(masks).name} is one, {next(iter(images), 'none')} the other"
         )
     if config.train_dataframe == "None" or config.mask_folder != "None":
-        _name_missing(labels, config)
+        _name_missing(labels, files, config)
+
+
+def _tells_runs(labels: Labels, config: Config) -> bool:
+    """Whether a table tells the masks that mask_folder holds."""
+    if config.mask_folder == "None" or config.rle_mask_column == "None":
+        return False
+    return any(
+        text for label in labels.by_image.values() for of in label.runs.values() for text in of
+    ) and not any(label.ours for label in labels.by_image.values())
+
+
+def _read_beside_runs(labels: Labels, pairs: Paired, config: Config) -> None:
+    """What the mask files hold, by the table's classes; "" is all of them where names differ."""
+    read = {image: Label(masks=pairs.by_image.get(image, {})) for image in labels.by_image}
+    found = Labels(read, [ONE_CLASS], labels.origin)
+    _read(found, pairs, config)
+    one = len(found.classes) == len(labels.classes) == 1
+    alike = one or found.classes == labels.classes
+    if not alike:
+        print(f"classes        {', '.join(labels.classes)}, from {labels.origin}, count")
+    for image, label in labels.by_image.items():
+        drawn, masks = read[image].drawn, read[image]
+        united = [text for texts in drawn.values() for text in texts]
+        together = {labels.classes[0] if one else "": united} if drawn else {}
+        label.drawn = drawn if alike and not one else together
+        label.drawn_size, label.drawn_from = masks.drawn_size, masks.drawn_from
+        label.error = label.error or masks.error
 
 
 def _say_unused(pairs: Paired, folder: str) -> None:
@@ -129,7 +182,7 @@ def _say_unused(pairs: Paired, folder: str) -> None:
         )
 
 
-def _read(labels: Labels, pairs: Paired, config: Config) -> None:
+def _read(labels: Labels, pairs: Paired, config: Config, expected: Sequence[str] = ()) -> None:
     """The run lengths of all mask files, by class."""
     wanted = [
         file for label in labels.by_image.values() for of in label.masks.values() for file in of
@@ -139,15 +192,29 @@ def _read(labels: Labels, pairs: Paired, config: Config) -> None:
         by_file = dict(zip(wanted, found, strict=True))
     good = {file: mask for file, mask in by_file.items() if isinstance(mask, Drawn)}
     names = sorted({name for label in labels.by_image.values() for name in label.masks})
-    meant = {name: _classes(name, labels, good, config) for name in names}
+    meant = {name: _classes(name, labels, good, config, expected) for name in names}
     for label in labels.by_image.values():
         for name, of in label.masks.items():
-            for file in of:
+            for file in _without_pages(label, of, by_file):
                 _take(label, file, by_file[file], name, meant[name])
     told = meant[""].told if names == [""] else pairs.classes_from
     if names == [""] and told and not meant[""].names:
         print(f"classes        {told} (names in a classes.txt beside them make them classes)")
-    _settle_classes(labels, told)
+    _settle_classes(labels, told, expected)
+
+
+def _without_pages(
+    label: Label, files: Sequence[ImageFile], by_file: Mapping[ImageFile, Drawn | str]
+) -> list[ImageFile]:
+    """The first page of each file alone, where all are one mask, as colours are."""
+    first: dict[Path, ImageFile] = {}
+    for file in files:
+        if by_file[first.setdefault(file.path, file)] != by_file[file]:
+            label.error = (
+                f"its mask {file.path.name} holds several pictures that differ, and the image is "
+                "one: save the mask of the image alone"
+            )
+    return list(first.values())
 
 
 def _attempt(file: ImageFile) -> Drawn | str:
@@ -157,7 +224,13 @@ def _attempt(file: ImageFile) -> Drawn | str:
         return str(error)
 
 
-def _classes(name: str, labels: Labels, good: dict[ImageFile, Drawn], config: Config) -> Classes:
+def _classes(
+    name: str,
+    labels: Labels,
+    good: dict[ImageFile, Drawn],
+    config: Config,
+    expected: Sequence[str],
+) -> Classes:
     masks = [
         good[file]
         for label in labels.by_image.values()
@@ -166,6 +239,11 @@ def _classes(name: str, labels: Labels, good: dict[ImageFile, Drawn], config: Co
     ]
     folder = config.data_folder if config.mask_folder == "None" else config.mask_folder
     known, origin = names_of_values(Path(folder)) if name == "" else ({}, "")
+    if name == "" and len(expected) > 1:
+        told = known or {value: of for of in expected if (value := value_of(of)) is not None}
+        known = {value: of for value, of in told.items() if of in expected}
+        if {value for mask in masks for value in mask.runs} <= known.keys():
+            return Classes(known, "the images to train on")
     return classes_of(masks, known, origin)
 
 
@@ -187,10 +265,12 @@ def _take(label: Label, file: ImageFile, mask: Drawn | str, name: str, meant: Cl
     label.drawn_from = file.path.name
 
 
-def _settle_classes(labels: Labels, told: str) -> None:
+def _settle_classes(labels: Labels, told: str, expected: Sequence[str]) -> None:
     """The classes that masks tell; an image with a mask and no file of one has none of it."""
     found = sorted({name for label in labels.by_image.values() for name in label.drawn} - {""})
     drawn = [label for label in labels.by_image.values() if label.masks]
+    if found and set(found) < set(expected):
+        labels.classes[:] = expected
     if len(labels.classes) == 1 and len(found) <= 1:
         for label in drawn:
             label.drawn = {labels.classes[0]: [text for of in label.drawn.values() for text in of]}
@@ -213,11 +293,11 @@ def _say_lacking(drawn: Sequence[Label], classes: Sequence[str]) -> None:
             )
 
 
-def _name_missing(labels: Labels, config: Config) -> None:
+def _name_missing(labels: Labels, files: dict[str, ImageFile], config: Config) -> None:
     """An image without a mask file is an error, or with missing_mask=empty a negative."""
     place = config.data_folder if config.mask_folder == "None" else config.mask_folder
     for image, label in labels.by_image.items():
-        if label.masks or label.error:
+        if label.masks or label.error or image not in files:
             continue
         if config.missing_mask == "empty":
             label.runs = {name: [] for name in labels.classes}

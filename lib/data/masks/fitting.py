@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from lib.data.masks.box import box_of
 from lib.data.pictures.arrays import Grey
@@ -18,6 +19,7 @@ TURNS: dict[str, Callable[[Grey], Grey]] = {
 }
 LOOKED_AT = 200  # images of a set
 FEWEST = 20  # images that tell anything
+FEWEST_PEOPLE = 10  # whose means tell what chance does
 CERTAIN = 4.0  # standard errors by which a turned mask has to fit better
 ENOUGH = 0.1  # and so much more edge, beside that around it
 AROUND = 21  # pixels
@@ -49,16 +51,20 @@ def _fit(steep: npt.NDArray[np.float32], mask: Grey) -> float:
     return float(steep[outline].mean() / there)
 
 
-def doubts_of(measured: Sequence[list[float]]) -> list[str]:
-    """A sentence for the turn after which the masks of the set fit best, if beyond chance."""
+def doubts_of(measured: Sequence[list[float]], people: Sequence[str] = ()) -> list[str]:
+    """A sentence for the turn after which the masks of the set fit best, if beyond chance.
+
+    Chance is that of `people`, one a mask, where many are known: frames of one are alike.
+    """
     table = np.array(measured, dtype=float).reshape(-1, 1 + len(TURNS))
     better: dict[str, float] = {}
     for number, name in enumerate(TURNS, start=1):
-        gain = table[:, number] - table[:, 0]
-        gain = gain[np.isfinite(gain)]
+        gain = pd.Series(table[:, number] - table[:, 0]).dropna()
         if len(gain) < FEWEST:
             continue
-        error = gain.std(ddof=1) / np.sqrt(len(gain))
+        if len(set(people)) >= FEWEST_PEOPLE and all(people):
+            gain = gain.groupby(pd.Series(people)).mean()
+        error = gain.std() / np.sqrt(len(gain))
         if gain.mean() > max(ENOUGH, CERTAIN * error):
             better[name] = gain.mean()
     if not better:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lib.data.masks.extras import Extras, copies_among, extras_among
 from lib.data.masks.pairs import beside, paired
 from lib.data.masks.values import MOST_VALUES, drawn
 from lib.data.pictures.arrays import ImageFile, UnusableImage, images_of_file, is_picture, stem_of
-from lib.data.pictures.tree import Tree
+from lib.data.pictures.tree import Tree, require_printable
 
 NAME = "folders of pictures and masks"
 LOOKED_AT = 5  # pictures of a folder
@@ -36,6 +37,7 @@ class Sorted(NamedTuple):
 
     images: list[Path]
     masks: list[Path]
+    extras: Extras  # pictures that are neither
 
 
 def find(tree: Tree, one_reading: bool = True) -> dict[str, str]:
@@ -43,7 +45,7 @@ def find(tree: Tree, one_reading: bool = True) -> dict[str, str]:
 
     Raises ValueError where two folders of masks fit the same images, if only `one_reading` will do.
     """
-    images, masks = sorted_out(tree)
+    images, masks, _ = sorted_out(tree)
     test = [path for path in images if is_of_test(path, tree.root)]
     of_test = [path for path in masks if is_of_test(path, tree.root)]
     if len(test) < len(images):  # else the folder that is called so is all there is
@@ -75,6 +77,7 @@ def sorted_out(tree: Tree) -> Sorted:
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in tree.files:
         if is_picture(path):
+            require_printable(path)
             by_folder[path.parent].append(path)
     shown = {folder for folder in by_folder if SHOWN.search(folder.name)}
     images: list[Path] = []
@@ -82,7 +85,14 @@ def sorted_out(tree: Tree) -> Sorted:
     for folder in by_folder.keys() - (shown if len(shown) < len(by_folder) else set()):
         for group in _kinds(by_folder[folder]):
             (masks if _are_masks(group) else images).extend(group)
-    return Sorted(sorted(images), sorted(masks))
+    copies = copies_among(masks)
+    masks = sorted(set(masks) - copies.keys())
+    extras = extras_among(sorted(images), masks)
+    return Sorted(
+        sorted(set(images) - extras.all),
+        masks,
+        extras._replace(copies=copies | extras.copies),
+    )
 
 
 def _kinds(paths: Sequence[Path]) -> list[list[Path]]:

@@ -77,7 +77,11 @@ class _Index:
     def image_of(self, mask: ImageFile) -> tuple[str, str] | None:
         """The image's name, and what the mask's name has beside it."""
         frame = "" if mask.frame is None else f"_{mask.frame + 1}"
-        for cut, added in _cut(stem_of_path(mask.path)):
+        whole = stem_of_path(mask.path)
+        for name in (whole + frame, whole):  # pages of a mask may all be of one image
+            if image := self._in_folder(name, mask.path):
+                return image, ""
+        for cut, added in _cut(whole):
             if image := self._in_folder(cut + frame, mask.path):
                 return image, added
         for part in _parts(stem_of(mask)):
@@ -131,6 +135,14 @@ def _cut(stem: str) -> Iterator[tuple[str, str]]:
             yield stem[:begin], stem[end:]
     for begin, end in cuts:
         yield stem[end:], stem[:begin]
+
+
+def named_after(stem: str) -> Iterator[tuple[str, str]]:
+    """What may be an image's name in a stem, and the words beside it: a, overlay of a_overlay."""
+    for image, added in _cut(stem):
+        word = "_".join(re.findall("[A-Za-z]+", added))
+        if word and not re.search(r"\d", added):
+            yield image, word
 
 
 def _word(added: str) -> str:

@@ -4,8 +4,10 @@ A set of masks is read in one of these ways: 0 and one other value, which is the
 values or colours, each a class; grey edges between 0 and the brightest, cut at the half.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -14,6 +16,7 @@ import numpy.typing as npt
 
 from lib import rle
 from lib.data.pictures.arrays import ImageFile, UnusableImage, is_jpeg, raw_values
+from lib.runtime.errors import InputError
 
 MOST_VALUES = 20  # of a mask whose values are classes
 # Pixels that nobody judged, as Pascal VOC has them: 255 beside low numbers, or its colour.
@@ -23,7 +26,15 @@ LOW = 64  # classes are numbered below it, where there is a void
 INSIDE = 5  # a class is somewhere as wide; a blurred edge is not
 NEAR = 0.1  # of the brightest: values so near to it or to 0 belong to areas of these
 FAINT = 16  # the noise of a JPEG that was black
+GRADED = 40  # values between which those of one class, blurred by JPEG, do not spread
+FEWEST_STEPS, LOOKED_AT = 4, 20  # values of one mask, and such masks of a set
+# Of probabilities. Of 133 real frames at most a quarter is dark, and they have 59 spots or more.
+DARK, FEW_SPOTS = 0.5, 20
 PLAIN = 0.85  # of the pixels of a blurred mask do; of a picture far fewer
+
+THRESHOLD = (
+    "set the pixels below the threshold that you choose to 0 and the others to 255, and save that"
+)
 
 
 class Drawn(NamedTuple):
@@ -46,11 +57,23 @@ def drawn(file: ImageFile) -> Drawn:
         values = np.where(values.astype(np.int64) * 2 > found[-1], found[-1], 0)
         found = _values_in(values)
     if len(found) > MOST_VALUES:
-        raise UnusableImage(
-            f"holds {len(found)} values: a mask holds 0 and a few others, one for each class"
-        )
+        raise UnusableImage(_why_many(values, found))
     runs = {value: rle.encode((values == value).astype(np.uint8)) for value in found if value}
     return Drawn(shape, runs, soft)
+
+
+def _why_many(values: npt.NDArray[np.integer], found: Sequence[int]) -> str:
+    many = f"holds {len(found)} values"
+    if found[-1] < 2**16 and _is_graded(values):
+        return f"{many} from {found[0]} to {found[-1]}, as probabilities do: {THRESHOLD}"
+    return f"{many}: a mask holds 0 and a few others, one for each class"
+
+
+def _is_graded(values: npt.NDArray[np.integer]) -> bool:
+    """Whether it is dark but for a few areas, as probabilities are; pictures have many spots."""
+    high = (values.astype(np.int64) * 2 > values.max()).astype(np.uint8)
+    spots = cv2.connectedComponents(high)[0] - 1
+    return bool((values <= values.max() * NEAR).mean() >= DARK) and spots <= FEW_SPOTS
 
 
 def _values_in(pixels: npt.NDArray[np.integer]) -> list[int]:
@@ -75,6 +98,11 @@ def _is_soft(values: npt.NDArray[np.integer], found: Sequence[int], blurred: boo
         return False
     if _has_areas(~plain):
         grey = int(np.median(values[~plain]))
+        low, high = np.quantile(values[_inner(~plain)], (0.1, 0.9))
+        if high - low > GRADED:
+            raise UnusableImage(
+                f"has areas of all values between 0 and {top}, as probabilities do: {THRESHOLD}"
+            )
         raise UnusableImage(
             f"has areas of grey {grey} between 0 and {top}: save a mask of several classes as PNG, "
             "where JPEG blurs their values"
@@ -84,7 +112,11 @@ def _is_soft(values: npt.NDArray[np.integer], found: Sequence[int], blurred: boo
 
 def _has_areas(pixels: npt.NDArray[np.bool_]) -> bool:
     """Whether they are somewhere wider than the edge of an area."""
-    return bool(cv2.erode(pixels.astype(np.uint8), np.ones((INSIDE, INSIDE), np.uint8)).any())
+    return bool(_inner(pixels).any())
+
+
+def _inner(pixels: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    return cv2.erode(pixels.astype(np.uint8), np.ones((INSIDE, INSIDE), np.uint8)).astype(bool)
 
 
 class Classes(NamedTuple):
@@ -116,6 +148,12 @@ def classes_of(masks: Iterable[Drawn], known: Mapping[int, str], origin: str) ->
         return Classes({}, "")
     if not known and _are_objects(masks, values):
         return Classes({}, "the masks' values number objects, which are taken for one class")
+    if not known and _are_steps(masks, values):
+        raise InputError(
+            f"the masks hold steps of one size, {', '.join(map(str, sorted(values)))}, each inside "
+            f"the one before, as probabilities or several readers' votes do: {THRESHOLD}. (Where "
+            "each is a class, a classes.txt beside the masks tells so: a name a line, from 0 on.)"
+        )
     unnamed = values - known.keys()
     names = {value: known.get(value) or _name(value) for value in sorted(values)}
     background = [value for value, name in names.items() if name.casefold() == "background"]
@@ -138,6 +176,24 @@ def _are_objects(masks: Sequence[Drawn], values: set[int]) -> bool:
     return len(values) > MOST_COUNTED and rare > len(values) / 2
 
 
+def _are_steps(masks: Sequence[Drawn], values: set[int]) -> bool:
+    """Whether values are spread evenly up to the brightest, and each lies inside the one below."""
+    steps = {high - low for low, high in pairwise([0, *sorted(values)])}
+    if len(values) < FEWEST_STEPS or max(values) not in range(250, 256) or len(steps) > 2:
+        return False
+    several = [mask for mask in masks if len(mask.runs) >= FEWEST_STEPS][:LOOKED_AT]
+    return bool(several) and all(map(_is_nested, several))
+
+
+def _is_nested(mask: Drawn) -> bool:
+    """Whether what is above the lowest value touches the background nowhere."""
+    lowest = min(mask.runs)
+    areas = {value: rle.decode(text, mask.shape) for value, text in mask.runs.items()}
+    above = np.maximum.reduce([area for value, area in areas.items() if value != lowest])
+    around = cv2.dilate(above, np.ones((3, 3), np.uint8)) - above
+    return bool(np.count_nonzero(around & (1 - areas[lowest])) < 0.1 * np.count_nonzero(around))
+
+
 def _void(values: Iterable[int]) -> set[int]:
     others = set(values) - {VOID, VOID_COLOUR}
     if not others:
@@ -148,6 +204,14 @@ def _void(values: Iterable[int]) -> set[int]:
 
 def _name(value: int) -> str:
     return str(value) if value <= 255 else f"colour_{value:06x}"
+
+
+def value_of(name: str) -> int | None:
+    """The value that `_name` wrote; None for the name of another class."""
+    if name.isdecimal():
+        return int(name)
+    colour = re.fullmatch("colour_([0-9a-f]{6})", name)
+    return int(colour[1], 16) if colour else None
 
 
 def runs_by_class(mask: Drawn, names: Mapping[int, str]) -> dict[str, list[str]]:

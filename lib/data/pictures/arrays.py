@@ -26,7 +26,7 @@ from lib.data.pictures.greys import (
 )
 from lib.data.pictures.rasters import opened as _opened
 from lib.data.pictures.rasters import stored_values as _raw_values
-from lib.data.pictures.tree import Tree, tree_of
+from lib.data.pictures.tree import Tree, require_printable, tree_of
 from lib.data.pictures.volumes import suffix_of
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
@@ -213,6 +213,11 @@ def _whole(values: Array) -> npt.NDArray[np.integer[Any]]:
         return values.astype(np.uint8)
     if values.dtype.kind in "iu":
         return values
+    if values.dtype.kind == "f" and 0 <= values.min() <= values.max() <= 1 and (values % 1).any():
+        raise UnusableImage(
+            "holds fractions of 0 to 1, as probabilities are: set the pixels below the threshold "
+            "that you choose to 0 and the others to 1, and save that as whole numbers"
+        )
     if values.dtype.kind != "f" or not (np.abs(values) < 2**31).all() or (values % 1).any():
         raise UnusableImage("holds fractions, where whole numbers were expected")
     return values.astype(np.int64)
@@ -237,17 +242,18 @@ def spacing_of(file: ImageFile) -> tuple[float, float] | None:
 def sha_of_image(file: ImageFile) -> str:
     """Depends on the file's bytes, on those of a volume's data beside it, and on the frame."""
     shas = []
-    for path in _files_of(file.path):
+    for path in files_of_image(file.path):
         about = path.stat()
         shas.append(_sha_of_file(path, about.st_mtime_ns, about.st_size))
     sha = shas[0] if len(shas) == 1 else sha_of("/".join(shas).encode())
     return sha if file.frame is None else sha_of(f"{sha}/{file.frame}".encode())
 
 
-def _files_of(path: Path) -> list[Path]:
+def files_of_image(path: Path) -> list[Path]:
+    """The file, and that of its data where it tells of one beside it."""
     try:
         return volumes.files_of(path)
-    except volumes.VolumeError:
+    except (volumes.VolumeError, FileNotFoundError):
         return [path]
 
 
@@ -263,8 +269,7 @@ def _images_in(tree: Tree, without: Collection[Path]) -> Iterator[ImageFile]:
     for path in tree.files:
         if path in without:
             continue
-        if not path.name.isprintable():
-            raise InputError(f"{str(path)!a}: a name in UTF-8 was expected: rename the file")
+        require_printable(path)
         if path.parent.name in NNUNET and SECOND_CHANNEL.search(path.name):
             raise InputError(f"{path}: nnU-Net's second channel: keep the files _0000 alone")
         if is_picture(path):

@@ -34,7 +34,7 @@ def frames_of(video: Path, into: Path, incomplete: bool = False) -> Path:
         words = f"{video}: only {found} of its {told} frames can be read"
         if not incomplete:
             raise InputError(f"{words}: convert it again, or take those with quarantine=true")
-        print(f"QUARANTINE: {words}")
+        print(f"CUT SHORT: {words}")
     return folder
 
 

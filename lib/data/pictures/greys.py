@@ -49,6 +49,13 @@ def from_floats(values: Array, low: float, high: float) -> Picture:
     return Picture(pixels, f"grey of 0 to {top} in fractions")
 
 
+def colours_of(image: Image.Image) -> Grey:
+    """RGB (height, width, 3) of a picture of 8 bits; UnusableImage of others."""
+    if image.mode in ("F", "I", "I;16", "I;16B", "I;16L"):
+        raise UnusableImage("has more than 8 bits")
+    return np.asarray(image.convert("RGB"))
+
+
 def from_colour(image: Image.Image, mode: str) -> Picture:
     """Colours become their luminance (ITU-R 601)."""
     colours = image.convert("RGB")

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -21,11 +22,12 @@ from lib.data.pictures.tree import tree_of
 from lib.data.pictures.volumes import files_of, suffix_of
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
+from lib.runtime.threads import READERS
 
 ERRORS_SHOWN = 20
-READERS = 4
 # Tables, labels and notes, which nobody takes for images.
-TEXTS = {".csv", ".tsv", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml", ".md", ".html"}
+TEXTS = {".csv", ".tsv", ".txt", ".pq", ".parquet", ".json", ".xml", ".yaml", ".yml"}
+TEXTS |= {".md", ".html"}
 
 
 class Images(NamedTuple):
@@ -36,6 +38,7 @@ class Images(NamedTuple):
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
     doubts: Sequence[str] = ()  # about the masks, each a sentence
+    settled: Mapping[str, Any] = MappingProxyType({})  # settings that the data themselves tell
 
 
 def folder_of(path: str, name: str) -> Path:
@@ -116,7 +119,7 @@ def stop_or_tell(images: Images, config: Config, what: str) -> None:
         raise_all(images.unusable, f"{what} cannot be used (quarantine=true leaves them out)")
     if images.table.empty:
         raise_all(images.unusable, f"{what} cannot be used, and no other is left")
-    print(f"QUARANTINE: {len(images.unusable)} {what} cannot be used and are left out, such as")
+    print(f"LEFT OUT: {len(images.unusable)} {what} cannot be used and are left out, such as")
     for image, reason in list(images.unusable.items())[:3]:
         print(f"  {image}: {reason}")
 

@@ -44,9 +44,10 @@ def is_volume(path: Path) -> bool:
 
 
 def frames_in(path: Path) -> int:
-    """How many slices, by the header alone."""
+    """How many slices, by the header alone; three may be one picture, of which all are read."""
     size, channels = _read(_size_and_channels, path)
-    return _slices_of(tuple(size), channels)[-1]
+    count = _slices_of(tuple(size), channels)[-1]
+    return len(_volume(path).slices) if count == COLOURS and channels == 1 else count
 
 
 def values_of(path: Path, frame: int) -> Array:
@@ -125,8 +126,17 @@ def _decoded(path: Path, _state: tuple[tuple[int, int], ...]) -> _Volume:
     laid = array.reshape((parts, width, height, count), order="F").transpose(3, 2, 1, 0)
     slices = np.ascontiguousarray(laid if channels > 1 else laid[..., 0])
     slices = slices.astype(slices.dtype.newbyteorder("="), copy=False)
+    if len(slices) == COLOURS and channels == 1 and _is_grey_as_colours(slices):
+        slices = slices[:1]
     slices.setflags(write=False)
     return _Volume(slices, slices.min().item(), slices.max().item())
+
+
+def _is_grey_as_colours(slices: Array) -> bool:
+    """Three planes that are alike, and not all of one value, as slices of a mask often are."""
+    first = slices[0]
+    alike = bool((slices[1:] == first).all())
+    return alike and bool((first != first.flat[0]).any())
 
 
 def _slices_of(size: tuple[int, ...], channels: int) -> tuple[int, int, int]:
@@ -216,6 +226,10 @@ def _nrrd_header(path: Path) -> Any:
 def _size_of_nrrd(header: Any) -> tuple[tuple[int, ...], int]:
     """An axis of colours, the first, is no axis of the picture."""
     size, kinds = tuple(map(int, header["sizes"])), list(header.get("kinds", []))
+    if kinds and "color" in kinds[-1].lower() and len(size) > 2:
+        raise VolumeError("has its colours along the last axis: save them along the first")
+    if not kinds and len(size) == 3 and size[0] == COLOURS:
+        return size[1:], size[0]
     if (kinds and "color" in kinds[0].lower()) or kinds[:1] in (["vector"], ["list"]):
         return size[1:], size[0]
     return size, 1

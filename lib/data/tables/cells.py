@@ -25,6 +25,9 @@ WORKBOOK_STARTS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # of a zip, and of Excel
 # The words that programs write where there is no mask.
 NOTHING = {"", "-1", "nan", "none", "null", "na", "n/a", "<na>", "[]"}
 MOST_CLASSES = 50
+# images/a (1).png, of a line that may go on with the name of a mask.
+_ENDS = "|".join(re.escape(suffix) for suffix in sorted(PICTURE_SUFFIXES, reverse=True))
+PICTURE_NAME = re.compile(rf"(.+?(?:{_ENDS}|\.dcm))(?=[\s,;]|$)", re.IGNORECASE)
 
 
 class Usual(NamedTuple):
@@ -50,11 +53,13 @@ CLASSES = Usual("class_name_column", ("class_id", "classid", "class", "label", "
 SUBJECTS = Usual(
     "group_fold_column", ("subject", "patient", "patient_id", "patientid", "case", "subject_id")
 )
+LABELS = {*RUNS.names, *MASK_FILES.names}  # columns of these names tell masks
 IMAGES_WITH_CLASS = ("imageid_classid", "image_label")  # "0002cc93b.jpg_1"
 
 
 class Recognised(NamedTuple):
     table: pd.DataFrame  # its columns called as the settings call them
+    labels: bool  # it tells masks, and not names alone
     mask_files: bool  # rle_mask_column holds the paths of mask files
     class_guessed: bool  # no setting named the column of the class
 
@@ -68,7 +73,12 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{name}={path}: there is no such file")
     with _readable(path):
-        table = pd.read_parquet(path) if _is_parquet(path) else _read_csv(path)
+        if _is_parquet(path):
+            table = pd.read_parquet(path)
+        elif path.suffix.lower() == ".txt" and (names := _listed_in(path)):
+            table = pd.DataFrame({DEFAULTS.image_column: names}, dtype=str)
+        else:
+            table = _read_csv(path)
     if table.empty:
         raise InputError(f"{path}: the table has no rows")
     table.columns = pd.Index([str(column).strip() for column in table.columns])
@@ -125,6 +135,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
         if len(row) != len(header):
             raise ValueError(f"line {number} has {len(row)} values, the header {len(header)} names")
         rows.append(row)
+    if len(header) == 1 and PICTURE_NAME.fullmatch(header[0]):  # names without a header
+        rows, header = [header, *rows], [DEFAULTS.image_column]
     return _without_empty_ends(pd.DataFrame(rows, columns=header, dtype=str))
 
 
@@ -137,6 +149,16 @@ def _rows_of_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
         for row in reader:
             yield reader.line_num, row
+
+
+def _listed_in(path: Path) -> list[str]:
+    """Names, one a line, of which a mask's may stand behind; [] for a table with a header."""
+    lines = [line.strip() for line in _text_in(path).splitlines() if line.strip()]
+    matches = [PICTURE_NAME.match(line) for line in lines]
+    if any(re.search("[,;\t]", line) for line in lines) and not all(matches):
+        return []
+    names = [match[1] if match else line for match, line in zip(matches, lines, strict=True)]
+    return names[1:] if names and small(names[0]) in IMAGES.names else names
 
 
 def _text_in(path: Path) -> str:
@@ -228,7 +250,8 @@ def recognised(
     taken: dict[str, str] = {}
     table = _with_image(table, config, origin, files or {}, taken)
     mask_files, guessed = False, False
-    if config.mask_folder == "None":
+    labels = config.mask_folder == "None" or holds_runs(table, config)
+    if labels:
         table = _with_masks(table, config, origin, taken)
         runs = config.rle_mask_column
         mask_files = runs in table.columns and _holds_paths(table[runs])
@@ -239,7 +262,7 @@ def recognised(
         fitting = _distinct(table, _candidates(table, SUBJECTS, config))
         table = _renamed(table, SUBJECTS, fitting, config, origin, taken)
     _say(taken, origin)
-    return Recognised(table, mask_files, guessed)
+    return Recognised(table, labels, mask_files, guessed)
 
 
 def with_image_column(
@@ -300,6 +323,8 @@ def _with_image(
     taken: dict[str, str],
 ) -> pd.DataFrame:
     columns = _candidates(table, IMAGES, config)
+    if not columns and len(table.columns) == 1 and config.image_column == DEFAULTS.image_column:
+        columns = [c for c in table.columns if c != config.image_column]
     if not columns:
         return _split(table, config, origin, taken)
     if len(columns) > 1 and files:
@@ -369,6 +394,12 @@ def _holds_paths(cells: pd.Series) -> bool:
     told = [c for c in cells if isinstance(c, list) or not is_nothing(c)]
     pictures = [c for c in told if str(c).strip("[]'\" ").lower().endswith(tuple(PICTURE_SUFFIXES))]
     return len(pictures) > len(told) / 2
+
+
+def holds_runs(table: pd.DataFrame, config: Config) -> bool:
+    """Whether the column of masks, by its setting or a usual name, holds run lengths."""
+    own = [config.rle_mask_column] if config.rle_mask_column in table.columns else []
+    return any(_holds_runs(table[column]) for column in own or _candidates(table, RUNS, config))
 
 
 def _holds_runs(cells: pd.Series) -> bool:

@@ -16,13 +16,13 @@ from lib.data.tables.cells import (
     CELL_LIMIT,
     IMAGES,
     IMAGES_WITH_CLASS,
-    MASK_FILES,
+    LABELS,
     MOST_CLASSES,
-    RUNS,
     SUBJECTS,
     Recognised,
     columns_in,
     found_in,
+    holds_runs,
     is_nothing,
     read_table,
     recognised,
@@ -49,9 +49,15 @@ def told_by(path: Path) -> str:
         return "labels"
     if not columns & {*IMAGES.names, *IMAGES_WITH_CLASS}:
         return ""
-    if columns & {*RUNS.names, *MASK_FILES.names}:
+    if columns & LABELS:
         return "labels"
     return "people" if columns & set(SUBJECTS.names) else ""
+
+
+def tells_runs(path: Path) -> bool:
+    """Whether a table of labels has run lengths, and not the paths of mask files."""
+    table = read_table(path, "train_dataframe")
+    return set(KAGGLE_COLUMNS) <= set(table.columns) or holds_runs(table, DEFAULTS)
 
 
 def read_label_table(
@@ -103,7 +109,7 @@ def _labels_of_table(
     origin = str(path)
     told = recognised(table, config, origin, files)
     columns = [config.image_column]
-    if config.mask_folder == "None":
+    if told.labels:
         columns.append(config.rle_mask_column)
     if config.class_name_column != DEFAULTS.class_name_column:
         columns.append(config.class_name_column)
@@ -116,7 +122,7 @@ def _labels_of_table(
     for row in table.to_dict("records"):
         image = by_image[row[config.image_column]]
         _tell_row(image.label, row, config)
-        if config.mask_folder != "None":
+        if not told.labels:
             continue
         names, values = _named(image.label, row, told, origin, config)
         readers.add(image.name, image.label, names, row)

@@ -17,6 +17,7 @@ from lib.data.tables.cells import (
 )
 
 READER = re.compile(r"(reader|annotator|rater|expert|observer|user)(_id|_name)?")
+PARTS_ABOVE = 2  # of the folder's own path, which a table may write too
 
 
 class MaskFiles:
@@ -24,11 +25,14 @@ class MaskFiles:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder or Path()
-        self.by_name: dict[str, list[Path]] = {}
+        self.by_end: dict[tuple[str, ...], list[Path]] = {}
         self.folders: set[str] = set()
         self.empty = 0
         for path in tree_of(folder).files if folder else []:
-            self.by_name.setdefault(composed(path.name), []).append(path)
+            below = path.relative_to(self.folder).parts
+            parts = tuple(map(composed, (*self.folder.parts[-PARTS_ABOVE:], *below)))
+            for start in range(len(parts)):
+                self.by_end.setdefault(parts[start:], []).append(path)
             self.folders.add(composed(path.parent.name))
 
     def add(
@@ -51,7 +55,6 @@ class MaskFiles:
         ends = tails(composed(cell))
         if not ends:
             return None
-        alike = [path for path in self.by_name.get(ends[-1][-1], []) if path != own]
         if len(ends) > 1 and ends[-2][0] in self.folders:
             ends.pop()  # its folder is here: what is not in it is missing
         for parts in ends:
@@ -59,17 +62,14 @@ class MaskFiles:
                 path = place.joinpath(*parts)
                 if path != own and isfile(path):
                     return path
-            if fitting := [path for path in alike if _ends(path, parts)]:
+            fitting = [path for path in self.by_end.get(parts, [])[:3] if path != own]
+            if fitting:
                 return fitting[0] if len(fitting) == 1 else None
         return None
 
     def say_empty(self, origin: str) -> None:
         if self.empty:
             print(f"{origin}: {self.empty} rows name no mask file: their masks are empty")
-
-
-def _ends(path: Path, parts: tuple[str, ...]) -> bool:
-    return tuple(map(composed, path.parts[-len(parts) :])) == parts
 
 
 class Readers:

@@ -108,7 +108,7 @@ def two_that_overlap(texts: list[str]) -> tuple[int, int] | None:
 
 
 def _of_coco(cell: str, config: Config) -> tuple[str, tuple[int, int]]:
-    from lib.data.formats.coco_mask import coco_mask  # which imports label_tables.py
+    from lib.data.formats.parts.coco_mask import coco_mask  # which imports label_tables.py
 
     try:
         segmentation = _dictionary(cell)

@@ -1,9 +1,11 @@
 """Pictures to label, and what a reader makes of a tool's file about them."""
 
+import io
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from lib import rle
 from lib.config.fields import Config
@@ -60,9 +62,10 @@ def mask_of(label: Label, name: str = "nerve") -> np.ndarray:
     return mask
 
 
-def is_near(mask: np.ndarray, other: np.ndarray) -> bool:
-    """They differ only in pixels that touch the outline of the other."""
-    inside, around = cv2.erode(other, NEXT), cv2.dilate(other, NEXT)
+def is_near(mask: np.ndarray, other: np.ndarray, pixels: int = 1) -> bool:
+    """They differ only in as many pixels beside the outline of the other."""
+    inside = cv2.erode(other, NEXT, iterations=pixels)
+    around = cv2.dilate(other, NEXT, iterations=pixels)
     return bool(inside.any() and (inside <= mask).all() and (mask <= around).all())
 
 
@@ -73,3 +76,31 @@ def disc(x: float, y: float, radius_x: float, radius_y: float, turned: float = 0
     along = (columns - x) * np.cos(turn) + (rows - y) * np.sin(turn)
     across = (rows - y) * np.cos(turn) - (columns - x) * np.sin(turn)
     return ((along / radius_x) ** 2 + (across / radius_y) ** 2 <= 1).astype(np.uint8)
+
+
+def assert_mask(label: Label, mask: np.ndarray, name: str = "nerve") -> None:
+    assert np.array_equal(mask_of(label, name), mask)
+
+
+def assert_two_classes(labels: Labels, *names: str) -> None:
+    """The first image has the angle and the box as nerve, the box as vessel; the second nothing."""
+    first, second = names or ("a.png", "b.png")
+    assert list(labels.by_image) == [first, second]
+    assert labels.classes == ["nerve", "vessel"]
+    assert_mask(labels.by_image[first], ANGLE_MASK | BOX_MASK)
+    assert_mask(labels.by_image[first], BOX_MASK, "vessel")
+    assert labels.by_image[second].runs == {"nerve": [], "vessel": []}
+    assert not labels.by_image[second].error
+
+
+def assert_error_of_a_alone(labels: Labels, complaint: str) -> None:
+    """And b.png has the angle; of complaints divided by | one is enough."""
+    error = labels.by_image["a.png"].error
+    assert any(words in error for words in complaint.split("|")), error
+    assert_mask(labels.by_image["b.png"], ANGLE_MASK)
+
+
+def png(mask: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    return file.getvalue()

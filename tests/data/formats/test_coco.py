@@ -19,6 +19,7 @@ from tests.data.formats.pictures import (
     BOX_MASK,
     SHAPE,
     SLANTED,
+    assert_mask,
     files_in,
     mask_of,
     read,
@@ -55,7 +56,7 @@ def label_of(root: Path, *annotations: dict[str, Any]) -> Any:
     images = [image(1, "a.png"), image(2, "b.png")]
     write(root / "labels.json", images, [*annotations, marked(2, [flat(BOX)])])
     labels = read(coco, root)
-    assert np.array_equal(mask_of(labels.by_image["b.png"]), BOX_MASK)
+    assert_mask(labels.by_image["b.png"], BOX_MASK)
     return labels.by_image["a.png"]
 
 
@@ -81,8 +82,8 @@ def test_splits_are_read_together_and_their_categories_are_joined_by_name(tmp_pa
     assert coco.find(tree_of(tmp_path)) == tmp_path
     labels = read(coco, tmp_path)
     assert labels.classes == ["nerve"]
-    assert np.array_equal(mask_of(labels.by_image["train.jpg"]), ANGLE_MASK)
-    assert np.array_equal(mask_of(labels.by_image["valid.jpg"]), BOX_MASK)
+    assert_mask(labels.by_image["train.jpg"], ANGLE_MASK)
+    assert_mask(labels.by_image["valid.jpg"], BOX_MASK)
 
 
 def test_images_of_one_name_in_two_splits_are_two(tmp_path: Path) -> None:
@@ -110,13 +111,13 @@ def test_an_image_in_two_files_is_an_error(tmp_path: Path) -> None:
 def test_a_file_name_may_be_a_path(tmp_path: Path, told: str) -> None:
     write_pictures(tmp_path / "images", "a.png")
     write(tmp_path / "labels.json", [image(1, told)], [marked(1, [flat(ANGLE)])])
-    assert np.array_equal(mask_of(read(coco, tmp_path).by_image["a.png"]), ANGLE_MASK)
+    assert_mask(read(coco, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
 def test_ids_are_the_same_as_texts_and_as_numbers(tmp_path: Path) -> None:
     write_pictures(tmp_path / "images", "a.png")
     write(tmp_path / "labels.json", [image("1", "a.png")], [marked(1, [flat(ANGLE)], "1")])
-    assert np.array_equal(mask_of(read(coco, tmp_path).by_image["a.png"]), ANGLE_MASK)
+    assert_mask(read(coco, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
 def test_two_images_or_categories_of_one_id_are_named(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_two_images_or_categories_of_one_id_are_named(tmp_path: Path) -> None:
 def test_a_polygon_may_be_written_without_its_list_or_in_pairs(
     tmp_path: Path, segmentation: Any
 ) -> None:
-    assert np.array_equal(mask_of(label_of(tmp_path, marked(1, segmentation))), ANGLE_MASK)
+    assert_mask(label_of(tmp_path, marked(1, segmentation)), ANGLE_MASK)
 
 
 @pytest.mark.parametrize("name", ["background", "Background "])
@@ -147,7 +148,7 @@ def test_the_background_is_told_and_is_no_class(
     write(path, [image(1, "a.png")], annotations, [{"id": 0, "name": name}, NERVE])
     labels = read(coco, tmp_path)
     assert labels.classes == ["nerve"]
-    assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK)
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK)
     assert "1 annotations are of the background" in capsys.readouterr().out
 
 
@@ -169,6 +170,7 @@ def test_neither_box_nor_outline_is_an_empty_mask(tmp_path: Path, box: Any) -> N
 
 
 AREA = int(ANGLE_MASK.sum())
+INNER = [12, 8, 18, 8, 18, 18, 12, 18]  # 60 pixels
 HALF = [[value / 2 for value in flat(ANGLE)]]
 AS_TOLD: list[dict[str, Any]] = [
     {},
@@ -192,6 +194,13 @@ def test_an_outline_that_is_as_its_annotation_tells_is_read(
     assert np.array_equal(found, ANGLE_MASK)
 
 
+@pytest.mark.parametrize("area", [AREA, AREA + 60, None])
+def test_a_polygon_in_another_is_no_hole_where_the_area_says_none(
+    tmp_path: Path, area: int | None
+) -> None:
+    assert_mask(label_of(tmp_path, marked(1, [flat(ANGLE), INNER], area=area)), ANGLE_MASK)
+
+
 def test_the_area_of_a_thin_outline_may_be_that_of_its_box(tmp_path: Path) -> None:
     thin = [[5, 5, 8, 5, 45, 40, 42, 40]]
     assert label_of(tmp_path, marked(1, thin, bbox=[5, 5, 40, 35], area=1400)).error == ""
@@ -207,6 +216,11 @@ NOT_AS_TOLD: list[tuple[Any, dict[str, Any], str]] = [
         "lies in the box 10, 5, 20, 30, its bbox is 34, 5, 20, 30",
     ),
     (HALF, {"area": 600, "bbox": [10, 5, 20, 30]}, "its bbox is 10, 5, 20, 30"),
+    (
+        [flat(ANGLE), INNER],
+        {"area": AREA - 60},
+        f"hold {AREA} pixels, its area is {AREA - 60}: has",
+    ),
     ([[1, 1, 9, 9, 5]], {}, "a polygon has 5 numbers"),
     ([[0.1, 0.1, 0.5, 0.1, 0.5, 0.6]], {}, "shares of the image's size"),
 ]

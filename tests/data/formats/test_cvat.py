@@ -1,5 +1,6 @@
 """CVAT for images -> labels."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tests.data.formats.pictures import (
     ANGLE_MASK,
     BOX,
     BOX_MASK,
+    assert_error_of_a_alone,
+    assert_mask,
+    assert_two_classes,
     disc,
     files_in,
     is_near,
@@ -29,7 +33,7 @@ META = "<version>1.1</version><meta><task><id>3</id><labels><label><name>nerve</
 META += "</labels></task></meta>"
 
 
-def polygon(points: list[tuple[float, float]], label: str = "nerve") -> str:
+def polygon(points: Sequence[tuple[float, float]], label: str = "nerve") -> str:
     told = ";".join(f"{x:.2f},{y:.2f}" for x, y in points)
     return f'<polygon label="{label}" source="manual" occluded="0" points="{told}" z_order="0"/>'
 
@@ -61,12 +65,7 @@ def test_polygons_of_two_classes_and_an_image_without_any_are_read(tmp_path: Pat
     write(tmp_path, image("a.png", *shapes), image("train\\b.png", '<tag label="good"/>'))
     assert cvat.find(tree_of(tmp_path)) == tmp_path / "annotations.xml"
     labels = read(cvat, tmp_path)
-    assert list(labels.by_image) == ["a.png", "b.png"]
-    assert labels.classes == ["nerve", "vessel"]
-    assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK | BOX_MASK)
-    assert np.array_equal(mask_of(labels.by_image["a.png"], "vessel"), BOX_MASK)
-    assert labels.by_image["b.png"].runs == {"nerve": [], "vessel": []}
-    assert not labels.by_image["b.png"].error
+    assert_two_classes(labels)
 
 
 def test_run_lengths_are_read_by_rows_in_their_box(tmp_path: Path) -> None:
@@ -91,7 +90,7 @@ def test_any_mask_comes_back(seed: int) -> None:
 
 def test_a_mask_and_a_polygon_of_one_class_are_one_mask(tmp_path: Path) -> None:
     write(tmp_path, image("a.png", mask(BOX_MASK[18:27, 39:51], 39, 18), polygon(ANGLE)))
-    assert np.array_equal(mask_of(read(cvat, tmp_path).by_image["a.png"]), ANGLE_MASK | BOX_MASK)
+    assert_mask(read(cvat, tmp_path).by_image["a.png"], ANGLE_MASK | BOX_MASK)
 
 
 @pytest.mark.parametrize("turned", [0, 40])
@@ -111,7 +110,7 @@ BAD = [
     ('<polygon label="nerve" points="1,1;9"/>', "inhomogeneous"),
     ('<polygon points="1,1;9,1;9,9"/>', "it lacks 'label'"),
     (f'<mask label="nerve" rle="5, 6" {PLACE}/>', "cover 11 of 12 pixels"),
-    (f'<mask label="nerve" rle="14, -2" {PLACE}/>', "leaves the image"),
+    (f'<mask label="nerve" rle="14, -2" {PLACE}/>', "lengths is below 0"),
     (
         '<mask label="nerve" rle="12" left="61" top="0" width="4" height="3"/>',
         "leaves the image",
@@ -125,9 +124,36 @@ def test_what_is_no_mask_is_the_error_of_its_image_alone(
     tmp_path: Path, wrong: str, complaint: str
 ) -> None:
     write(tmp_path, image("a.png", wrong), image("b.png", polygon(ANGLE)))
+    assert_error_of_a_alone(read(cvat, tmp_path), complaint)
+
+
+@pytest.mark.parametrize("name", ["background", "_background_", "__ignore__"])
+def test_the_background_is_no_class_and_perhaps_a_hole(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = [(12, 7), (18, 7), (18, 12), (12, 12)]
+    everything = [(0, 0), (64, 0), (64, 48), (0, 48)]
+    write(
+        tmp_path,
+        image("a.png", polygon(ANGLE), polygon(inner, name)),
+        image("b.png", polygon(everything, name), polygon(ANGLE), polygon(BOX, name)),
+    )
     labels = read(cvat, tmp_path)
-    assert complaint in labels.by_image["a.png"].error
-    assert np.array_equal(mask_of(labels.by_image["b.png"]), ANGLE_MASK)
+    assert labels.classes == ["nerve"]
+    assert_error_of_a_alone(labels, "covers part of nerve: is it a hole?")
+    assert "3 annotations are of the background" in capsys.readouterr().out
+
+
+def test_images_of_one_name_are_told_apart_by_the_subset_of_a_project(tmp_path: Path) -> None:
+    shapes = {"train": ANGLE, "val": BOX}
+    for part in shapes:
+        write_pictures(tmp_path / part, "1.png")
+    images = {part: image("1.png", polygon(shape)) for part, shape in shapes.items()}
+    write(tmp_path, *(text.replace(" id=", f' subset="{p}" id=') for p, text in images.items()))
+    files, labels = files_in(tmp_path), read(cvat, tmp_path)
+    found = {files[name].path.parent.name: label for name, label in labels.by_image.items()}
+    assert_mask(found["train"], ANGLE_MASK)
+    assert_mask(found["val"], BOX_MASK)
 
 
 def test_several_exports_are_read_together_and_an_image_in_two_is_an_error(tmp_path: Path) -> None:

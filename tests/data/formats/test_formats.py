@@ -5,17 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from lib.data.formats import FORMATS, Format, coco, cvat, label_studio, labelme, via, yolo
+from lib.data.formats import (
+    FORMATS,
+    Format,
+    coco,
+    cvat,
+    ddti,
+    label_studio,
+    label_studio_min,
+    labelme,
+    labelme_folders,
+    supervisely,
+    via,
+    yolo,
+)
 from lib.data.pictures.tree import tree_of
 from tests.data.formats import (
     test_coco,
     test_cvat,
+    test_ddti,
     test_label_studio,
+    test_label_studio_min,
     test_labelme,
+    test_labelme_folders,
+    test_supervisely,
     test_via,
     test_yolo,
 )
-from tests.data.formats.pictures import ANGLE, write_pictures
+from tests.data.formats.pictures import ANGLE, ANGLE_MASK, write_pictures
 
 WRITTEN: list[tuple[Format, Callable[[Path], object]]] = [
     (labelme, lambda root: test_labelme.write(root, "a.png", test_labelme.shape(ANGLE))),
@@ -25,6 +42,24 @@ WRITTEN: list[tuple[Format, Callable[[Path], object]]] = [
             root, test_label_studio.task("a.png", test_label_studio.annotation())
         ),
     ),
+    (
+        label_studio_min,
+        lambda root: test_label_studio_min.write(root, test_label_studio_min.row("a.png")),
+    ),
+    (
+        label_studio_min,
+        lambda root: test_label_studio_min.write(
+            root, test_label_studio_min.row("a.png"), name="x.csv"
+        ),
+    ),
+    (labelme_folders, lambda root: test_labelme_folders.write(root, "a", ANGLE_MASK, "nerve")),
+    (ddti, lambda root: test_ddti.write(root, "1", ("1", [test_ddti.outline(ANGLE)]))),
+    (
+        supervisely,
+        lambda root: test_supervisely.write(root, "a.png", test_supervisely.polygon(ANGLE)),
+    ),
+    (via, lambda root: test_via.write_table(root, a=[])),
+    (via, lambda root: test_via.write(root, test_via.project_3(a=[]))),
     (cvat, lambda root: test_cvat.write(root, test_cvat.image("a.png"))),
     (via, lambda root: test_via.write(root, test_via.entries(a=[]))),
     (yolo, lambda root: test_yolo.write(root, {"a": test_yolo.line(ANGLE)})),
@@ -45,7 +80,7 @@ def test_the_files_of_a_tool_are_found_by_its_own_reader_alone(
 
 
 def test_every_format_is_in_the_list_once() -> None:
-    assert sorted(each.NAME for each in FORMATS) == sorted(own.NAME for own, _ in WRITTEN)
+    assert sorted(each.NAME for each in FORMATS) == sorted({own.NAME for own, _ in WRITTEN})
 
 
 def test_nothing_is_found_among_other_files(tmp_path: Path) -> None:

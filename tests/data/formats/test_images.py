@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.data.formats.images import image_of, size_of
+from lib.data.formats.parts.images import image_of, size_of
 from lib.data.pictures.arrays import ImageFile
 from tests.data.formats.pictures import files_in, write_pictures
 from tests.data.pictures.test_arrays import save_dicom

@@ -1,5 +1,6 @@
 """Label Studio's export -> labels; its brush against bytes that Label Studio's own code wrote."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.data.formats import label_studio
-from lib.data.formats.brush import unpacked
+from lib.data.formats.parts.brush import unpacked
 from lib.data.pictures.tree import tree_of
 from tests.data.formats.pictures import (
     ANGLE,
     ANGLE_MASK,
     BOX,
-    BOX_MASK,
     SHAPE,
+    assert_error_of_a_alone,
+    assert_mask,
+    assert_two_classes,
     disc,
     is_near,
     mask_of,
+    png,
     read,
     write_pictures,
 )
@@ -75,12 +79,7 @@ def test_polygons_of_two_classes_and_an_image_without_any_are_read(tmp_path: Pat
     )
     assert label_studio.find(tree_of(tmp_path)) == tmp_path / "project-1.json"
     labels = read(label_studio, tmp_path)
-    assert list(labels.by_image) == ["a.png", "b.png"]
-    assert labels.classes == ["nerve", "vessel"]
-    assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK | BOX_MASK)
-    assert np.array_equal(mask_of(labels.by_image["a.png"], "vessel"), BOX_MASK)
-    assert labels.by_image["b.png"].runs == {"nerve": [], "vessel": []}
-    assert not labels.by_image["b.png"].error
+    assert_two_classes(labels)
 
 
 @pytest.mark.parametrize(
@@ -89,11 +88,45 @@ def test_polygons_of_two_classes_and_an_image_without_any_are_read(tmp_path: Pat
         "/data/local-files/?d=images/c%20d.png",
         "https://bucket.example/x/c%20d.png?signature=/a.png",
         "s3://bucket/images/c d.png",
+        "https://host/storage-data/uploaded/?filepath=upload/1/0123abcd-c%20d.png",
+        "/tasks/7/presign/?fileuri=czM6Ly9iL2ltYWdlcy9jIGQucG5n",  # s3://b/images/c d.png
+        ["s3://bucket/images/c d.png"],
     ],
 )
-def test_the_name_is_found_in_an_address(tmp_path: Path, told: str) -> None:
+def test_the_name_is_found_in_an_address(tmp_path: Path, told: Any) -> None:
     write(tmp_path, {**task("", annotation()), "data": {"note": "see a.txt", "scan": told}})
     assert list(read(label_studio, tmp_path).by_image) == ["c d.png"]
+
+
+def test_a_picture_that_is_not_there_gives_way_to_one_that_is(tmp_path: Path) -> None:
+    data = {"heatmap": "/data/upload/1/a_heat.png", "image": "/data/upload/1/a.png"}
+    write(tmp_path, {**task("", annotation(polygon(ANGLE))), "data": data})
+    assert_mask(read(label_studio, tmp_path).by_image["a.png"], ANGLE_MASK)
+
+
+def test_a_task_of_two_images_that_are_there_is_an_error(tmp_path: Path) -> None:
+    data = {"image": "a.png", "other": "c d.png"}
+    several = {**task("", annotation(polygon(BOX))), "data": data}
+    write(tmp_path, several, task("b.png", annotation(polygon(ANGLE))))
+    assert_error_of_a_alone(read(label_studio, tmp_path), "its task names c d.png too")
+
+
+def test_the_oldest_files_call_annotations_completions(tmp_path: Path) -> None:
+    old = {"id": 1, "data": {"image": "a.png"}}
+    marked = {"id": 1, "result": [polygon(ANGLE)]}
+    write(tmp_path, {**old, "completions": [{"result": [], "skipped": True}, marked]})
+    assert_mask(read(label_studio, tmp_path).by_image["a.png"], ANGLE_MASK)
+
+
+def bitmask(drawn: np.ndarray) -> dict[str, Any]:
+    data = base64.b64encode(png(drawn)).decode()
+    return result("bitmask", {"imageDataURL": f"data:image/png;base64,{data}"})
+
+
+def test_a_bitmask_is_where_its_picture_is_not_transparent(tmp_path: Path) -> None:
+    clear = np.dstack([ANGLE_MASK * 0 + 9] * 3 + [ANGLE_MASK * 255])
+    write(tmp_path, task("a.png", annotation(bitmask(clear))))
+    assert_mask(read(label_studio, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
 @pytest.mark.parametrize("turned", [0, 40])
@@ -138,7 +171,7 @@ def test_what_the_brush_painted_is_the_mask(tmp_path: Path) -> None:
     paint = np.repeat(ANGLE_MASK[..., None] * 255, 4, axis=2).ravel().tolist()
     painted = result("brush", {"format": "rle", "rle": packed(paint, (3, 4, 8, 16), True)})
     write(tmp_path, task("a.png", annotation(painted)))
-    assert np.array_equal(mask_of(read(label_studio, tmp_path).by_image["a.png"]), ANGLE_MASK)
+    assert_mask(read(label_studio, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
 def test_a_class_may_stand_in_a_result_of_its_own(tmp_path: Path) -> None:
@@ -148,7 +181,7 @@ def test_a_class_may_stand_in_a_result_of_its_own(tmp_path: Path) -> None:
     write(tmp_path, task("a.png", annotation(drawn, named)))
     labels = read(label_studio, tmp_path)
     assert labels.classes == ["plexus"]
-    assert np.array_equal(mask_of(labels.by_image["a.png"], "plexus"), ANGLE_MASK)
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK, "plexus")
 
 
 def test_an_outline_without_a_class_is_of_the_only_one_or_an_error(tmp_path: Path) -> None:
@@ -156,7 +189,7 @@ def test_an_outline_without_a_class_is_of_the_only_one_or_an_error(tmp_path: Pat
     one, two = tmp_path / "one", tmp_path / "two"
     write(one, task("a.png", annotation(nameless)))
     write(two, task("a.png", annotation(nameless, polygon(BOX), polygon(BOX, "vessel"))))
-    assert np.array_equal(mask_of(read(label_studio, one).by_image["a.png"]), ANGLE_MASK)
+    assert_mask(read(label_studio, one).by_image["a.png"], ANGLE_MASK)
     assert "outline without a class" in read(label_studio, two).by_image["a.png"].error
 
 
@@ -166,7 +199,7 @@ def test_what_is_told_of_the_whole_image_is_no_outline(tmp_path: Path) -> None:
     write(tmp_path, task("a.png", annotation(choice, relation, polygon(ANGLE))))
     labels = read(label_studio, tmp_path)
     assert labels.classes == ["nerve"]
-    assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK)
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK)
 
 
 def test_the_annotation_that_is_ground_truth_counts_and_a_cancelled_one_does_not(
@@ -181,7 +214,7 @@ def test_the_annotation_that_is_ground_truth_counts_and_a_cancelled_one_does_not
     )
     labels = read(label_studio, tmp_path)
     for name in ("a.png", "b.png"):
-        assert np.array_equal(mask_of(labels.by_image[name]), ANGLE_MASK)
+        assert_mask(labels.by_image[name], ANGLE_MASK)
 
 
 BAD: list[tuple[list[dict[str, Any]], str]] = [
@@ -198,6 +231,8 @@ BAD: list[tuple[list[dict[str, Any]], str]] = [
     ([annotation(polygon([(1, 1), (9, 9)]))], "three points or more"),
     ([annotation(polygon([(1, 1), (9, 9), (200, 9)]))], "is far outside of the image"),
     ([annotation(result("polygon", {}))], "it lacks 'points'"),
+    ([annotation(polygon(ANGLE, item_index=1))], "the second of several pictures"),
+    ([annotation(bitmask(ANGLE_MASK[1:]))], "its mask has"),
     ([annotation(result("brush", {"rle": PACKED}))], "96 values of 8 bits, not RGBA"),
     ([annotation(result("brush", {"rle": []}))], "end too early"),
     ([annotation(result("brush", {"rle": [300]}))], "must be in range"),
@@ -209,9 +244,7 @@ def test_what_is_no_mask_is_the_error_of_its_image_alone(
     tmp_path: Path, annotations: list[dict[str, Any]], complaint: str
 ) -> None:
     write(tmp_path, task("a.png", *annotations), task("b.png", annotation(polygon(ANGLE))))
-    labels = read(label_studio, tmp_path)
-    assert complaint in labels.by_image["a.png"].error
-    assert np.array_equal(mask_of(labels.by_image["b.png"]), ANGLE_MASK)
+    assert_error_of_a_alone(read(label_studio, tmp_path), complaint)
 
 
 @pytest.mark.parametrize("cut", range(1, len(PACKED) - 1))

@@ -1,7 +1,6 @@
 """LabelMe's files -> labels; LabelMe itself draws with Pillow."""
 
 import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,12 @@ from tests.data.formats.pictures import (
     BOX_MASK,
     SHAPE,
     SLANTED,
+    assert_error_of_a_alone,
+    assert_mask,
     files_in,
     is_near,
     mask_of,
+    png,
     read,
     write_pictures,
 )
@@ -57,8 +59,8 @@ def test_a_file_an_image_is_found_as_a_folder_and_read(tmp_path: Path) -> None:
     labels = read(labelme, tmp_path)
     assert labels.classes == ["nerve", "vessel"]
     assert list(labels.by_image) == ["a.jpg", "b.jpg"]
-    assert np.array_equal(mask_of(labels.by_image["a.jpg"]), ANGLE_MASK | BOX_MASK)
-    assert np.array_equal(mask_of(labels.by_image["a.jpg"], "vessel"), BOX_MASK)
+    assert_mask(labels.by_image["a.jpg"], ANGLE_MASK | BOX_MASK)
+    assert_mask(labels.by_image["a.jpg"], BOX_MASK, "vessel")
     assert labels.by_image["b.jpg"].runs == {"nerve": [], "vessel": []}
     assert labels.by_image["b.jpg"].size == SHAPE
 
@@ -77,23 +79,46 @@ def test_a_circle_is_as_labelme_draws_it_but_for_the_edge(tmp_path: Path) -> Non
     assert is_near(mask_of(read(labelme, tmp_path).by_image["a.png"]), np.asarray(drawn))
 
 
-def png(mask: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(mask).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+def test_what_is_named_background_is_a_hole_in_what_was_drawn_before(tmp_path: Path) -> None:
+    around = [(35, 15), (55, 15), (55, 30), (35, 30)]
+    hole = shape(BOX, label="_background_")
+    write(tmp_path, "a.png", shape(around), hole)
+    write(tmp_path, "b.png", hole, shape(around))
+    whole = np.zeros(SHAPE, dtype=np.uint8)
+    whole[15:30, 35:55] = 1
+    labels = read(labelme, tmp_path)
+    assert labels.classes == ["nerve"]
+    assert_mask(labels.by_image["a.png"], whole - BOX_MASK)
+    assert_mask(labels.by_image["b.png"], whole)
+
+
+def test_a_class_that_is_spelled_in_two_ways_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "a.png", shape(ANGLE, label="Nerve"), shape(BOX))
+    write(tmp_path, "b.png", shape(ANGLE, label="nerve "))
+    labels = read(labelme, tmp_path)
+    assert labels.classes == ["nerve"]
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK | BOX_MASK)
+    assert_mask(labels.by_image["b.png"], ANGLE_MASK)
+    assert "Nerve and nerve are taken for one, nerve" in capsys.readouterr().out
+
+
+def packed(mask: np.ndarray) -> str:
+    return base64.b64encode(png(mask)).decode()
 
 
 def test_a_mask_lies_where_its_box_says(tmp_path: Path) -> None:
     part = ANGLE_MASK[4:36, 9:31]
-    write(tmp_path, "a.png", {**shape([[9, 4], [30, 35]], "mask"), "mask": png(part)})
-    assert np.array_equal(mask_of(read(labelme, tmp_path).by_image["a.png"]), ANGLE_MASK)
+    write(tmp_path, "a.png", {**shape([[9, 4], [30, 35]], "mask"), "mask": packed(part)})
+    assert_mask(read(labelme, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
 def test_files_of_old_versions_tell_neither_kind_nor_size(tmp_path: Path) -> None:
     write(tmp_path, "a.png", shape(ANGLE, kind=None), imageHeight=None, imageWidth=None)
     label = read(labelme, tmp_path).by_image["a.png"]
     assert label.size == SHAPE
-    assert np.array_equal(mask_of(label), ANGLE_MASK)
+    assert_mask(label, ANGLE_MASK)
 
 
 @pytest.mark.parametrize("told", ["../images/a.png", "..\\images\\a.png", "a.png", "D:\\x\\a.png"])
@@ -101,7 +126,7 @@ def test_the_picture_may_lie_in_another_folder(tmp_path: Path, told: str) -> Non
     write_pictures(tmp_path / "images", "a.png")
     path = write(tmp_path / "labels", "a.png", shape(ANGLE), imagePath=told)
     path.with_suffix(".png").unlink()
-    assert np.array_equal(mask_of(read(labelme, tmp_path).by_image["a.png"]), ANGLE_MASK)
+    assert_mask(read(labelme, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
 def test_of_two_pictures_of_one_name_that_beside_the_file_is_meant(tmp_path: Path) -> None:
@@ -109,8 +134,8 @@ def test_of_two_pictures_of_one_name_that_beside_the_file_is_meant(tmp_path: Pat
     write(tmp_path / "bob", "1.png", shape(BOX))
     files, labels = files_in(tmp_path), read(labelme, tmp_path)
     found = {files[name].path.parent.name: label for name, label in labels.by_image.items()}
-    assert np.array_equal(mask_of(found["ann"]), ANGLE_MASK)
-    assert np.array_equal(mask_of(found["bob"]), BOX_MASK)
+    assert_mask(found["ann"], ANGLE_MASK)
+    assert_mask(found["bob"], BOX_MASK)
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -120,8 +145,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (shape([[1, 1], [9, 9], [999, 5]]), "999, 5 is far outside"),
     (shape([[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]), "shares of the image's size"),
     (shape([[1, 1]], "circle"), "not enough values"),
-    ({**shape([[60, 4], [70, 9]], "mask"), "mask": png(BOX_MASK)}, "its mask leaves the image"),
-    ({**shape([[-9, 9], [-4, 9]], "mask"), "mask": png(BOX_MASK[:5, :5])}, "leaves the image"),
+    ({**shape([[60, 4], [70, 9]], "mask"), "mask": packed(BOX_MASK)}, "its mask leaves the image"),
+    ({**shape([[-9, 9], [-4, 9]], "mask"), "mask": packed(BOX_MASK[:5, :5])}, "leaves the image"),
     ({**shape([[0, 0], [9, 9]], "mask"), "mask": "bm9uZQ=="}, "its mask is no PNG"),
     ({"label": "nerve"}, "it lacks 'points'"),
 ]
@@ -133,9 +158,7 @@ def test_what_is_no_outline_is_the_error_of_its_image_alone(
 ) -> None:
     write(tmp_path, "a.png", wrong)
     write(tmp_path, "b.png", shape(ANGLE))
-    labels = read(labelme, tmp_path)
-    assert complaint in labels.by_image["a.png"].error
-    assert np.array_equal(mask_of(labels.by_image["b.png"]), ANGLE_MASK)
+    assert_error_of_a_alone(read(labelme, tmp_path), complaint)
 
 
 def test_two_files_of_one_image_are_an_error(tmp_path: Path) -> None:

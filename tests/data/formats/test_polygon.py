@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lib.data.formats.polygon import ellipse, filled
+from lib.data.formats.parts.polygon import ellipse, filled
 from tests.data.formats.pictures import ANGLE, ANGLE_MASK, SHAPE, SLANTED, disc, is_near
 
 

@@ -1,11 +1,11 @@
 """VGG Image Annotator -> labels."""
 
+import csv
 import json
 import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lib.config.fields import Config
@@ -18,6 +18,9 @@ from tests.data.formats.pictures import (
     BOX,
     BOX_MASK,
     SHAPE,
+    assert_error_of_a_alone,
+    assert_mask,
+    assert_two_classes,
     disc,
     files_in,
     is_near,
@@ -71,12 +74,8 @@ def test_a_project_and_exported_regions_are_read(tmp_path: Path, wrapped: Any) -
     write(tmp_path, wrapped(entries(a=marked, b=[])))
     assert via.find(tree_of(tmp_path)) == tmp_path / "via_project.json"
     labels = read(via, tmp_path)
-    assert list(labels.by_image) == ["a.png", "b.png"]
-    assert labels.classes == ["nerve", "vessel"]
     assert labels.by_image["a.png"].size == SHAPE
-    assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK | BOX_MASK)
-    assert np.array_equal(mask_of(labels.by_image["a.png"], "vessel"), BOX_MASK)
-    assert labels.by_image["b.png"].runs == {"nerve": [], "vessel": []}
+    assert_two_classes(labels)
 
 
 @pytest.mark.parametrize("turned", [0, 40])
@@ -97,19 +96,19 @@ def test_regions_without_attributes_are_of_the_one_class(tmp_path: Path) -> None
     write(tmp_path, entries(a=[polygon(ANGLE), {**polygon(BOX), "region_attributes": None}]))
     labels = read(via, tmp_path)
     assert labels.classes == ["nerve"]
-    assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK | BOX_MASK)
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK | BOX_MASK)
 
 
 def test_the_regions_of_version_1_are_numbered(tmp_path: Path) -> None:
     write(tmp_path, entries(a={"0": polygon(ANGLE), "1": polygon(BOX)}))
-    assert np.array_equal(mask_of(read(via, tmp_path).by_image["a.png"]), ANGLE_MASK | BOX_MASK)
+    assert_mask(read(via, tmp_path).by_image["a.png"], ANGLE_MASK | BOX_MASK)
 
 
 def test_a_box_to_tick_may_name_several_classes(tmp_path: Path) -> None:
     write(tmp_path, entries(a=[polygon(ANGLE, is_a={"nerve": True, "plexus": True, "no": False})]))
     labels = read(via, tmp_path)
     assert labels.classes == ["nerve", "plexus"]
-    assert np.array_equal(mask_of(labels.by_image["a.png"], "plexus"), ANGLE_MASK)
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK, "plexus")
 
 
 def test_of_several_attributes_the_setting_names_that_of_the_class(tmp_path: Path) -> None:
@@ -135,9 +134,7 @@ def test_what_is_no_outline_is_the_error_of_its_image_alone(
     tmp_path: Path, wrong: dict[str, Any], complaint: str
 ) -> None:
     write(tmp_path, entries(a=[wrong], b=[polygon(ANGLE)]))
-    labels = read(via, tmp_path)
-    assert complaint in labels.by_image["a.png"].error
-    assert np.array_equal(mask_of(labels.by_image["b.png"]), ANGLE_MASK)
+    assert_error_of_a_alone(read(via, tmp_path), complaint)
 
 
 def test_an_image_that_is_not_there_is_named_and_no_more(tmp_path: Path) -> None:
@@ -161,3 +158,112 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     assert via.find(tree_of(tmp_path)) is None
     with pytest.raises(InputError, match=r"other\.json: not a project or an export"):
         via.read(tmp_path / "other.json", files_in(tmp_path), Config())
+
+
+def write_table(root: Path, **regions: Any) -> Path:
+    """As the tool exports CSV: a row a region, or one with an empty shape."""
+    write_pictures(root / "images", "a.png", "b.png")
+    rows = [["filename", "file_size", "file_attributes", "region_count", "region_id"]]
+    rows[0] += ["region_shape_attributes", "region_attributes"]
+    for name, its in regions.items():
+        for number, one in enumerate(its or [region({})]):
+            told = [json.dumps(one[key]) for key in ("shape_attributes", "region_attributes")]
+            rows.append([f"{name}.png", "4711", "{}", str(len(its)), str(number), *told])
+    with (root / "via_export.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return root
+
+
+def project_3(**regions: list[tuple[list[float], dict[str, str]]]) -> dict[str, Any]:
+    """By version 3: numbers of shapes and options, the files apart from what is marked in them."""
+    numbered = {str(k): name for k, name in enumerate(regions, 1)}
+    files = {k: {"fid": k, "fname": f"{name}.png", "type": 2} for k, name in numbered.items()}
+    options = {"0": "nerve", "1": "vessel"}
+    marks = [
+        {"vid": k, "flg": 0, "z": [], "xy": xy, "av": av}
+        for k, name in numbered.items()
+        for xy, av in regions[name]
+    ]
+    return {
+        "project": {"pname": "nerves", "data_format_version": "3.1.1", "vid_list": list(numbered)},
+        "attribute": {
+            "1": {"aname": "tissue", "anchor_id": "FILE1_Z0_XY1", "type": 4, "options": options},
+            "2": {"aname": "is_a", "anchor_id": "FILE1_Z0_XY1", "type": 2, "options": options},
+        },
+        "file": files,
+        "view": {k: {"fid_list": [k]} for k in files},
+        "metadata": {f"m{k}": mark for k, mark in enumerate(marks)},
+    }
+
+
+def numbers(points: list[tuple[float, float]]) -> list[float]:
+    return [7, *(value for point in points for value in point)]
+
+
+def test_regions_exported_as_a_table_are_read(tmp_path: Path) -> None:
+    marked = [polygon(ANGLE, tissue="nerve"), polygon(BOX, tissue="nerve")]
+    write_table(tmp_path, a=[*marked, polygon(BOX, tissue="vessel")], b=[])
+    assert via.find(tree_of(tmp_path)) == tmp_path / "via_export.csv"
+    assert_two_classes(read(via, tmp_path))
+
+
+def test_a_cell_of_a_table_that_broke_off_is_named(tmp_path: Path) -> None:
+    path = write_table(tmp_path, a=[polygon(ANGLE)]) / "via_export.csv"
+    path.write_text(path.read_text().replace("]}", ""))
+    with pytest.raises(InputError, match=r"via_export\.csv: a cell holds .* and no JSON"):
+        read(via, tmp_path)
+
+
+def test_a_project_of_version_3_is_read(tmp_path: Path) -> None:
+    nerve, vessel = {"1": "0"}, {"1": "1"}
+    marked = [(numbers(ANGLE), nerve), (numbers(BOX), nerve), (numbers(BOX), vessel)]
+    write(tmp_path, project_3(a=[*marked, ([], nerve)], b=[]))
+    assert_two_classes(read(via, tmp_path))
+
+
+def test_ticked_options_of_version_3_are_classes(tmp_path: Path) -> None:
+    write(tmp_path, project_3(a=[(numbers(ANGLE), {"2": "0,1"})]))
+    labels = read(via, tmp_path)
+    assert labels.classes == ["nerve", "vessel"]
+    assert_mask(labels.by_image["a.png"], ANGLE_MASK, "vessel")
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ([3, 32, 24, 11.5], {"name": "circle", "cx": 32, "cy": 24, "r": 11.5}),
+        ([4, 32, 24, 16, 8], {"name": "ellipse", "cx": 32, "cy": 24, "rx": 16, "ry": 8}),
+    ],
+)
+def test_round_shapes_of_version_3_are_those_of_version_2(
+    tmp_path: Path, shape: list[float], told: dict[str, Any]
+) -> None:
+    third, second = tmp_path / "3", tmp_path / "2"
+    write(third, project_3(a=[(shape, {})]))
+    write(second, entries(a=[region(told)]))
+    expected = mask_of(read(via, second).by_image["a.png"])
+    assert expected.any()
+    assert_mask(read(via, third).by_image["a.png"], expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "complaint"),
+    [([2, 1, 1, 9, 9], "a box is no mask"), ([6, 1, 1, 9, 9], "line is no"), ([7, 1, 1], "three")],
+)
+def test_what_is_no_outline_in_version_3_is_the_error_of_its_image_alone(
+    tmp_path: Path, shape: list[float], complaint: str
+) -> None:
+    write(tmp_path, project_3(a=[(shape, {})], b=[(numbers(ANGLE), {})]))
+    assert_error_of_a_alone(read(via, tmp_path), complaint)
+
+
+def test_a_video_of_version_3_and_a_broken_project_are_named(tmp_path: Path) -> None:
+    content = project_3(a=[(numbers(ANGLE), {})])
+    content["metadata"]["m0"]["z"] = [1.5]
+    write(tmp_path, content)
+    with pytest.raises(InputError, match="holds marks in a video"):
+        read(via, tmp_path)
+    content["view"]["1"]["fid_list"] = ["9"]
+    write(tmp_path, content)
+    with pytest.raises(InputError, match="not a project as VIA 3 writes it"):
+        read(via, tmp_path)

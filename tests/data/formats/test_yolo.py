@@ -19,6 +19,9 @@ from tests.data.formats.pictures import (
     BOX_MASK,
     SHAPE,
     SLANTED,
+    assert_error_of_a_alone,
+    assert_mask,
+    assert_two_classes,
     files_in,
     is_near,
     mask_of,
@@ -52,13 +55,8 @@ def test_outlines_of_two_classes_and_an_empty_file_are_read(tmp_path: Path, name
     write(tmp_path, {"train/a": marked, "val/b": ""}, names)
     assert yolo.find(tree_of(tmp_path)) == tmp_path
     labels = read(yolo, tmp_path)
-    assert list(labels.by_image) == ["a.png", "b.png"]
-    assert labels.classes == ["nerve", "vessel"]
     assert labels.by_image["a.png"].size == SHAPE
-    assert np.array_equal(mask_of(labels.by_image["a.png"]), ANGLE_MASK | BOX_MASK)
-    assert np.array_equal(mask_of(labels.by_image["a.png"], "vessel"), BOX_MASK)
-    assert labels.by_image["b.png"].runs == {"nerve": [], "vessel": []}
-    assert not labels.by_image["b.png"].error
+    assert_two_classes(labels)
 
 
 def test_an_outline_is_as_ultralytics_draws_it_but_for_the_edge(tmp_path: Path) -> None:
@@ -73,7 +71,7 @@ def test_a_text_is_found_in_labels_beside_the_picture_or_by_its_name(
     tmp_path: Path, into: str
 ) -> None:
     write(tmp_path, {"a": line(ANGLE)}, into=into)
-    assert np.array_equal(mask_of(read(yolo, tmp_path).by_image["a.png"]), ANGLE_MASK)
+    assert_mask(read(yolo, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
 def test_each_split_has_its_own_text_of_a_name(tmp_path: Path) -> None:
@@ -143,9 +141,30 @@ def test_what_is_no_outline_is_the_error_of_its_image_alone(
     tmp_path: Path, wrong: str, complaint: str
 ) -> None:
     write(tmp_path, {"a": wrong, "b": line(ANGLE)})
-    labels = read(yolo, tmp_path)
-    assert any(words in labels.by_image["a.png"].error for words in complaint.split("|"))
-    assert np.array_equal(mask_of(labels.by_image["b.png"]), ANGLE_MASK)
+    assert_error_of_a_alone(read(yolo, tmp_path), complaint)
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names"])
+def test_a_list_of_names_will_do(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {"a": line(ANGLE, 1)}, "")
+    (tmp_path / name).write_text("vessel\nplexus\n")
+    assert_mask(read(yolo, tmp_path).by_image["a.png"], ANGLE_MASK, "plexus")
+
+
+def test_keypoints_are_no_outlines(tmp_path: Path) -> None:
+    """Of which an even number, all of them visible, would look like one."""
+    write(tmp_path, {"a": line(ANGLE)}, "names: [nerve]\nkpt_shape: [4, 3]\n")
+    with pytest.raises(InputError, match="boxes with keypoints"):
+        yolo.find(tree_of(tmp_path))
+
+
+def test_two_images_do_not_share_a_text(tmp_path: Path) -> None:
+    write(tmp_path, {"a": line(ANGLE), "b": line(BOX)})
+    for part in ("train", "valid"):
+        write_pictures(tmp_path / "images" / part, "a.png")
+    (tmp_path / "images" / "a.png").unlink()
+    found = read(yolo, tmp_path).by_image
+    assert not [name for name, label in found.items() if name.endswith("a.png") and not label.error]
 
 
 def test_a_picture_that_is_none_is_the_error_of_its_image(tmp_path: Path) -> None:
@@ -170,5 +189,5 @@ def test_two_files_that_name_other_classes_are_named(tmp_path: Path) -> None:
 def test_texts_without_the_names_of_their_classes_are_not_found(tmp_path: Path, names: Any) -> None:
     write(tmp_path, {"a": line(ANGLE)}, names)
     assert yolo.find(tree_of(tmp_path)) is None
-    with pytest.raises(InputError, match=r"there is no data\.yaml"):
+    with pytest.raises(InputError, match=r"there is no data\.yaml or classes"):
         yolo.read(tmp_path, {}, Config())

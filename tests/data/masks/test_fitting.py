@@ -36,6 +36,13 @@ def test_exchanged_rows_and_columns_are_told_on_square_pictures() -> None:
     assert any("rows and columns exchanged" in doubt for doubt in doubts_of(found))
 
 
+def test_people_whose_frames_agree_by_chance_are_no_proof() -> None:
+    """Twelve people of twenty frames, of whom seven seem to be mirrored."""
+    found = [[1.0, 1.0 + (0.9 if k % 12 < 7 else -0.6), 1.0, 1.0, 1.0] for k in range(240)]
+    assert len(doubts_of(found)) == 1
+    assert doubts_of(found, [f"p{k % 12}" for k in range(240)]) == []
+
+
 def test_few_images_and_masks_of_chance_tell_nothing() -> None:
     name = "mirrored left to right"
     assert doubts_of(measured(TURNS[name], FEWEST - 1)) == []

@@ -51,6 +51,14 @@ def test_the_longest_name_wins() -> None:
     }
 
 
+def test_pages_of_a_mask_of_one_image_are_its_own_and_no_other_image_s() -> None:
+    """Colours as three slices: page 1 of 1_2 is no mask of 1_1."""
+    images = files("i/1_1.png", "i/1_2.png")
+    pages = [ImageFile(Path(f"/data/m/1_{k}.nii.gz"), page) for k in (1, 2) for page in range(3)]
+    found = paired(images, pages).by_image
+    assert found == {"i/1_1.png": {"": pages[:3]}, "i/1_2.png": {"": pages[3:]}}
+
+
 def test_several_masks_of_a_class_are_all_taken() -> None:
     masks = ["m/a_mask.png", "m/a_mask_1.png"]
     assert found(["i/a.png"], masks) == {"i/a.png": {"": masks}}

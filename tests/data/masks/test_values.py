@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 from lib import rle
 from lib.data.masks.values import Drawn, classes_of, drawn, runs_by_class
 from lib.data.pictures.arrays import ImageFile, UnusableImage
+from lib.runtime.errors import InputError
 from tests.conftest import tiny_image
 
 NERVE = tiny_image(5, nerve=True)[1]
@@ -73,6 +75,41 @@ def test_classes_that_jpeg_blurred_are_refused_with_the_way_out(tmp_path: Path) 
 def test_a_picture_is_no_mask(tmp_path: Path) -> None:
     with pytest.raises(UnusableImage, match=r"holds \d+ values: a mask holds 0 and a few"):
         drawn(saved(tmp_path / "picture.png", tiny_image(5, nerve=True)[0]))
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.tif", "mask.jpg"])
+@pytest.mark.parametrize("width", [4, 9])
+def test_probabilities_are_refused_with_the_way_out(
+    tmp_path: Path, name: str, width: float
+) -> None:
+    blurred = cv2.GaussianBlur(np.kron(NERVE, np.ones((4, 4))) * 255, (0, 0), width)
+    with pytest.raises(UnusableImage, match=r"as probabilities do: set the pixels below the thre"):
+        drawn(saved(tmp_path / name, blurred.astype(np.uint8)))
+
+
+def test_fractions_of_0_to_1_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    fractions = cv2.GaussianBlur(NERVE.astype(np.float32), (0, 0), 3)
+    np.save(tmp_path / "mask.npy", fractions)
+    for file in (ImageFile(tmp_path / "mask.npy"), saved(tmp_path / "mask.tif", fractions)):
+        with pytest.raises(UnusableImage, match=r"fractions of 0 to 1, as probabilities are: set"):
+            drawn(file)
+    assert drawn(saved(tmp_path / "whole.tif", NERVE.astype(np.float32))).runs
+
+
+def test_even_steps_are_votes_where_one_is_inside_the_other_and_classes_elsewhere() -> None:
+    inner = [cv2.erode(NERVE, np.ones((3, 3), np.uint8), iterations=n) for n in range(5)]
+    steps = sum(51 * layer.astype(np.int64) for layer in inner)
+    beside = np.zeros((40, 80), dtype=np.int64)
+    for number in range(5):
+        beside[5:30, 15 * number : 15 * number + 10] = 51 * (number + 1)
+    votes, classes = (
+        Drawn(of.shape, {v: rle.encode(of == v) for v in (51, 102, 153, 204, 255)}, soft=False)
+        for of in (np.asarray(steps), beside)
+    )
+    with pytest.raises(InputError, match=r"51, 102, 153, 204, 255, each inside the one before"):
+        classes_of([votes, votes], {}, "")
+    assert len(classes_of([votes, votes], {51: "a"}, "classes.txt").names) == 5
+    assert len(classes_of([classes, classes], {}, "").names) == 5
 
 
 def masks_of(*values: list[int]) -> list[Drawn]:

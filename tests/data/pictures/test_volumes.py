@@ -11,8 +11,10 @@ from typing import Any
 import nibabel
 import nrrd
 import numpy as np
+import pandas as pd
 import pytest
 
+from lib.config.fields import Config
 from lib.data.pictures.arrays import (
     ImageFile,
     UnusableImage,
@@ -24,6 +26,8 @@ from lib.data.pictures.arrays import (
     spacing_of,
     volumes,
 )
+from lib.data.table import with_files
+from lib.runtime.errors import InputError
 
 SLICES = np.arange(2 * 3 * 4).reshape(2, 3, 4)  # 2 slices of 3 rows and 4 columns
 META = "ObjectType = Image\nNDims = 3\nDimSize = 4 3 2\nElementSpacing = 0.1 0.2 1\n"
@@ -283,3 +287,40 @@ def test_a_volume_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
     for add in (0, 1):
         path = volume(tmp_path, SLICES.astype(np.uint8) + np.uint8(add), "a.nii").path
         assert volumes.values_of(path, 0)[0, 0] == add
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_planes_that_are_alike_are_one_picture(tmp_path: Path, name: str) -> None:
+    picture = SLICES[0].astype(np.uint8)
+    path = volume(tmp_path, np.stack([picture] * 3), name).path
+    assert frames_in(path) == 1
+    assert read_picture(ImageFile(path)).pixels.tolist() == picture.tolist()
+
+
+@pytest.mark.parametrize("planes", [np.arange(3), np.zeros(3)])
+def test_three_slices_that_differ_or_are_empty_stay_three(
+    tmp_path: Path, planes: np.ndarray
+) -> None:
+    slices = (SLICES[0] * planes[:, None, None]).astype(np.uint8)
+    assert frames_in(volume(tmp_path, slices).path) == 3
+
+
+def test_colours_of_nrrd_are_its_first_axis_and_refused_on_its_last(tmp_path: Path) -> None:
+    colours = np.moveaxis(np.stack([SLICES[0]] * 3).astype(np.uint8), 2, 1)
+    nrrd.write(str(tmp_path / "first.nrrd"), colours)
+    assert read_picture(ImageFile(tmp_path / "first.nrrd")).pixels.shape == (3, 4)
+    kinds = {"kinds": ["domain", "domain", "RGB-color"]}
+    nrrd.write(str(tmp_path / "last.nrrd"), np.moveaxis(colours, 0, 2), kinds)
+    with pytest.raises(UnusableImage, match="colours along the last axis: save them along the fi"):
+        read_picture(ImageFile(tmp_path / "last.nrrd"))
+
+
+def test_data_beside_a_header_that_went_after_01_are_named(tmp_path: Path) -> None:
+    image = volume(tmp_path, SLICES[:1].astype(np.uint8), "a.mhd")
+    sha = sha_of_image(ImageFile(image.path))
+    folds = pd.DataFrame({"image": ["a"], "path": ["a.mhd"], "sha": [sha]})
+    config = Config(data_folder=str(tmp_path))
+    assert len(with_files(folds, config)) == 1
+    (tmp_path / "a.raw").unlink()
+    with pytest.raises(InputError, match=r"not there:\n  a: there is no .*a\.raw"):
+        with_files(folds, config)

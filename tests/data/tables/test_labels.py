@@ -730,9 +730,10 @@ def test_a_reader_who_names_no_class_contradicts_those_of_every_class(folder: Pa
     assert "two readers" in read(folder, rows_of(NERVE, BESIDE, nothing, **more))["001"].error
 
 
-def test_rows_count_for_nothing_where_a_folder_of_masks_is_given(folder: Path) -> None:
+def test_rows_count_for_nothing_where_a_folder_of_masks_counts_alone(folder: Path) -> None:
     table = rows_of(NERVE, NERVE, reader=["ann", "bob"])
-    label = read(folder, table, mask_folder=str(folder / "truth"))["001"]
+    settings = {"mask_folder": str(folder / "truth"), "rle_mask_column": "None"}
+    label = read(folder, table, **settings)["001"]
     assert (label.error, label.runs) == ("", {"nerve": []})
 
 

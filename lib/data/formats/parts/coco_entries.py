@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lib.data.formats.collect import json_of
+from lib.data.formats.parts.collect import json_of
 from lib.runtime.errors import InputError
 
 KEYS: dict[str, dict[str, Any]] = {

@@ -1,5 +1,7 @@
 """What the readers of all formats share: files by their content, labels by image and class."""
 
+import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,22 +11,30 @@ import numpy as np
 import numpy.typing as npt
 
 from lib import rle
-from lib.data.label import ONE_CLASS, Label, Labels, all_told
-from lib.data.pictures.tree import Tree, json_in
+from lib.data.label import Label
+from lib.data.pictures.tree import Tree, json_in, keys_in
 from lib.runtime.errors import InputError
 
+TABLES = (".csv", ".tsv")
 NOT_AS_EXPECTED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 
 
 def jsons_with(tree: Tree, *words: str) -> Iterator[tuple[Path, Any]]:
-    """The JSON files in which all the words stand as texts, and their content.
-
-    The bytes are searched first: a tool that writes a file an image fills a folder with them.
-    """
+    """The JSON files in which all the words are keys, and their content."""
     for path in tree.ending(".json"):
-        found = path.read_bytes() if path.is_file() else b""  # a link to nowhere
-        if all(f'"{word}"'.encode() in found for word in words):
+        if all(word.encode() in keys_in(path) for word in words):
             yield path, json_in(path)
+
+
+def tables_with(tree: Tree, *columns: str) -> list[Path]:
+    """The tables of texts whose first line names all the columns."""
+    found = []
+    for path in tree.ending(*TABLES):
+        with path.open("rb") if path.is_file() else io.BytesIO() as file:
+            head = re.findall(rb"\w+", file.readline(10_000))
+        if all(column.encode() in head for column in columns):
+            found.append(path)
+    return found
 
 
 def json_of(path: Path) -> Any:
@@ -65,15 +75,3 @@ def draw(label: Label, name: str, mask: npt.NDArray[np.generic]) -> None:
 
 def no_mask(kind: str) -> ValueError:
     return ValueError(f"it has a {kind}, and a {kind} is no mask: draw an outline")
-
-
-def joined(by_image: dict[str, Label], origin: Path, unused: str = ONE_CLASS) -> Labels:
-    """All labels, with every class for each image; `unused` is the class where none is drawn."""
-    classes = sorted({name for label in by_image.values() for name in label.runs} - {""})
-    for label in by_image.values():
-        if "" not in label.runs:
-            continue
-        if len(classes) > 1:
-            label.error = f"has an outline without a class, and there are {', '.join(classes)}"
-        label.runs.setdefault(classes[0] if classes else unused, []).extend(label.runs.pop(""))
-    return Labels(by_image, all_told(by_image, classes or [unused]), str(origin))
