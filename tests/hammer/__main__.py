@@ -1,0 +1,41 @@
+"""Makes every kind of fault for its share of the time and prints one table.
+
+    python -m tests.hammer [--minutes 10] [--only NAME ...] [--seed 0]
+
+Ends with 1 where anything was lost, and says what. The same seed makes the same faults.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.hammer.faults import FAULTS
+from tests.hammer.table import HEADER, Count, hammer, losses
+
+
+def main(minutes: float, only: list[str], seed: int) -> int:
+    chosen = [fault for fault in FAULTS if not only or fault.name in only]
+    counts: list[Count] = []
+    print(HEADER, flush=True)
+    for number, fault in enumerate(chosen):
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / f"fault{number}"
+            counts.append(hammer(fault, place, 60 * minutes / len(chosen), seed))
+        print(counts[-1].row, flush=True)
+    for line in losses(counts):
+        print(line)
+    return 1 if losses(counts) else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=10, help="in all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", choices=[fault.name for fault in FAULTS]
+    )
+    words = parser.parse_args()
+    sys.exit(main(words.minutes, words.only, words.seed))

@@ -1,0 +1,5 @@
+"""The kinds of faults, a line each: add yours here."""
+
+from tests.hammer.table import Fault
+
+FAULTS: list[Fault] = []
