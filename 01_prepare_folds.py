@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.artifacts.alone import alone
 from lib.artifacts.audit import save_audit, save_quarantine
 from lib.artifacts.caveats import sentence
 from lib.artifacts.folds import save_folds
@@ -32,7 +33,11 @@ from lib.runtime.files import save_table
 
 
 def main(config: Config) -> None:
-    config = with_drawn_seed(config)
+    with alone(config, "01_prepare_folds.py"):
+        prepare(with_drawn_seed(config))
+
+
+def prepare(config: Config) -> None:
     images, test = read_training_images(config), read_test_images(config)
     config, table = replace(config, **images.settled), images.table
     pairs, test_pairs = find_duplicates(images.textures, test.textures if test else None)
@@ -86,4 +91,4 @@ def report(audit: dict[str, Any], config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run(main, __doc__, partial(load_settings, tell=print))
+    run(main, __doc__, partial(load_settings, tell=print), begins=True)

@@ -7,12 +7,14 @@ A fold that is trained already, with the same settings on the same folds.csv, is
 
 from functools import partial
 
+from lib.artifacts.alone import alone
 from lib.artifacts.audit import load_audit
 from lib.artifacts.caveats import beside_scores, caveats, sentence, training_caveats
 from lib.artifacts.folds import load_folds
 from lib.artifacts.log import save_log
 from lib.artifacts.model import read_model
 from lib.artifacts.run import Run, with_drawn_seed
+from lib.artifacts.state import delete_state_before
 from lib.config.command_line import run
 from lib.config.fields import Config, differences, training_settings
 from lib.data.layouts import load_settings
@@ -33,7 +35,7 @@ def main(config: Config) -> None:
         print("an ensemble trains nothing: 03_infer.py averages its runs")
         return
     keep_freed_memory()
-    with joined(config.gpus):
+    with joined(config.gpus), alone(config, "02_train.py"):
         train(of_first(lambda: with_drawn_seed(config)))
 
 
@@ -74,6 +76,7 @@ def is_trained(config: Config, fold: int, folds_sha: str) -> bool:
         print(f"{path} is trained again, for what changed (now, then): {'; '.join(changed)}")
         return False
     save_log(config, fold, model.log)  # a training that was cut off may have left its own
+    delete_state_before(config, fold)
     print(f"{path} is trained already")
     if model.code != code_version("lib.training.loop"):
         print(f"{path}: the code that trains has changed since; delete the file to train anew")

@@ -9,6 +9,7 @@ processes share the images: torchrun --nproc-per-node=2 03_infer.py ...
 
 from functools import partial
 
+from lib.artifacts.alone import alone
 from lib.artifacts.audit import load_audit
 from lib.artifacts.caveats import training_caveats
 from lib.artifacts.folds import Folds, load_folds, unseen_rows
@@ -31,7 +32,7 @@ from lib.runtime.processes import joined, of_first
 
 def main(config: Config) -> None:
     keep_freed_memory()
-    with joined(config.gpus):
+    with joined(config.gpus), alone(config, "03_infer.py"):
         folds = load_folds(config)
         files = of_first(partial(files_to_make, folds, config))
         if config.ensemble:

@@ -11,6 +11,7 @@ saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen 
 from collections.abc import Sequence
 from typing import Any
 
+from lib.artifacts.alone import alone
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
@@ -32,6 +33,11 @@ from tools.report.page import write_report
 
 
 def main(config: Config) -> None:
+    with alone(config, "04_make_submission.py"):
+        decide_and_submit(config)
+
+
+def decide_and_submit(config: Config) -> None:
     results = results_of(config)
     folds, audit, decision = results.folds, results.audit, results.decision
     save_table(Run.of(config).scores, results.rows)

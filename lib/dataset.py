@@ -21,7 +21,7 @@ from lib.artifacts.folds import masks_in, true_mask
 from lib.augment import augment, inference_transform, training_transform
 from lib.config.fields import Config
 from lib.data import cache
-from lib.data.pictures.arrays import ImageFile, UnusableImage, read_image, sha_of_image
+from lib.data.pictures.arrays import ImageFile, UnusableImage, read_image, sha_of_image, stamp_of
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
 from lib.runtime.loader import Loader, workers_of
@@ -81,6 +81,7 @@ class NerveImages(Dataset[Batch]):
             store, place = row["cached"]
             return store[place], (row["height"], row["width"])
         original = read(row["file"])
+        _require_same(row)
         return resize(original, self._size), original.shape
 
     def _mask(self, row: dict[str, Any], column: str) -> Pixels:
@@ -127,6 +128,23 @@ def read(file: ImageFile) -> Pixels:
         return read_image(file)
     except UnusableImage as error:
         raise InputError(f"{file.path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{file.path}: cannot be read ({error.strerror})") from None
+
+
+def _require_same(row: dict[str, Any]) -> None:
+    """InputError where the file is another than the one that the table has the sha of.
+
+    Where its stamp is the same, nothing of it is read for that.
+    """
+    file = row["file"]
+    try:
+        same = "stamp" not in row or stamp_of(file) == row["stamp"]
+        if same or sha_of_image(file) == row["sha"]:
+            return
+    except OSError as error:
+        raise InputError(f"{file.path}: cannot be read ({error.strerror})") from None
+    raise InputError(f"{file.path} has changed: run 01_prepare_folds.py")
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:

@@ -67,7 +67,7 @@ OPTIONS = {
     ),
 }
 # What holds a time, a path, a version, or the memory and speed of a machine.
-UNLIKE = {"speed.csv", "report.html"}
+UNLIKE = {"speed.csv", "report.html", "checksums.json"}
 OF_OTHERS = {"models", "folds_sha", "test_set"}  # keys of JSON files
 
 

@@ -16,7 +16,7 @@ from lib.runtime.files import existing, save_json, save_table, sha_of
 def save_audit(config: Config, audit: dict[str, Any]) -> None:
     """With the sha of the folds.csv it is of."""
     sha = sha_of(Run.of(config).folds.read_bytes())
-    save_json(Run.of(config).audit, {"folds_sha": sha} | audit)
+    save_json(Run.of(config).audit, {"folds_sha": sha} | audit, summed=True)
 
 
 def load_audit(config: Config, folds: Folds) -> dict[str, Any]:
@@ -38,7 +38,8 @@ def save_quarantine(config: Config, train: dict[str, str], test: dict[str, str])
         for part, images in (("train", train), ("test", test))
         for image, reason in images.items()
     ]
-    save_table(Run.of(config).quarantine, pd.DataFrame(rows, columns=["part", "image", "reason"]))
+    table = pd.DataFrame(rows, columns=["part", "image", "reason"])
+    save_table(Run.of(config).quarantine, table, summed=True)
 
 
 def quarantined_tests(config: Config) -> list[str]:

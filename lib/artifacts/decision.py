@@ -11,7 +11,7 @@ from lib.runtime.files import existing, save_json, sha_of
 
 def save_decision(config: Config, decision: dict[str, Any]) -> None:
     """With the sha of each fold's model that it was chosen for."""
-    save_json(Run.of(config).decision, decision | {"models": _model_shas(config)})
+    save_json(Run.of(config).decision, decision | {"models": _model_shas(config)}, summed=True)
 
 
 def load_decision(config: Config) -> dict[str, Any]:

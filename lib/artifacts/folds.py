@@ -44,7 +44,7 @@ def save_folds(config: Config, folds: pd.DataFrame) -> None:
     is trained on and none is scored on.
     """
     columns = ["image", *masks_in(folds), *FOLD_COLUMNS[1:], *(c for c in WHERE if c in folds)]
-    save_table(Run.of(config).folds, folds[columns])
+    save_table(Run.of(config).folds, folds[columns], summed=True)
 
 
 class Folds(NamedTuple):

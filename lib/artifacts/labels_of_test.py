@@ -5,7 +5,7 @@ import pandas as pd
 from lib.artifacts.folds import masks_in
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.runtime.files import save_table
+from lib.runtime.files import existing, save_table
 
 COLUMNS = ["image", "height", "width", "subject", "sha"]
 
@@ -15,7 +15,7 @@ def save_test_labels(config: Config, table: pd.DataFrame | None) -> None:
     if table is None:
         Run.of(config).test_labels.unlink(missing_ok=True)
         return
-    save_table(Run.of(config).test_labels, table[[*COLUMNS, *masks_in(table)]])
+    save_table(Run.of(config).test_labels, table[[*COLUMNS, *masks_in(table)]], summed=True)
 
 
 def load_test_labels(config: Config) -> pd.DataFrame | None:
@@ -23,5 +23,6 @@ def load_test_labels(config: Config) -> pd.DataFrame | None:
     path = Run.of(config).test_labels
     if config.test != "None" or not path.is_file():
         return None
+    existing(path, "01_prepare_folds.py")
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table.astype({"height": int, "width": int})

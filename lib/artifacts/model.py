@@ -66,7 +66,7 @@ def save_model(
     }
     buffer = io.BytesIO()  # torch.save puts the name of a path into the file
     torch.save(content, buffer)
-    with written_whole(Run.of(config).model(fold)) as file:
+    with written_whole(Run.of(config).model(fold), summed=True) as file:
         file.write(buffer.getbuffer())
 
 
@@ -90,7 +90,8 @@ def load_model(config: Config, fold: int, folds_sha: str) -> Model:
 
 
 def read_model(path: Path) -> Model:
-    """A checkpoint's content; InputError where the file is not one."""
+    """A checkpoint's content; InputError where the file is not one, or not as it was written."""
+    existing(path, "02_train.py")
     try:
         content = path.read_bytes()
         fields = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

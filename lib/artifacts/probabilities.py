@@ -68,8 +68,8 @@ class ProbabilityWriter:
     """
 
     def __init__(self, file: IO[bytes], provenance: dict[str, Any]) -> None:
-        self._file, self._archive = file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED)
-        self._provenance = provenance
+        self._file, self._provenance = file, provenance
+        self._members: list[zipfile.ZipInfo] = []
         self._presence: list[npt.NDArray[np.float32]] = []
 
     def add(self, image: str, probability: Probability, presence: npt.NDArray[np.float32]) -> None:
@@ -92,10 +92,13 @@ class ProbabilityWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            return  # a file that nobody will read
         self._write(packed(PRESENCE, np.array(self._presence, dtype=np.float32)))
         self._write(packed(PROVENANCE, np.array(json.dumps(self._provenance, sort_keys=True))))
-        self._archive.close()
+        with zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.filelist += self._members  # begins where the members end
 
     def _write(self, member: Packed) -> None:
         """Does what ZipFile.writestr does, which would compress, one member at a time."""
@@ -105,8 +108,7 @@ class ProbabilityWriter:
         info.compress_size, info.header_offset = len(member.deflated), self._file.tell()
         self._file.write(info.FileHeader())
         self._file.write(member.deflated)
-        self._archive.filelist.append(info)
-        self._archive.start_dir = self._file.tell()  # where the next one begins, or the end
+        self._members.append(info)
 
 
 def _members_of(path: Path) -> Iterator[Packed]:

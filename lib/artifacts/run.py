@@ -140,7 +140,7 @@ class Run:
 
 def save_config(config: Config) -> None:
     """config.yaml: every setting of the run."""
-    with written_whole(Run.of(config).settings) as file:
+    with written_whole(Run.of(config).settings, summed=True) as file:
         file.write(to_yaml(config).encode())
 
 
@@ -150,7 +150,7 @@ def with_drawn_seed(config: Config) -> Config:
         return config
     path = Run.of(config).settings
     if path.is_file():
-        seed, origin = load_config(path).seed, f"kept in {path}"
+        seed, origin = load_config(existing(path, "01_prepare_folds.py")).seed, f"kept in {path}"
     else:
         seed, origin = random.SystemRandom().randrange(1_000_000), "drawn"
     print(f"seed: {seed} ({origin})")

@@ -6,33 +6,37 @@ import torch
 
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.runtime.errors import InputError
-from lib.runtime.files import written_whole
+from lib.runtime.files import intact, sync_folder, written_whole
+
+BEFORE, NEW = "state.before.pt", "state.new.pt"
 
 
 def save_state(config: Config, fold: int, state: dict[str, Any]) -> None:
     """Keeps the one before, which is deleted when the next is whole."""
     path = Run.of(config).state(fold)
-    with written_whole(path.with_name("state.new.pt")) as file:
-        try:
-            torch.save(state, file)
-        except RuntimeError as error:  # so torch's writer calls a full disk
-            raise InputError(f"{path}: cannot be written; is the disk full? ({error})") from error
+    new = path.with_name(NEW)
+    with written_whole(new, summed=True) as file:
+        torch.save(state, file)
     if path.is_file():
-        path.replace(path.with_name("state.before.pt"))
-    path.with_name("state.new.pt").replace(path)
+        path.replace(path.with_name(BEFORE))
+    new.replace(path)
+    sync_folder(path.parent)
 
 
 def delete_state_before(config: Config, fold: int) -> None:
     """Of a training that is finished, one state is enough."""
-    Run.of(config).state(fold).with_name("state.before.pt").unlink(missing_ok=True)
+    for name in (BEFORE, NEW):
+        Run.of(config).state(fold).with_name(name).unlink(missing_ok=True)
 
 
 def load_state(config: Config, fold: int) -> dict[str, Any] | None:
     """The last state that is whole; says which are not. None where there is none."""
     path = Run.of(config).state(fold)
-    for candidate in (path, path.with_name("state.before.pt")):
+    for candidate in (path, path.with_name(BEFORE)):
         if not candidate.is_file():
+            continue
+        if not intact(candidate, noted_as=NEW):
+            print(f"{candidate} is damaged and is not used (it is not as it was written)")
             continue
         try:
             state: dict[str, Any] = torch.load(candidate, map_location="cpu", weights_only=True)

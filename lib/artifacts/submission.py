@@ -31,6 +31,9 @@ def save(path: Path, table: Table) -> None:
 
 
 def images_in(path: Path) -> set[str]:
-    """The images that a submission tells of."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row[0] for row in csv.reader(file) if row} - {"img"}
+    """The images that a submission tells of; none where it is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row[0] for row in csv.reader(file) if row} - {"img"}
+    except (UnicodeDecodeError, csv.Error):
+        return set()

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from filelock import FileLock
 from numpy.lib import format as npy
 
-from lib.runtime.files import written_whole
+from lib.runtime.errors import NotWritten
+from lib.runtime.files import remove_parts, written_whole
 from lib.runtime.progress import progress
 
 Pixels = npt.NDArray[np.uint8]
@@ -51,12 +52,16 @@ def kept(path: Path, count: int, shape: tuple[int, int], make: Make, limit: int)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.parent / ".lock"):  # a second run waits, and finds the file
+            remove_parts(path.parent)
             if not _is_whole(path):
                 if not _has_room(path.parent, count * shape[0] * shape[1], limit):
                     return None
                 _write(path, (count, *shape), make())
     except OSError as error:
         print(f"{path} cannot be kept ({error.strerror}): {INSTEAD}")
+        return None
+    except NotWritten as error:
+        print(f"{error}. Meanwhile {INSTEAD}")
         return None
     return Store(path)
 

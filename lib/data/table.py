@@ -30,6 +30,7 @@ from lib.data.people import people_of
 from lib.data.pictures.arrays import (
     Grey,
     ImageFile,
+    Stamp,
     UnusableImage,
     file_at,
     files_of_image,
@@ -39,6 +40,7 @@ from lib.data.pictures.arrays import (
     read_picture,
     sha_of_image,
     spacing_of,
+    stamp_of,
 )
 from lib.data.pictures.dicom_notes import notes_on
 from lib.data.pictures.reading import (
@@ -210,10 +212,11 @@ def with_files(folds: pd.DataFrame, config: Config) -> pd.DataFrame:
     raise_all(gone, "images of folds.csv are not there")
     told = [files[image] for image in folds["image"]]
     folds = folds.assign(file=pd.Series(told, folds.index, object))
-    changed = folds["image"][folds["sha"] != with_sha(folds)["sha"]]
+    now = with_sha(folds)
+    changed = folds["image"][folds["sha"] != now["sha"]]
     another = dict.fromkeys(changed, "another file than 01_prepare_folds.py read")
     raise_all(another, f"images of {folder} have changed: run 01_prepare_folds.py")
-    return folds
+    return now
 
 
 def files_told(folds: pd.DataFrame, config: Config) -> dict[str, ImageFile]:
@@ -226,8 +229,20 @@ def files_told(folds: pd.DataFrame, config: Config) -> dict[str, ImageFile]:
 
 
 def with_sha(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column `sha`, read from the files of its column `file`."""
-    return table.assign(sha=in_threads(sha_of_image, table["file"].tolist(), "images", {}))
+    """The table with columns `sha`, read from the files of its column `file`, and `stamp`.
+
+    The stamp is from before the file was read, so that a change meanwhile is seen too.
+    """
+    found = in_threads(_stamp_and_sha, table["file"].tolist(), "images", {})
+    stamps = pd.Series([stamp for stamp, _ in found], table.index, object)
+    return table.assign(sha=[sha for _, sha in found], stamp=stamps)
+
+
+def _stamp_and_sha(file: ImageFile) -> tuple[list[Stamp], str]:
+    try:
+        return stamp_of(file), sha_of_image(file)
+    except OSError as error:
+        raise InputError(f"{file.path}: cannot be read ({error.strerror})") from None
 
 
 def _examine(
@@ -237,7 +252,7 @@ def _examine(
 
     `look` says whether the mask is held against the edges in the picture too.
     """
-    picture = read_picture(file)
+    stamp, picture = stamp_of(file), read_picture(file)
     shape = (picture.pixels.shape[0], picture.pixels.shape[1])
     if label.size not in (None, shape):
         raise UnusableImage(f"is {_by(shape)} pixels, its labels are of {_by(label.size)}")
@@ -249,6 +264,9 @@ def _examine(
         together = two_readings.joined(label.drawn[""], shape)
         two_readings.require_same(np.maximum.reduce(masks), together, label, config)
     texts = dict(zip(mask_columns(classes), map(rle.encode, masks), strict=True))
+    sha = sha_of_image(file)
+    if stamp_of(file) != stamp:
+        raise UnusableImage("changed while it was read")
     return {
         **texts,
         **about(picture.pixels),
@@ -263,7 +281,7 @@ def _examine(
         "places": [places(picture.pixels, mask) if look and mask.any() else None for mask in masks],
         "fits": [fits(picture.pixels, mask) for mask in masks if look and mask.any()],
         "twice": bool(label.drawn and label.runs),
-        "sha": sha_of_image(file),
+        "sha": sha,
         "spacing": " ".join(f"{mm:.6g}" for mm in spacing_of(file) or ()),
     }
 

@@ -104,7 +104,7 @@ def _make_pieces(pieces: list[_Piece], images: pd.DataFrame, title: str, make: M
 
 
 def _join(path: Path, provenance: dict[str, Any], pieces: list[_Piece]) -> None:
-    with written_whole(path) as file, ProbabilityWriter(file, provenance) as writer:
+    with written_whole(path, summed=True) as file, ProbabilityWriter(file, provenance) as writer:
         for piece in pieces:
             writer.add_all_of(piece.path)
     remove_pieces(path)

@@ -14,6 +14,7 @@ from lib.runtime.memory import release_freed_memory
 from lib.runtime.processes import processes_here
 
 T = TypeVar("T")
+SILENT = 600  # seconds without a batch, after which a worker counts as hung
 
 
 class Loader(Generic[T]):
@@ -30,6 +31,7 @@ class Loader(Generic[T]):
             _Caught(dataset),
             collate_fn=partial(_collated, collate),
             worker_init_fn=_make_small,
+            timeout=SILENT if self.workers else 0,
             **options,
         )
 

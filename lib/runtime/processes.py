@@ -4,8 +4,11 @@
 are GPUs, one of its own. What they say to each other goes over gloo, gradients on GPUs over nccl.
 """
 
+import itertools
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
@@ -18,6 +21,7 @@ import torch.distributed as dist
 from lib.runtime.errors import InputError
 
 T = TypeVar("T")
+BEAT, SILENT = 5, 120  # seconds between two signs of life, and without any until all end
 
 
 def number_of_processes() -> int:
@@ -53,11 +57,37 @@ def joined(gpus: list[str]) -> Iterator[None]:
     # The first process may be long about what the others wait for, such as reading every image.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=timedelta(hours=4))
+    threading.Thread(target=_end_with_the_silent, daemon=True).start()
     with Path(os.devnull).open("w") as nowhere:
         with redirect_stdout(sys.stdout if rank() == 0 else nowhere):
             yield
         dist.barrier()
     dist.destroy_process_group()  # not after an error: it might wait for what others never send
+
+
+def _end_with_the_silent() -> None:
+    """Ends this process where another gives no sign of life: it hangs, and none could go on.
+
+    Whatever it is busy with, a thread of it counts on. Counted are the looks at it and not the
+    time, which goes on too while the whole machine sleeps.
+    """
+    place, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(place, port, is_master=False)
+    last, silent = dict.fromkeys(range(number_of_processes()), ""), [0] * number_of_processes()
+    for beat in itertools.count():
+        try:
+            store.set(f"alive/{rank()}", str(beat))
+            time.sleep(BEAT)
+            for other in set(last) - {rank()}:
+                now = store.get(f"alive/{other}").decode()
+                silent[other] = silent[other] + 1 if now == last[other] else 0
+                last[other] = now
+        except RuntimeError:
+            return  # torchrun has ended: it tells the processes itself
+        if max(silent) * BEAT >= SILENT:
+            what = f"process {silent.index(max(silent))} of {number_of_processes()}"
+            print(f"{what} has given no sign of life for {SILENT} s: all end", file=sys.stderr)
+            os._exit(1)
 
 
 def _start_one_for_each(gpus: list[str]) -> None:

@@ -18,6 +18,7 @@ from lib.artifacts.state import delete_state_before, save_state
 from lib.config.fields import Config
 from lib.dataset import Batch
 from lib.runtime.device import describe, device_of, set_up
+from lib.runtime.errors import InputError
 from lib.runtime.interrupt import stop_wished
 from lib.runtime.processes import any_says, gathered, number_of_processes, rank
 from lib.runtime.progress import Progress, progress
@@ -62,6 +63,7 @@ class Trainer:
         self.unscored = False  # whether a validation is due after the last of them
         self.began = self.saved = 0.0  # when: less the seconds before; the last state
         self.pending: list[tuple[Callable[[], Tensor], MicroBatch]] = []  # scores on their way here
+        self.latest: list[MicroBatch] = []  # of the last update whose scores have come
         self.sums = [0.0] * (len(self.learner.scored) + 1)  # since the last row; and the images
         self.rows: list[Row] = []
         self.best: dict[str, Tensor] = {}  # the weights that scored best, if they are wanted
@@ -90,6 +92,7 @@ class Trainer:
                     self._fit(wished, watch)
         with self.learner.to_score() as model:
             weights = self.best or model.state_dict()
+            self._require_numbers(weights)
             if rank() == 0:
                 self._keep(weights)
 
@@ -198,11 +201,13 @@ class Trainer:
         """Reads the scores of the last update: into the sums, and into the bar."""
         for arrived, micro_batch in self.pending:
             scores = arrived()
-            require_finite(scores[:, 0], micro_batch.batch, self.training, self.fold)
+            when = f"in update {self.done}"
+            require_finite(scores[:, 0], micro_batch.batch, self.training, self.fold, when)
             values = [*scores.sum(0).tolist(), len(scores)]
             self.sums = [a + b / micro_batch.copies for a, b in zip(self.sums, values, strict=True)]
             bar.set_postfix(loss=f"{values[0] / len(scores):.4f}", refresh=False)
         if self.pending:
+            self.latest = [batch for _, batch in self.pending]
             epoch = (self.done - 1) // self.updates + 1
             bar.set_description_str(f"fold {self.fold} epoch {epoch}/{self.config.epochs}", False)
             bar.update()
@@ -245,6 +250,7 @@ class Trainer:
     def _save(self, bar: Progress) -> None:
         """fold{k}/state.pt: whoever goes on from it ends with the same bytes."""
         self._settle(bar)
+        self._require_numbers(self.learner.model.state_dict())
         sums, self.saved = gathered(self.sums), time.monotonic()
         if rank():
             return
@@ -260,6 +266,18 @@ class Trainer:
             "best": self.best,
         }
         save_state(self.config, self.fold, state)
+
+    def _require_numbers(self, weights: dict[str, Tensor]) -> None:
+        """InputError where some are none: no state would go on from them, however it was set."""
+        wrong = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+        if wrong:
+            rows = [row for one in self.latest for row in one.batch.rows.tolist()]
+            names = ", ".join(self.training["image"].iloc[rows])
+            raise InputError(
+                f"fold {self.fold}: after update {self.done}, on {names}, {wrong[0]} and "
+                f"{len(wrong) - 1} other weights are no numbers: lower learning_rate, or set "
+                "gradient_clip. The last state that was saved is kept."
+            )
 
     def _take_up(self, state: dict[str, Any]) -> None:
         """Goes on from what `_save` wrote."""

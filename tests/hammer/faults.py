@@ -1,5 +1,25 @@
 """The kinds of faults, a line each: add yours here."""
 
+from tests.hammer.changes import changes, forbidden
+from tests.hammer.disks import full_disks, refused_syncs
+from tests.hammer.ends import ranks, workers
+from tests.hammer.kills import kills, kills_of_all
+from tests.hammer.numbers import numbers
+from tests.hammer.starts import starts
 from tests.hammer.table import Fault
+from tests.hammer.torn import flipped, torn
 
-FAULTS: list[Fault] = []
+FAULTS = [
+    Fault("kills of a step", "the same bytes, nothing left", kills),
+    Fault("kills of run_all.sh", "the same bytes, nothing left", kills_of_all),
+    Fault("two commands at once", "refused by name; the same bytes", starts),
+    Fault("full disk", "the file and bytes are named; goes on with room", full_disks),
+    Fault("disk or quota that refuses at the end", "the same", refused_syncs),
+    Fault("picture changed or gone", "named, not used", changes),
+    Fault("no permission", "named; then the same bytes", forbidden),
+    Fault("file cut off", "refused by name, or the same scores", torn),
+    Fault("bit turned over", "refused by name, or the same scores", flipped),
+    Fault("worker killed", "a message; then the same bytes", workers),
+    Fault("rank killed", "all end in a minute; then the same bytes", ranks),
+    Fault("NaN, infinity", "stops by name, good state kept", numbers),
+]

@@ -1,4 +1,4 @@
-"""What every kind of fault has in common: its tries, its share of the time, its row of the table."""
+"""What kinds of fault have in common: tries, a share of the time, a row of the table."""
 
 import random
 import time

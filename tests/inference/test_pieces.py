@@ -58,7 +58,7 @@ def test_pieces_joined_are_the_file_written_at_once(tmp_path: Path, classes: int
     with Probabilities(tmp_path / "joined.npz") as probabilities:
         for image in table()["image"]:
             assert np.array_equal(probabilities[image], probability_of(image, classes))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["at_once.npz", "joined.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["at_once.npz", "checksums.json", "joined.npz"]
 
 
 def test_what_was_cut_off_goes_on_behind_the_last_whole_piece(tmp_path: Path) -> None:

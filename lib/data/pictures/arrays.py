@@ -43,6 +43,9 @@ NNUNET = ("imagesTr", "imagesTs")
 SECOND_CHANNEL = re.compile(r"_000[1-9]\.")
 
 
+Stamp = tuple[int, int, int, int]  # inode, size, times of the content and of the entry
+
+
 class ImageFile(NamedTuple):
     """Where an image is: a file, or one frame of a file."""
 
@@ -241,10 +244,8 @@ def spacing_of(file: ImageFile) -> tuple[float, float] | None:
 
 def sha_of_image(file: ImageFile) -> str:
     """Depends on the file's bytes, on those of a volume's data beside it, and on the frame."""
-    shas = []
-    for path in files_of_image(file.path):
-        about = path.stat()
-        shas.append(_sha_of_file(path, about.st_mtime_ns, about.st_size))
+    paths = files_of_image(file.path)
+    shas = [_sha_of_file(path, stamp) for path, stamp in zip(paths, stamp_of(file), strict=True)]
     sha = shas[0] if len(shas) == 1 else sha_of("/".join(shas).encode())
     return sha if file.frame is None else sha_of(f"{sha}/{file.frame}".encode())
 
@@ -257,8 +258,17 @@ def files_of_image(path: Path) -> list[Path]:
         return [path]
 
 
+def stamp_of(file: ImageFile) -> list[Stamp]:
+    """Of each of its files: what the disk tells of a change, without that any of it is read.
+
+    A copy that keeps its date has another inode or another time of change still.
+    """
+    found = (path.stat() for path in files_of_image(file.path))
+    return [(at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for at in found]
+
+
 @lru_cache(maxsize=16)
-def _sha_of_file(path: Path, _modified: int, _size: int) -> str:
+def _sha_of_file(path: Path, _: Stamp) -> str:
     """Kept for the frames of one loop, which follow each other."""
     return sha_of(path.read_bytes())
 

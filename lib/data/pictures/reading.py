@@ -59,6 +59,8 @@ def in_threads(
             return read(item)
         except UnusableImage as error:
             return error
+        except OSError as error:  # it has gone, or may not be read
+            return UnusableImage(f"cannot be read ({error.strerror})")
 
     with ThreadPoolExecutor(READERS) as pool:
         attempts = pool.map(attempt, items)

@@ -1,0 +1,116 @@
+"""A tiny run of the four scripts as processes, snapshots of it after each, and what differs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.conftest import REPOSITORY, STEPS, settings_in, write_competition
+from tests.hashes import UNLIKE, hash_of
+
+LIMIT = 240.0  # seconds after which a step counts as hung
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+class Scene:
+    """data/, and runs/nerve as it is after each step of an undisturbed run."""
+
+    def __init__(self, folder: Path, *more: str) -> None:
+        self.folder, self.runs = folder, folder / "runs"
+        write_competition(folder / "data")
+        small = ("backbone=tu-test_resnet", "checkpoint_minutes=0", "quiet=true")
+        self.words = [*settings_in(folder), *small, *more]
+        self.seconds: list[float] = []
+        self.hashes: list[dict[str, str]] = []
+        self._keep(0)
+        for number in range(1, 5):
+            start = time.monotonic()
+            code, said = self.step(number)
+            if code:
+                raise RuntimeError(f"the undisturbed run failed: {said}")
+            self.seconds.append(time.monotonic() - start)
+            self._keep(number)
+
+    @property
+    def run(self) -> Path:
+        return self.runs / "nerve"
+
+    def _keep(self, number: int) -> None:
+        self.runs.mkdir(exist_ok=True)
+        shutil.copytree(self.runs, self.folder / f"after{number}", symlinks=True)
+        self.hashes.append(hashes(self.run))
+
+    def back_to(self, number: int) -> None:
+        """The run as it was after the step of this number; 0: before the first."""
+        shutil.rmtree(self.runs)
+        shutil.copytree(self.folder / f"after{number}", self.runs, symlinks=True)
+
+    def command(self, number: int, *more: str) -> list[str]:
+        script = REPOSITORY / f"{STEPS[number - 1]}.py"
+        return [sys.executable, str(script), *self.words, *more]
+
+    def start(self, command: list[str]) -> "subprocess.Popen[str]":
+        """In a group of its own, so that signals reach what it starts as a terminal's do."""
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=REPOSITORY,
+            env=environment(),
+            start_new_session=True,
+        )
+
+    def step(self, number: int, *more: str) -> tuple[int, str]:
+        """Its status, None for a hang as 124, and what it printed."""
+        return ended(self.start(self.command(number, *more)))
+
+    def lost(self, number: int) -> str:
+        """What is other than after the undisturbed step; empty: nothing."""
+        found, expected = hashes(self.run), self.hashes[number]
+        names = sorted(found.keys() | expected.keys())
+        other = [name for name in names if found.get(name) != expected.get(name)]
+        left = leftovers(self.runs)
+        lines = [f"differs: {', '.join(other)}"] if other else []
+        return "; ".join([*lines, *([f"left behind: {', '.join(left)}"] if left else [])])
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+
+
+def ended(process: "subprocess.Popen[str]", limit: float = LIMIT) -> tuple[int, str]:
+    try:
+        said = process.communicate(timeout=limit)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return 124, f"hung for {limit:g} s: {process.communicate()[0]}"
+    return process.returncode, said
+
+
+def hashes(run: Path) -> dict[str, str]:
+    """Of every file that an equal run would have byte by byte."""
+    return {
+        str(path.relative_to(run)): hash_of(path)
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and path.name not in UNLIKE and not path.name.startswith(".")
+    }
+
+
+def leftovers(runs: Path) -> list[str]:
+    """Unfinished files, and copies that only a training under way needs."""
+    names = (".*.part", "state.new.pt", "state.before.pt", ".*.npz.*")
+    return sorted(str(path.relative_to(runs)) for name in names for path in runs.rglob(name))
+
+
+def complaint(code: int, said: str, *names: str) -> str:
+    """What is wrong with how a step refused: it must end with 1, in a line that has the names."""
+    if code != 1:
+        return f"status {code}: {said[-300:]}"
+    if "Traceback" in said:
+        return f"a traceback: {said[-300:]}"
+    missing = [name for name in names if name not in said]
+    return f"does not name {', '.join(missing)}: {said[-300:]}" if missing else ""
