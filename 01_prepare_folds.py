@@ -55,7 +55,7 @@ def prepare(config: Config) -> None:
     save_test_labels(config, labels)
     save_quarantine(config, images.unusable, test.unusable if test else {})
     duplicates = duplicates_table(table, pairs, test.table if test else None, test_pairs)
-    save_table(Run.of(config).duplicates, duplicates)
+    save_table(Run.of(config).duplicates, duplicates, summed=True)
     save_contradictions(table, found, config)
     audit = audited(images, test, pairs, found, config) | {"test_twins": len(test_pairs)}
     save_audit(config, audit)
@@ -68,7 +68,7 @@ def prepare(config: Config) -> None:
 
 def save_contradictions(table: pd.DataFrame, found: pd.DataFrame, config: Config) -> None:
     """contradictions.csv, and contradictions.png of the worst, where there are any."""
-    save_table(Run.of(config).contradictions, found)
+    save_table(Run.of(config).contradictions, found, summed=True)
     picture = Run.of(config).contradictions_sheet
     if found.empty:
         picture.unlink(missing_ok=True)

@@ -40,7 +40,7 @@ def main(config: Config) -> None:
 def decide_and_submit(config: Config) -> None:
     results = results_of(config)
     folds, audit, decision = results.folds, results.audit, results.decision
-    save_table(Run.of(config).scores, results.rows)
+    save_table(Run.of(config).scores, results.rows, summed=True)
     rules = [found.rule for found in results.decided]
     print(told(results.rows, decision, rules, config))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}

@@ -8,4 +8,4 @@ from lib.runtime.files import save_table
 
 
 def save_log(config: Config, fold: int, rows: list[dict[str, float]]) -> None:
-    save_table(Run.of(config).log(fold), pd.DataFrame(rows))
+    save_table(Run.of(config).log(fold), pd.DataFrame(rows), summed=True)

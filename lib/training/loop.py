@@ -201,7 +201,7 @@ class Trainer:
         """Reads the scores of the last update: into the sums, and into the bar."""
         for arrived, micro_batch in self.pending:
             scores = arrived()
-            when = f"in update {self.done}"
+            when = f", update {self.done}"
             require_finite(scores[:, 0], micro_batch.batch, self.training, self.fold, when)
             values = [*scores.sum(0).tolist(), len(scores)]
             self.sums = [a + b / micro_batch.copies for a, b in zip(self.sums, values, strict=True)]

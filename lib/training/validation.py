@@ -100,14 +100,14 @@ def _area(table: pd.DataFrame) -> float | None:
 
 
 def require_finite(
-    losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int, when: str = "in the validation"
+    losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int, when: str = ""
 ) -> None:
     """InputError that names the images of the batch, rows of the table, whose loss is not."""
     wrong = ~losses.isfinite().cpu()
     if wrong.any():
         names = table["image"].iloc[batch.rows[wrong].tolist()]
         raise InputError(
-            f"fold {fold}: the loss is not finite on {', '.join(names)}, {when}. Where these are "
+            f"fold {fold}{when}: the loss is not finite on {', '.join(names)}. Where these are "
             "all of a batch, the weights have grown without limit: lower learning_rate, set "
             "gradient_clip, or mixed_precision_training=false (and "
             "mixed_precision_inference=false)."

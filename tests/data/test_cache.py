@@ -170,7 +170,7 @@ def make():
 if sys.argv[2] == "full":  # no file may grow beyond this: stands for a disk that is full half way
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
 store = kept(Path(sys.argv[1]), 40, (100, 100), make, 10**9)
-assert all((store[place] == place).all() for place in range(40))
+assert store is None or all((store[place] == place).all() for place in range(40))
 """
 
 
@@ -196,9 +196,9 @@ def test_processes_that_make_the_same_file_at_once_all_read_it(path: Path) -> No
 def test_a_disk_that_is_full_half_way_leaves_nothing_behind(path: Path) -> None:
     process = start(path, "full")
     said, told = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 0, told
     assert said.count("batch") > 1
-    assert f"InputError: {path}: cannot be written (File too large)" in told
+    assert f"{path}: cannot be written (File too large). Meanwhile images are read from" in said
     assert names(path.parent) == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from tests.conftest import tiny_image
-from tests.hammer.runs import Scene, complaint, ended
+from tests.hammer.runs import START, Scene, complaint, ended
 from tests.hammer.table import Try
 
 NOBODY = 65534
@@ -48,10 +48,10 @@ def changes(folder: Path, random: random.Random) -> Iterator[Try]:
         shutil.copytree(scene.folder / "whole", scene.folder / "data")
         name = f"{random.randint(1, 6)}_{random.randint(1, 4)}"
         path = scene.folder / "data" / "train" / f"{name}.tif"
-        moment = random.choice([0.0, random.uniform(0, scene.seconds[number - 1])])
+        moment = random.choice([0.0, random.uniform(0, START + scene.seconds[number - 1])])
         wrong = []
         if number == 1:
-            moment = random.uniform(0.5, 1) * scene.seconds[0]
+            moment = START + random.uniform(-1, 1) * scene.seconds[0]
         code, said = _changed_in(scene, number, path, change, moment)
         wrong.append(complaint(code, said, name) if code else "")
         if code == 0 and number == 1:

@@ -67,6 +67,12 @@ class Together(Scene):
         self.count = count
         super().__init__(folder, "number_of_workers=0")
 
+    def undisturbed(self, number: int) -> None:
+        """In so many processes: by one, sums are of other order."""
+        code, said = self.step(number)
+        if code:
+            raise RuntimeError(f"the undisturbed run failed: {said}")
+
     def command(self, number: int, *more: str) -> list[str]:
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
         if number != 2:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import REPOSITORY
-from tests.hammer.runs import SIGNALS, Scene, ended
+from tests.hammer.runs import SIGNALS, START, Scene, ended
 from tests.hammer.table import Try
 
 START_UP = 2.0  # seconds
@@ -21,7 +21,7 @@ def kills(folder: Path, random: random.Random) -> Iterator[Try]:
     while True:
         step = random.randint(1, 4)
         scene.back_to(step - 1)
-        moments = [random.uniform(0, 1.1 * scene.seconds[step - 1])]
+        moments = [random.uniform(0, START + scene.seconds[step - 1])]
         if random.random() < 0.3:
             moments = [random.uniform(0, START_UP), random.uniform(0, START_UP), *moments]
         signals = [random.choice(SIGNALS) for _ in moments]
@@ -42,7 +42,7 @@ def kills_of_all(folder: Path, random: random.Random) -> Iterator[Try]:
     while True:
         scene.back_to(0)
         number = random.choice(SIGNALS)
-        moment = random.uniform(0, sum(scene.seconds))
+        moment = random.uniform(0, 4 * START + sum(scene.seconds))
         wrong = [_cut(scene, script, number, moment)]
         code, said = ended(scene.start(script))
         if code:
@@ -75,6 +75,7 @@ def _cut(scene: Scene, command: list[str], number: signal.Signals, moment: float
     if early:
         os.killpg(process.pid, number)
     code, said = ended(process)
-    if number != signal.SIGKILL and early and "Traceback" in said:
+    begun = moment > START
+    if number != signal.SIGKILL and early and begun and "Traceback" in said:
         return f"{number.name} was answered by a traceback: {said[-300:]}"
     return "" if code in (0, 1, -number, 128 + number) else f"ended with {code}: {said[-300:]}"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.hammer.runs import Scene, ended
+from tests.hammer.runs import START, Scene, ended
 from tests.hammer.table import Try
 
 
@@ -15,7 +15,7 @@ def starts(folder: Path, random: random.Random) -> Iterator[Try]:
     while True:
         first, second = sorted(random.choices(range(1, 5), k=2))
         scene.back_to(second - 1)
-        later = random.uniform(0, 0.5 * scene.seconds[first - 1])
+        later = random.uniform(0, 0.5 * (START + scene.seconds[first - 1]))
         one = scene.start(scene.command(first))
         time.sleep(later)
         other = scene.start(scene.command(second))

@@ -22,7 +22,6 @@ ARTIFACTS = (
     "folds_audit.json",
     "quarantine.csv",
     "test_labels.csv",
-    "duplicates.csv",
     "contradictions.csv",
     "fold0/model.pt",
     "fold0/state.pt",

@@ -13,6 +13,7 @@ from torch import nn
 from lib.artifacts.folds import load_folds
 from lib.artifacts.model import read_model
 from lib.artifacts.run import Run
+from lib.artifacts.state import load_state
 from lib.config.fields import Config
 from lib.data.table import with_files
 from lib.dataset import Batch
@@ -327,9 +328,12 @@ def test_weights_that_break_in_the_last_update_are_not_kept(config: Config) -> N
         return losses
 
     training.learner.update = breaking  # type: ignore[method-assign]
-    with pytest.raises(InputError, match="the loss is not finite"):
+    with pytest.raises(InputError, match=r"fold 0: after update 6, on .*_\d.* are no numbers"):
         training.fit()
     assert not Run.of(config).model(0).exists()
+    state = load_state(config, 0)
+    assert state is not None
+    assert all(weights.isfinite().all() for weights in state["model"].values())
 
 
 def test_a_model_is_marked_with_the_folds_it_was_trained_on(config: Config) -> None:

@@ -11,6 +11,7 @@ from lib.artifacts.caveats import Caveat, read_caveats
 from lib.config.fields import FIELDS, Config, differences
 from lib.config.read import load_config
 from lib.runtime.errors import InputError
+from lib.runtime.files import existing
 
 KEYS = ["image", "class_id"]  # of a row of oof_iou.csv; the second where there are several
 
@@ -27,9 +28,7 @@ DECISION = "decision.json"
 def _table(path: Path, columns: list[str], step: str) -> pd.DataFrame:
     """All cells as texts; InputError for a missing file or column, and an image named twice."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: run {step} first") from None
+        table = pd.read_csv(existing(path, step), dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a table that can be read ({error})") from None
     if missing := set(columns) - set(table.columns):
@@ -66,10 +65,10 @@ def read_folds(run: Path) -> pd.DataFrame:
 def caveats(run: Path) -> list[Caveat]:
     """What flatters the scores of a run, as 04 has it; none where decision.json is not there."""
     path, step = run / DECISION, "04_make_submission.py"
-    try:
-        found = json.loads(path.read_bytes())["caveats"]
-    except FileNotFoundError:
+    if not path.is_file():
         return []
+    try:
+        found = json.loads(existing(path, step).read_bytes())["caveats"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path} is damaged: run {step} again") from None
     return read_caveats(found, path, step)

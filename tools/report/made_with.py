@@ -5,14 +5,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lib.artifacts.probabilities import Probabilities
 from lib.artifacts.run import Run
 from lib.config.fields import DEFAULTS, FIELDS, Config
 from lib.decision.results import Results
 from lib.runtime.files import sha_of
 from tools.compare.files import NAMES
+from tools.watch.speed import load_speed
 
 PACKAGES = ("torch", "segmentation-models-pytorch", "timm", "albumentations", "numpy")
 
@@ -22,7 +21,7 @@ def speeds(config: Config) -> list[dict[str, Any]]:
     found = []
     for fold in config.fold_numbers:
         path = Run.of(config).speed(fold)
-        table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        table = load_speed(path)
         if len(table):
             found.append({"fold": fold, **table.iloc[-1].to_dict()})
     return found

@@ -12,6 +12,7 @@ from lib.config.fields import Config
 from lib.decision.results import Results
 from lib.decision.scores import score_content
 from lib.metric import Floats, Metric, mean_score
+from lib.runtime.files import existing
 
 DRAWS = 1000  # of a bootstrap for each subject: enough for an interval that is drawn
 
@@ -70,7 +71,7 @@ def unscored_folds(results: Results) -> list[int]:
 def training_log(config: Config) -> pd.DataFrame:
     """The rows of every fold{k}/log.csv that is there, with a column fold; empty without any."""
     logs = [
-        pd.read_csv(Run.of(config).log(fold)).assign(fold=str(fold))
+        pd.read_csv(existing(Run.of(config).log(fold), "02_train.py")).assign(fold=str(fold))
         for fold in config.fold_numbers
         if Run.of(config).log(fold).is_file()
     ]
@@ -104,4 +105,5 @@ def twins_table(config: Config) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=["image", "twin"])
     words = dict.fromkeys(("image", "twin", "subject", "twin_subject"), str)
+    existing(path, "01_prepare_folds.py")
     return pd.read_csv(path, dtype=words, keep_default_na=False)

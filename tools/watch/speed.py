@@ -17,7 +17,7 @@ import torch
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
-from lib.runtime.files import save_table
+from lib.runtime.files import intact, save_table
 
 GIB = 2**30
 
@@ -52,7 +52,7 @@ class Stopwatch:
         }
         before = load_speed(self._path)
         kept = before[before["epoch"] < epoch].to_dict("records")
-        save_table(self._path, pd.DataFrame([*kept, row]))
+        save_table(self._path, pd.DataFrame([*kept, row]), summed=True)
         self._began, self.images = now, 0
 
 
@@ -60,6 +60,8 @@ def load_speed(path: Path) -> pd.DataFrame:
     """The rows so far; none where the file is not there."""
     if not path.is_file():
         return pd.DataFrame({"epoch": []})
+    if not intact(path):
+        raise InputError(f"{path} is damaged, or changed by hand: delete it")
     try:
         table = pd.read_csv(path, dtype={"epoch": float, "device": str, "torch": str})
     except ValueError as error:
