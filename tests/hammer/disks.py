@@ -51,22 +51,26 @@ def full_disks(folder: Path, random: random.Random) -> Iterator[Try]:
 
 
 def refused_syncs(folder: Path, random: random.Random) -> Iterator[Try]:
-    """The disk takes the bytes and says only then that it has no room, as network disks do."""
     scene = Scene(folder, "number_of_workers=0")
     while True:
-        number = random.randint(1, 4)
-        reason = random.choice([errno.ENOSPC, errno.EDQUOT, errno.EIO])
-        which = random.randint(1, 12)
-        scene.back_to(number - 1)
-        wrong = [_refused(scene, number, which, reason)]
-        with redirect_stdout(io.StringIO()):
-            step(number).main(configured(scene.words))
-        now = hashes(scene.run)
-        other = [name for name, sha in scene.hashes[number].items() if now.get(name) != sha]
-        wrong += [f"differs: {', '.join(other)}"] if other else []
-        wrong += [f"left behind: {left}" for left in leftovers(scene.runs)]
-        what = f"step {number}, sync {which}: {errno.errorcode[reason]}"
-        yield Try(what, "; ".join(filter(None, wrong)))
+        yield refused_sync(scene, random)
+
+
+def refused_sync(scene: Scene, random: random.Random) -> Try:
+    """The disk takes the bytes and says only then that it has no room, as network disks do."""
+    number = random.randint(1, 4)
+    reason = random.choice([errno.ENOSPC, errno.EDQUOT, errno.EIO])
+    which = random.randint(1, 12)
+    scene.back_to(number - 1)
+    wrong = [_refused(scene, number, which, reason)]
+    with redirect_stdout(io.StringIO()):
+        step(number).main(configured(scene.words))
+    now = hashes(scene.run)
+    other = [name for name, sha in scene.hashes[number].items() if now.get(name) != sha]
+    wrong += [f"differs: {', '.join(other)}"] if other else []
+    wrong += [f"left behind: {left}" for left in leftovers(scene.runs)]
+    what = f"step {number}, sync {which}: {errno.errorcode[reason]}"
+    return Try(what, "; ".join(filter(None, wrong)))
 
 
 def _refused(scene: Scene, number: int, which: int, reason: int) -> str:

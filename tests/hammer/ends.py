@@ -17,21 +17,25 @@ MINUTE = 60.0
 
 
 def workers(folder: Path, random: random.Random) -> Iterator[Try]:
-    """One of two workers of 02 or 03 is killed; the same command then ends as ever."""
     scene = Scene(folder, "number_of_workers=2", "epochs=6")
     while True:
-        number = random.choice([2, 3])
-        scene.back_to(number - 1)
-        process = scene.start(scene.command(number))
-        found = _child(process.pid, random)
-        if found:
-            time.sleep(random.uniform(0, 0.5))
-            _kill(found)
-        code, said = ended(process, 2 * MINUTE)
-        wrong = [complaint(code, said, "process that reads images") if code else ""]
-        code, said = scene.step(number)
-        wrong.append(f"then it ended with {code}: {said[-300:]}" if code else scene.lost(number))
-        yield Try(f"step {number}: {found or 'none was there'}", "; ".join(filter(None, wrong)))
+        yield worker_killed(scene, random)
+
+
+def worker_killed(scene: Scene, random: random.Random) -> Try:
+    """One of two workers of 02 or 03 is killed; the same command then ends as ever."""
+    number = random.choice([2, 3])
+    scene.back_to(number - 1)
+    process = scene.start(scene.command(number))
+    found = _child(process.pid, random)
+    if found:
+        time.sleep(random.uniform(0, 0.5))
+        _kill(found)
+    code, said = ended(process, 2 * MINUTE)
+    wrong = [complaint(code, said, "process that reads images") if code else ""]
+    code, said = scene.step(number)
+    wrong.append(f"then it ended with {code}: {said[-300:]}" if code else scene.lost(number))
+    return Try(f"step {number}: {found or 'none was there'}", "; ".join(filter(None, wrong)))
 
 
 def ranks(folder: Path, random: random.Random) -> Iterator[Try]:

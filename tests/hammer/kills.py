@@ -16,23 +16,27 @@ START_UP = 2.0  # seconds
 
 
 def kills(folder: Path, random: random.Random) -> Iterator[Try]:
-    """A step is cut off once or twice and started again: it ends as if nothing had been."""
     scene = Scene(folder, "number_of_workers=1")
     while True:
-        step = random.randint(1, 4)
-        scene.back_to(step - 1)
-        moments = [random.uniform(0, START + scene.seconds[step - 1])]
-        if random.random() < 0.3:
-            moments = [random.uniform(0, START_UP), random.uniform(0, START_UP), *moments]
-        signals = [random.choice(SIGNALS) for _ in moments]
-        cuts = list(zip(signals, moments, strict=True))
-        what = ", ".join(f"{number.name} after {moment:.2f} s" for number, moment in cuts)
-        wrong = [_cut(scene, scene.command(step), number, moment) for number, moment in cuts]
-        code, said = scene.step(step)
-        if code:
-            wrong.append(f"the same command ended with {code}: {said[-300:]}")
-        wrong.append(scene.lost(step))
-        yield Try(f"step {step}: {what}", "; ".join(filter(None, wrong)))
+        yield kill(scene, random)
+
+
+def kill(scene: Scene, random: random.Random) -> Try:
+    """A step is cut off once or twice and started again: it ends as if nothing had been."""
+    step = random.randint(1, 4)
+    scene.back_to(step - 1)
+    moments = [random.uniform(0, START + scene.seconds[step - 1])]
+    if random.random() < 0.3:
+        moments = [random.uniform(0, START_UP), random.uniform(0, START_UP), *moments]
+    signals = [random.choice(SIGNALS) for _ in moments]
+    cuts = list(zip(signals, moments, strict=True))
+    what = ", ".join(f"{number.name} after {moment:.2f} s" for number, moment in cuts)
+    wrong = [_cut(scene, scene.command(step), number, moment) for number, moment in cuts]
+    code, said = scene.step(step)
+    if code:
+        wrong.append(f"the same command ended with {code}: {said[-300:]}")
+    wrong.append(scene.lost(step))
+    return Try(f"step {step}: {what}", "; ".join(filter(None, wrong)))
 
 
 def kills_of_all(folder: Path, random: random.Random) -> Iterator[Try]:

@@ -19,13 +19,16 @@ WRONG = (math.nan, math.inf, -math.inf)
 
 
 def numbers(folder: Path, random: random.Random) -> Iterator[Try]:
-    """A step stops and names the image, the update or the file; no state has such weights."""
     scene = Scene(folder, "number_of_workers=0", "cache_gib=0")
-    planted = (_in_picture, _in_model, _in_state, _rate)
     while True:
-        plant = random.choice(planted)
-        what, wrong = plant(scene, random)
-        yield Try(what, wrong)
+        yield number_planted(scene, random)
+
+
+def number_planted(scene: Scene, random: random.Random) -> Try:
+    """A step stops and names the image, the update or the file; no state has such weights."""
+    plant = random.choice((_in_picture, _in_model, _in_state, _rate))
+    what, wrong = plant(scene, random)
+    return Try(what, wrong)
 
 
 def _in_picture(scene: Scene, random: random.Random) -> tuple[str, str]:

@@ -10,24 +10,28 @@ from tests.hammer.table import Try
 
 
 def starts(folder: Path, random: random.Random) -> Iterator[Try]:
-    """One step twice, or two steps; then both once more, in their order."""
     scene = Scene(folder, "number_of_workers=0")
     while True:
-        first, second = sorted(random.choices(range(1, 5), k=2))
-        scene.back_to(second - 1)
-        later = random.uniform(0, 0.5 * (START + scene.seconds[first - 1]))
-        one = scene.start(scene.command(first))
-        time.sleep(later)
-        other = scene.start(scene.command(second))
-        wrong = []
-        for number, process in ((first, one), (second, other)):
-            code, said = ended(process)
-            if code and ("is in use by" not in said or "Traceback" in said):
-                wrong.append(f"step {number} ended with {code}: {said[-300:]}")
-        for number in range(first, second + 1):
-            code, said = scene.step(number)
-            if code:
-                wrong.append(f"step {number}, once more, ended with {code}: {said[-300:]}")
-        wrong.append(scene.lost(second))
-        what = f"step {first}, and step {second} {later:.1f} s later"
-        yield Try(what, "; ".join(filter(None, wrong)))
+        yield two_starts(scene, random)
+
+
+def two_starts(scene: Scene, random: random.Random) -> Try:
+    """One step twice, or two steps; then both once more, in their order."""
+    first, second = sorted(random.choices(range(1, 5), k=2))
+    scene.back_to(second - 1)
+    later = random.uniform(0, 0.5 * (START + scene.seconds[first - 1]))
+    one = scene.start(scene.command(first))
+    time.sleep(later)
+    other = scene.start(scene.command(second))
+    wrong = []
+    for number, process in ((first, one), (second, other)):
+        code, said = ended(process)
+        if code and ("is in use by" not in said or "Traceback" in said):
+            wrong.append(f"step {number} ended with {code}: {said[-300:]}")
+    for number in range(first, second + 1):
+        code, said = scene.step(number)
+        if code:
+            wrong.append(f"step {number}, once more, ended with {code}: {said[-300:]}")
+    wrong.append(scene.lost(second))
+    what = f"step {first}, and step {second} {later:.1f} s later"
+    return Try(what, "; ".join(filter(None, wrong)))
