@@ -75,6 +75,7 @@ def _take(folder: Path, step: str, locks: ExitStack) -> None:
     path = folder / LOCK
     locks.enter_context(FileLock(path, timeout=WAIT, mode=0o666))
     path.write_text(f"{step}, process {os.getpid()} on {socket.gethostname()}")
+    locks.callback(path.write_text, "")
 
 
 def _holder(folder: Path) -> str:

@@ -78,7 +78,7 @@ def _in_state(scene: Scene, random: random.Random) -> tuple[str, str]:
 
 def _rate(scene: Scene, random: random.Random) -> tuple[str, str]:
     scene.back_to(1)
-    rate = 10.0 ** random.randint(4, 30)
+    rate = random.choice([10, 50, 100])  # the settings allow no more
     words = [f"learning_rate={rate}", "gradient_clip=0", "optimizer=SGD", "epochs=6", "folds=[0]"]
     code, said = scene.step(2, *words)
     wrong = complaint(code, said, "update") if code else ""

@@ -36,12 +36,16 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+PLACES = ("", "fold0/", "fold1/")  # that have locks and hashes
+
+
 def test_the_four_steps_leave_every_artifact(finished_once: Path) -> None:
     folder = finished_once / "runs" / "nerve"
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert found == {
         "report.html",
         *(f"plots/{name}.png" for name in PLOTS),
+        *(f"{place}{name}" for place in PLACES for name in (".lock", "checksums.json")),
         "config.yaml",
         "folds.csv",
         "folds_audit.json",
@@ -235,6 +239,7 @@ def test_a_model_of_another_fold_is_refused(finished: list[str]) -> None:
     config = configured(finished)
     folder = Run.of(config).folder
     (folder / "fold0/model.pt").write_bytes((folder / "fold1/model.pt").read_bytes())
+    (folder / "fold0/checksums.json").unlink()
     with pytest.raises(InputError, match="is the model of fold 1"):
         step(3).main(config)
 
@@ -309,7 +314,9 @@ def test_a_damaged_model_is_named(finished: list[str], content: bytes) -> None:
     config = configured(finished)
     folder = Run.of(config).folder
     (folder / "fold0/model.pt").write_bytes(content)
-    with pytest.raises(InputError, match=r"fold0/model.pt is not a model of this version"):
+    with pytest.raises(
+        InputError, match=r"fold0/model.pt is not as it was written.*run 02_train.py"
+    ):
         step(3).main(config)
 
 
