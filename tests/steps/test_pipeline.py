@@ -316,8 +316,6 @@ def test_a_damaged_model_is_named(finished: list[str], content: bytes) -> None:
     (folder / "fold0/model.pt").write_bytes(content)
     words = r"fold0/model.pt is not as it was written.*run 02_train.py"
     with pytest.raises(InputError, match=words):
-        InputError, match=r"fold0/model.pt is not as it was written.*run 02_train.py"
-    ):
         step(3).main(config)
 
 
