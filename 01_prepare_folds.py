@@ -6,9 +6,7 @@ duplicates.csv, contradictions.csv and .png, quarantine.csv, config.yaml
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from lib.artifacts.alone import alone
 from lib.artifacts.audit import save_audit, save_quarantine
@@ -30,6 +28,9 @@ from lib.folds.contradictions import agreement, contradictions, weights
 from lib.folds.duplicates import duplicates_table, find_duplicates
 from lib.folds.outlined import save_sheet
 from lib.runtime.files import save_table
+
+if TYPE_CHECKING:
+    import pandas as pd  # slow to load, so not before lib
 
 
 def main(config: Config) -> None:
@@ -66,7 +67,7 @@ def prepare(config: Config) -> None:
     print(f"{path}{' (unchanged)' if before == path.read_bytes() else ''}")
 
 
-def save_contradictions(table: pd.DataFrame, found: pd.DataFrame, config: Config) -> None:
+def save_contradictions(table: "pd.DataFrame", found: "pd.DataFrame", config: Config) -> None:
     """contradictions.csv, and contradictions.png of the worst, where there are any."""
     save_table(Run.of(config).contradictions, found, summed=True)
     picture = Run.of(config).contradictions_sheet

@@ -13,10 +13,14 @@ artifacts, unet, augment, bce_dice < data, losses < dataset, folds < inference <
 """
 
 import sys
+from pathlib import Path
 
 from lib.runtime.cores import share_cores
+from lib.runtime.interrupt import end_without_a_word
 
 share_cores()
+if Path(*sys.argv[:1]).resolve() in Path(__file__).resolve().parents[1].glob("0*.py"):
+    end_without_a_word()  # of a step, while it imports
 
 # Commands of before the rooms answer with their new names, for one release. `python -m lib.X`
 # imports this package before it looks for X, and sys.argv[0] is "-m" meanwhile.

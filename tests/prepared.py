@@ -92,6 +92,7 @@ def in_two(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
         for one in both:
             if one.returncode is None:
                 os.kill(one.pid, signal.SIGTERM)
+                os.kill(one.pid, signal.SIGCONT)  # one that was stopped takes no other signal
     ends = [one.ended(300) for one in both]
     code = next((end.returncode for end in ends if end.returncode), 0)
     out, err = ("".join(getattr(end, name) for end in ends) for name in ("stdout", "stderr"))

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -74,8 +74,14 @@ def _folders_of_folds(run: Run, folds: Iterable[int], trains: bool, begins: bool
 def _take(folder: Path, step: str, locks: ExitStack) -> None:
     path = folder / LOCK
     locks.enter_context(FileLock(path, timeout=WAIT, mode=0o666))
-    path.write_text(f"{step}, process {os.getpid()} on {socket.gethostname()}")
-    locks.callback(path.write_text, "")
+    _sign(path, f"{step}, process {os.getpid()} on {socket.gethostname()}")
+    locks.callback(_sign, path, "")
+
+
+def _sign(path: Path, holder: str) -> None:
+    """For others to read. On a full disk the lock holds without."""
+    with suppress(OSError):
+        path.write_text(holder)
 
 
 def _holder(folder: Path) -> str:

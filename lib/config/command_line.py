@@ -10,6 +10,7 @@ from lib.config.fields import DEFAULTS, FIELDS, Config, allowed
 from lib.config.read import DEFAULT_FILE
 from lib.runtime.errors import InputError, of_another_process
 from lib.runtime.files import SUMS, intact
+from lib.runtime.interrupt import keyboard_interrupts
 from lib.runtime.progress import be_quiet
 
 Load = Callable[[Path, list[str]], Config]
@@ -34,10 +35,11 @@ def run(
     )
     options = parser.parse_intermixed_args()
     try:
-        require_unchanged(options.config, begins)
-        config = load(options.config, options.settings)
-        be_quiet(config.quiet)
-        main(config)
+        with keyboard_interrupts():
+            require_unchanged(options.config, begins)
+            config = load(options.config, options.settings)
+            be_quiet(config.quiet)
+            main(config)
     except InputError as error:
         sys.exit(str(error))
     except OSError as error:

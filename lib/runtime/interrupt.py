@@ -10,6 +10,28 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # of the keyboard; of a cluster that wants its node back
 
 
+def end_without_a_word() -> None:
+    """Lets Ctrl-C end a process that only begins, as SIGTERM does: no traceback of its imports.
+
+    Not so where somebody had it ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def keyboard_interrupts() -> Iterator[None]:
+    """As long as this lasts, Ctrl-C is an exception again, after `end_without_a_word`."""
+    begun = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    if begun:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if begun:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def stop_wished(patient: bool = False) -> Iterator[Callable[[], bool]]:
     """A function that tells whether one of SIGNALS has come; the second of them acts as ever.

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from lib.runtime.errors import InputError
 
 T = TypeVar("T")
-BEAT, SILENT = 5, 120  # seconds between two signs of life, and without any until all end
+BEAT, SILENT = 5.0, 60.0  # seconds between signs of life, and without any until all end
 
 
 def number_of_processes() -> int:
@@ -68,25 +68,26 @@ def joined(gpus: list[str]) -> Iterator[None]:
 def _end_with_the_silent() -> None:
     """Ends this process where another gives no sign of life: it hangs, and none could go on.
 
-    Whatever it is busy with, a thread of it counts on. Counted are the looks at it and not the
-    time, which goes on too while the whole machine sleeps.
+    Whatever a process is busy with, this thread of it counts on. The looks at the others are
+    counted and not the time, which goes on too while the whole machine sleeps.
     """
     place, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = dist.TCPStore(place, port, is_master=False)
-    last, silent = dict.fromkeys(range(number_of_processes()), ""), [0] * number_of_processes()
+    keys = [f"alive/{number}" for number in range(number_of_processes())]
+    last, silent = [b""] * len(keys), [0] * len(keys)
     for beat in itertools.count():
         try:
-            store.set(f"alive/{rank()}", str(beat))
+            store.set(keys[rank()], str(beat))
             time.sleep(BEAT)
-            for other in set(last) - {rank()}:
-                now = store.get(f"alive/{other}").decode()
-                silent[other] = silent[other] + 1 if now == last[other] else 0
-                last[other] = now
+            now = [store.get(key) for key in keys]
         except RuntimeError:
             return  # torchrun has ended: it tells the processes itself
+        pairs = zip(silent, now, last, strict=True)
+        silent = [count + 1 if new == old else 0 for count, new, old in pairs]
+        last = now
         if max(silent) * BEAT >= SILENT:
-            what = f"process {silent.index(max(silent))} of {number_of_processes()}"
-            print(f"{what} has given no sign of life for {SILENT} s: all end", file=sys.stderr)
+            which = f"process {silent.index(max(silent)) + 1} of {len(keys)}"
+            print(f"{which} has given no sign of life for {SILENT:g} s: all end", file=sys.stderr)
             os._exit(1)
 
 

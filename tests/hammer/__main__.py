@@ -6,6 +6,7 @@ Ends with 1 where anything was lost, and says what. The same seed makes the same
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.hammer.table import HEADER, Count, hammer, losses
 def main(minutes: float, only: list[str], seed: int) -> int:
     chosen = [fault for fault in FAULTS if not only or fault.name in only]
     counts: list[Count] = []
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as in the background
     print(HEADER, flush=True)
     for number, fault in enumerate(chosen):
         with tempfile.TemporaryDirectory() as folder:

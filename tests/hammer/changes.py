@@ -3,7 +3,7 @@
 import os
 import random
 import shutil
-import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def changed(scene: Scene, random: random.Random) -> Try:
     moment = random.choice([0.0, random.uniform(0, START + scene.seconds[number - 1])])
     wrong = []
     if number == 1:
-        moment = START + random.uniform(-1, 1) * scene.seconds[0]
+        moment = random.uniform(0.1, START + 2 * scene.seconds[0])
     before = path.read_bytes()
     code, said = _changed_in(scene, number, path, change, moment)
     wrong.append(complaint(code, said, name) if code else "")
@@ -73,13 +73,9 @@ def _changed_in(
     if not moment:
         change(path)
         return scene.step(number)
-    process = scene.start(scene.command(number))
-    try:
-        process.wait(moment)
-    except subprocess.TimeoutExpired:
-        change(path)
-    else:
-        change(path)
+    process = scene.start(number)
+    time.sleep(moment)
+    change(path)
     return ended(process)
 
 
@@ -105,9 +101,9 @@ def forbidden(folder: Path, random: random.Random) -> Iterator[Try]:
                 parent.chmod(parent.stat().st_mode | 0o055)
         mode = chosen.stat().st_mode
         chosen.chmod(random.choice([0o000, 0o500] if chosen.is_dir() else [0o000]))
-        code, said = ended(scene.start([*words, *scene.command(number)]))
+        code, said = ended(scene.start_afresh([*words, *scene.command(number)]))
         chosen.chmod(mode)
         wrong = [complaint(code, said, chosen.stem) if code else ""]
-        code, said = ended(scene.start([*words, *scene.command(number)]))
+        code, said = ended(scene.start_afresh([*words, *scene.command(number)]))
         wrong.append(f"then it ended with {code}: {said[-300:]}" if code else scene.lost(number))
         yield Try(f"step {number}: {chosen.relative_to(folder)}", "; ".join(filter(None, wrong)))

@@ -3,14 +3,13 @@
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tests.conftest import REPOSITORY, STEPS
-from tests.hammer.runs import Scene, complaint, ended
+from tests.conftest import STEPS
+from tests.hammer.runs import Process, Scene, complaint, ended
 from tests.hammer.table import Try
 
 MINUTE = 60.0
@@ -26,7 +25,7 @@ def worker_killed(scene: Scene, random: random.Random) -> Try:
     """One of two workers of 02 or 03 is killed; the same command then ends as ever."""
     number = random.choice([2, 3])
     scene.back_to(number - 1)
-    process = scene.start(scene.command(number))
+    process = scene.start(number)
     found = _child(process.pid, random)
     if found:
         time.sleep(random.uniform(0, 0.5))
@@ -48,7 +47,7 @@ def ranks(folder: Path, random: random.Random) -> Iterator[Try]:
             scenes[count] = Together(folder / f"{count}", count)
         scene = scenes[count]
         scene.back_to(1)
-        process = scene.start(scene.command(2))
+        process = scene.start(2)
         found = _rank(process.pid, random)
         time.sleep(random.uniform(0, scene.seconds[1]) / 2)
         start = time.monotonic()
@@ -77,12 +76,12 @@ class Together(Scene):
         if code:
             raise RuntimeError(f"the undisturbed run failed: {said}")
 
-    def command(self, number: int, *more: str) -> list[str]:
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    def start(self, number: int, *more: str) -> Process:
         if number != 2:
-            return super().command(number, *more)
-        script = REPOSITORY / f"{STEPS[number - 1]}.py"
-        return [sys.executable, *launcher, str(self.count), str(script), *self.words, *more]
+            return super().start(number, *more)
+        python, *command = self.command(number, *more)
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.count}"]
+        return self.start_afresh([python, *launcher, *command])
 
 
 def children(pid: int) -> list[int]:

@@ -14,10 +14,15 @@ import torch
 
 from tests.conftest import REPOSITORY, STEPS, configured, settings_in, step, write_competition
 from tests.hashes import UNLIKE, hash_of
+from tests.prepared import Started
 
 LIMIT = 240.0  # seconds after which a step counts as hung
-START = 4.0  # seconds that a process needs for its imports, about
+START = 0.5  # seconds that a prepared process needs until it works, about
+IMPORTS = 4.0  # seconds that one of its own does, about
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+Process = subprocess.Popen[str] | Started
 
 
 class Scene:
@@ -60,7 +65,12 @@ class Scene:
         script = REPOSITORY / f"{STEPS[number - 1]}.py"
         return [sys.executable, str(script), *self.words, *more]
 
-    def start(self, command: list[str]) -> "subprocess.Popen[str]":
+    def start(self, number: int, *more: str) -> Process:
+        """The step in a prepared process, which has its imports behind it."""
+        script = REPOSITORY / f"{STEPS[number - 1]}.py"
+        return Started(script, *self.words, *more, threads=1)
+
+    def start_afresh(self, command: list[str]) -> subprocess.Popen[str]:
         """In a group of its own, so that signals reach what it starts as a terminal's do."""
         return subprocess.Popen(
             command,
@@ -68,13 +78,13 @@ class Scene:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=REPOSITORY,
-            env=environment(),
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
             start_new_session=True,
         )
 
     def step(self, number: int, *more: str) -> tuple[int, str]:
-        """Its status, None for a hang as 124, and what it printed."""
-        return ended(self.start(self.command(number, *more)))
+        """Its status, 124 for a hang, and what it printed."""
+        return ended(self.start(number, *more))
 
     def lost(self, number: int) -> str:
         """What is other than after the undisturbed step; empty: nothing."""
@@ -86,11 +96,14 @@ class Scene:
         return "; ".join([*lines, *([f"left behind: {', '.join(left)}"] if left else [])])
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-
-
-def ended(process: "subprocess.Popen[str]", limit: float = LIMIT) -> tuple[int, str]:
+def ended(process: Process, limit: float = LIMIT) -> tuple[int, str]:
+    """Its status, 124 for a hang, and what it printed."""
+    if isinstance(process, Started):
+        try:
+            end = process.ended(limit)
+        except AssertionError as error:
+            return 124, str(error)
+        return end.returncode, end.stdout + end.stderr
     try:
         said = process.communicate(timeout=limit)[0]
     except subprocess.TimeoutExpired:

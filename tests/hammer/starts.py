@@ -20,9 +20,9 @@ def two_starts(scene: Scene, random: random.Random) -> Try:
     first, second = sorted(random.choices(range(1, 5), k=2))
     scene.back_to(second - 1)
     later = random.uniform(0, 0.5 * (START + scene.seconds[first - 1]))
-    one = scene.start(scene.command(first))
+    one = scene.start(first)
     time.sleep(later)
-    other = scene.start(scene.command(second))
+    other = scene.start(second)
     wrong = []
     for number, process in ((first, one), (second, other)):
         code, said = ended(process)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from lib.artifacts.run import Run
 from lib.config.command_line import require_unchanged
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
@@ -15,38 +14,25 @@ from tests.conftest import configured, step
 from tests.hammer.runs import Scene, hashes
 from tests.hammer.table import Try
 
-ARTIFACTS = (
-    "config.yaml",
-    "folds.csv",
-    "folds_audit.json",
-    "quarantine.csv",
-    "test_labels.csv",
-    "contradictions.csv",
-    "fold0/model.pt",
-    "fold0/state.pt",
-    "fold0/log.csv",
-    "fold1/speed.csv",
-    "oof_fold0.npz",
-    "test.npz",
-    "decision.json",
-    "oof_iou.csv",
-    "test_iou.csv",
-    "submission.csv",
-    "checksums.json",
-    "fold0/checksums.json",
-)
+TO_LOOK_AT = (".png", ".html")  # which no step reads
 CUTS = 20
 READERS = (2, 3, 4)  # the steps that read what the ones before have left
 
 
 def torn(folder: Path, random: random.Random) -> Iterator[Try]:
-    """Cut off at 20 places, the ends among them."""
+    """Each file once at 20 places, an empty file among them; in no order."""
     scene = finished(folder)
-    for name in names_of(scene):
-        content = (scene.run / name).read_bytes()
-        places = sorted(random.sample(range(len(content)), min(CUTS - 1, len(content))))
-        for place in {0, *places}:
-            yield damaged(scene, name, content[:place], f"cut off after {place} bytes")
+    cuts = [(name, place) for name in names_of(scene) for place in places(scene, name, random)]
+    random.shuffle(cuts)
+    for name, place in cuts:
+        scene.back_to(4)
+        content = (scene.run / name).read_bytes()[:place]
+        yield damaged(scene, name, content, f"cut off after {place} bytes")
+
+
+def places(scene: Scene, name: str, random: random.Random) -> list[int]:
+    size = (scene.run / name).stat().st_size
+    return [0, *random.sample(range(1, size), min(CUTS, size) - 1)]
 
 
 def flipped(folder: Path, random: random.Random) -> Iterator[Try]:
@@ -60,9 +46,10 @@ def finished(folder: Path) -> Scene:
 
 
 def names_of(scene: Scene) -> list[str]:
-    """Those of ARTIFACTS that the finished run has, which lies there then."""
+    """What the finished run holds, which lies there then; but pictures and pages."""
     scene.back_to(4)
-    return [name for name in ARTIFACTS if (scene.run / name).is_file()]
+    paths = sorted(path for path in scene.run.rglob("[!.]*") if path.is_file())
+    return [str(p.relative_to(scene.run)) for p in paths if p.suffix not in TO_LOOK_AT]
 
 
 def bit_flipped(scene: Scene, random: random.Random) -> Try:
@@ -81,7 +68,7 @@ def damaged(scene: Scene, name: str, content: bytes, how: str) -> Try:
     """
     scene.back_to(4)
     if name.endswith("state.pt"):  # which is only read where there is no model yet
-        Run(scene.run).model(0).unlink()
+        (scene.run / name).with_name("model.pt").unlink()
     (scene.run / name).write_bytes(content)
     said = io.StringIO()
     try:

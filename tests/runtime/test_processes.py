@@ -152,6 +152,23 @@ def test_a_process_that_fails_ends_the_run_with_its_error(
     assert "this one is broken" in result.stderr
 
 
+def test_a_process_that_hangs_ends_the_others_with_a_word(tmp_path: Path) -> None:
+    script = tmp_path / "hang.py"
+    script.write_text(
+        "import os, signal\n"
+        "import torch.distributed as dist\n"
+        "from lib.runtime import processes\n"
+        "processes.BEAT, processes.SILENT = 0.2, 2.0\n"
+        "with processes.joined([]):\n"
+        "    if os.environ['RANK'] == '1':\n"
+        "        os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "    dist.barrier()\n"
+    )
+    result = in_two(script)
+    assert result.returncode == 1
+    assert "process 2 of 2 has given no sign of life for 2 s: all end" in result.stderr
+
+
 def test_a_training_of_two_processes_goes_on_after_a_stop(
     settings: list[str], tmp_path: Path
 ) -> None:
