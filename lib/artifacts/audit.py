@@ -20,7 +20,12 @@ def save_audit(config: Config, audit: dict[str, Any]) -> None:
 
 
 def load_audit(config: Config, folds: Folds) -> dict[str, Any]:
-    path = existing(Run.of(config).audit, "01_prepare_folds.py")
+    """InputError too where a table beside it, which a person reads, is not as it was written."""
+    run = Run.of(config)
+    path = existing(run.audit, "01_prepare_folds.py")
+    for table in (run.duplicates, run.contradictions, run.quarantine):
+        if table.is_file():
+            existing(table, "01_prepare_folds.py")
     try:
         audit: dict[str, Any] = json.loads(path.read_bytes())
     except ValueError:

@@ -61,8 +61,8 @@ def test_so_is_a_fold_that_another_command_trains(run: Run, config: Config, step
 
 
 def test_folds_may_be_trained_in_jobs_of_their_own(run: Run, config: Config) -> None:
-    others = replace(config, folds=[1])
-    with alone(config := replace(config, folds=[0]), "02_train.py"), alone(others, "02_train.py"):
+    others = replace(config, folds=["1"])
+    with alone(config := replace(config, folds=["0"]), "02_train.py"), alone(others, "02_train.py"):
         words = r"fold0 is in use by 02_train.py, process"
         with pytest.raises(InputError, match=words), alone(config, "02_train.py"):
             pass

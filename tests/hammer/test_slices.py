@@ -25,9 +25,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     [
         (kill, 1),
         (two_starts, 1),
-        (refused_sync, 3),
+        (refused_sync, 2),
         (changed, 1),
-        (bit_flipped, 5),
+        (bit_flipped, 4),
         (worker_killed, 1),
     ],
 )

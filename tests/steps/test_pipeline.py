@@ -309,6 +309,17 @@ def test_folds_that_the_first_step_did_not_make_are_named(settings: list[str]) -
         step(2).main(configured(settings, "n_folds=3", "folds=[2]"))
 
 
+@pytest.mark.parametrize("name", ["duplicates.csv", "contradictions.csv", "quarantine.csv"])
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_a_damaged_table_that_a_person_reads_is_named(
+    finished: list[str], name: str, number: int
+) -> None:
+    path = Run.of(configured(finished)).folder / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=rf"{name} is not as it was written.*run 01_prepare"):
+        step(number).main(configured(finished))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
 def test_a_damaged_model_is_named(finished: list[str], content: bytes) -> None:
     config = configured(finished)

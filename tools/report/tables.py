@@ -105,5 +105,4 @@ def twins_table(config: Config) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=["image", "twin"])
     words = dict.fromkeys(("image", "twin", "subject", "twin_subject"), str)
-    existing(path, "01_prepare_folds.py")
     return pd.read_csv(path, dtype=words, keep_default_na=False)
