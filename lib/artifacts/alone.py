@@ -14,6 +14,7 @@ from lib.runtime.errors import InputError
 from lib.runtime.files import LOCK, remove_parts
 from lib.runtime.processes import of_first
 
+HOLDER = ".in_use_by"  # beside the lock, whose content is filelock's
 WAIT = 5.0  # seconds: what was killed just now may need some to end
 
 
@@ -72,20 +73,17 @@ def _folders_of_folds(run: Run, folds: Iterable[int], trains: bool, begins: bool
 
 
 def _take(folder: Path, step: str, locks: ExitStack) -> None:
-    path = folder / LOCK
-    locks.enter_context(FileLock(path, timeout=WAIT, mode=0o666))
-    _sign(path, f"{step}, process {os.getpid()} on {socket.gethostname()}")
-    locks.callback(_sign, path, "")
-
-
-def _sign(path: Path, holder: str) -> None:
-    """For others to read. On a full disk the lock holds without."""
-    with suppress(OSError):
-        path.write_text(holder)
+    locks.enter_context(FileLock(folder / LOCK, timeout=WAIT, mode=0o666))
+    holder = folder / HOLDER
+    with suppress(OSError):  # on a full disk the lock holds without
+        holder.write_text(f"{step}, process {os.getpid()} on {socket.gethostname()}")
+    locks.callback(holder.unlink, missing_ok=True)
 
 
 def _holder(folder: Path) -> str:
-    return (folder / LOCK).read_text() or "another command"
+    with suppress(OSError):
+        return (folder / HOLDER).read_text() or "another command"
+    return "another command"
 
 
 def _remove_parts_of_run(run: Run) -> None:

@@ -31,9 +31,8 @@ def run(config: Config, monkeypatch: pytest.MonkeyPatch) -> Run:
 @contextmanager
 def held_by_another(folder: Path) -> Iterator[None]:
     """As another process would: the system's lock on the file."""
+    (folder / ".in_use_by").write_text("02_train.py, process 7 on elsewhere")
     with (folder / ".lock").open("w") as file:
-        file.write("02_train.py, process 7 on elsewhere")
-        file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -47,6 +46,7 @@ def test_a_run_that_another_command_writes_to_is_refused_by_name(
         pass
     with alone(config, step):
         pass
+    assert not (run.folder / ".in_use_by").exists()
 
 
 @pytest.mark.parametrize("step", STEPS)

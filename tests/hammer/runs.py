@@ -123,7 +123,7 @@ def hashes(run: Path) -> dict[str, str]:
 
 def leftovers(runs: Path) -> list[str]:
     """Unfinished files, and copies that only a training under way needs."""
-    names = (".*.part", "state.new.pt", "state.before.pt", ".*.npz.*")
+    names = (".*.part", "state.new.pt", "state.before.pt", ".*.npz.*", ".in_use_by")
     return sorted(str(path.relative_to(runs)) for name in names for path in runs.rglob(name))
 
 
