@@ -31,6 +31,8 @@ Probability = npt.NDArray[np.uint8]
 PRESENCE, PROVENANCE = "_presence", "_provenance"
 # Bytes before a member's name in a zip (APPNOTE.TXT of the zip format, 4.3.7).
 LOCAL_HEADER = 30
+# What zipfile and NumPy raise where some bit is another; RuntimeError: where it says "encrypted".
+DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
 RUN_03 = "03_infer.py, with the settings of that run,"  # the step, where another run lacks it
 
 
@@ -111,6 +113,15 @@ class ProbabilityWriter:
         self._members.append(info)
 
 
+def is_sound(path: Path) -> bool:
+    """Whether every member of a probability file is as its checksum says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, *DAMAGES):
+        return False
+
+
 def _members_of(path: Path) -> Iterator[Packed]:
     """The members of a zip that ProbabilityWriter wrote, in its order."""
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
@@ -129,7 +140,7 @@ class Probabilities:
     """
 
     def __init__(self, path: Path) -> None:
-        existing(path, "03_infer.py")
+        self._path = existing(path, "03_infer.py")
         self._opening = Lock()  # zipfile counts its open members without one
         try:
             self._arrays = np.load(path)
@@ -138,16 +149,21 @@ class Probabilities:
             presence = presence.reshape(len(names), -1) if names else presence
             self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
             self.presence = dict(zip(names, presence, strict=True))
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, *DAMAGES) as error:
             raise InputError(
                 f"{path} is not a probability file ({error}): delete it and run 03_infer.py"
             ) from error
 
     def __getitem__(self, image: str) -> Probability:
         """uint8 (classes, height, width)."""
-        with self._opening:
-            file = self._arrays.zip.open(f"{image}.npy")  # NumPy's own look-up tries two names
-        array = np.lib.format.read_array(file)
+        try:
+            with self._opening:
+                file = self._arrays.zip.open(f"{image}.npy")  # NumPy's own look-up tries two names
+            array = np.lib.format.read_array(file)
+        except DAMAGES as error:
+            raise InputError(
+                f"{self._path}: {image} is damaged ({error}): delete the file and run 03_infer.py"
+            ) from error
         with self._opening:
             file.close()
         return array[None] if array.ndim == 2 else array

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.artifacts.probabilities import Packed, Probabilities, ProbabilityWriter
+from lib.artifacts.probabilities import Packed, Probabilities, ProbabilityWriter, is_sound
 from lib.runtime.files import sha_of, written_whole
 from lib.runtime.processes import gathered, number_of_processes, of_first, rank
 from lib.runtime.progress import progress
@@ -54,7 +54,7 @@ def write_in_pieces(
     names = images["image"].tolist()
     folder = of_first(lambda: _folder(path, [provenance, names, size]))
     pieces = [_Piece(folder / f"{at}.npz", at, size) for at in range(0, len(images), size)]
-    missing = of_first(lambda: [piece for piece in pieces if not piece.path.is_file()])
+    missing = of_first(lambda: [piece for piece in pieces if not is_sound(piece.path)])
     own = missing[rank() :: number_of_processes()]
     if own:
         _make_pieces(own, images, path.stem, make)

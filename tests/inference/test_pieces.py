@@ -78,6 +78,32 @@ def test_what_was_cut_off_goes_on_behind_the_last_whole_piece(tmp_path: Path) ->
     assert cut.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
+@pytest.mark.parametrize("place", [40, 300, -200, -30])
+def test_a_piece_that_is_damaged_is_made_again(tmp_path: Path, place: int) -> None:
+    made(tmp_path / "whole.npz", Maker())
+    cut = tmp_path / "cut.npz"
+    with pytest.raises(KeyboardInterrupt):
+        made(cut, Maker(until=140))
+    (piece,) = tmp_path.glob(".cut.npz.*/0.npz")
+    content = bytearray(piece.read_bytes())
+    content[place] ^= 1
+    piece.write_bytes(content)
+    assert made(cut, Maker()) == COUNT - 64
+    assert cut.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_damaged_image_of_a_file_without_a_hash_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "file.npz"
+    made(path, Maker())
+    (tmp_path / "checksums.json").unlink()
+    content = bytearray(path.read_bytes())
+    content[120] ^= 1  # within the first image
+    path.write_bytes(content)
+    words = r"file.npz: Ä/frame_0 is damaged .*: delete the file and run 03_infer.py"
+    with Probabilities(path) as probabilities, pytest.raises(InputError, match=words):
+        probabilities["Ä/frame_0"]
+
+
 def test_pieces_that_are_all_there_are_joined_without_the_network(tmp_path: Path) -> None:
     """As after a stop between the last piece and the joining."""
     path = tmp_path / "file.npz"
