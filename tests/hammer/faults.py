@@ -1,5 +1,6 @@
 """The kinds of faults, a line each: add yours here."""
 
+from tests.hammer import malformed
 from tests.hammer.table import Fault
 
-FAULTS: list[Fault] = []
+FAULTS: list[Fault] = [*malformed.FAULTS]
