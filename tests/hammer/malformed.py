@@ -27,21 +27,15 @@ HOLDS = "an answer or an error of one line, in 10 s and 1 GiB"
 
 
 def read_all(path: Path) -> None:
-    """What 01 does with a picture: frames, who is on it, values as image and as mask."""
+    """What 01 does with a picture: frames, who is on it, values as mask and as image."""
     images = images_of_file(path)
     notes_on(images[:LOOKED_AT])
-    errors = []
     for image in images[:LOOKED_AT]:
-        sha_of_image(image)
-        spacing_of(image)
         with suppress(UnusableImage):  # a picture may be no mask
             raw_values(path, image.frame)
-        try:
-            read_picture(image)
-        except UnusableImage as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+        read_picture(image)
+        sha_of_image(image)
+        spacing_of(image)
 
 
 def read_clip(path: Path) -> None:

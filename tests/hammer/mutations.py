@@ -1,7 +1,9 @@
 """Files with something wrong in them: bytes changed anywhere, or a value in a tree of values."""
 
 import copy
+import json
 import random
+import re
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -107,3 +109,17 @@ def _change(container: Any, key: Any, rng: random.Random) -> None:
         container.insert(key, copy.deepcopy(container[key]))
     else:
         container[f"{key}x"] = container.pop(key)
+
+
+def changed_text(text: str, rng: random.Random) -> str:
+    """With one to three of its words, numbers and signs replaced, doubled or gone."""
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        tokens = list(re.finditer(r"[\w.+-]+|[^\w\s]", text))
+        if not tokens:
+            break
+        token = rng.choice(tokens)
+        odd = rng.choice(ODD)
+        written = odd if isinstance(odd, str) else json.dumps(odd)
+        new = rng.choice((written, written, "", token[0] * 2, token[0] * 3000, "[" * 3000))
+        text = text[: token.start()] + new + text[token.end() :]
+    return text

@@ -31,9 +31,7 @@ def _saved(pixels: np.ndarray, mode: str = "", **how: Any) -> Write:
 
 def _pages(**how: Any) -> Write:
     others = [Image.fromarray(255 - GREY), Image.fromarray(GREY // 2)]
-    return lambda path: Image.fromarray(GREY).save(
-        path, save_all=True, append_images=others, **how
-    )
+    return lambda path: Image.fromarray(GREY).save(path, save_all=True, append_images=others, **how)
 
 
 def _array(pixels: np.ndarray) -> Write:

@@ -43,7 +43,7 @@ def _below(folder: str, above: set[str]) -> Iterator[str]:
                 continue
             if entry.is_dir():
                 yield from _below(entry.path, above | {real})
-            else:
+            elif entry.is_file() or not os.path.exists(entry.path):  # no pipe, and no device
                 yield entry.path
 
 
