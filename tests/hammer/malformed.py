@@ -21,7 +21,7 @@ from tests.hammer.mutations import changed
 from tests.hammer.seeds import PICTURES, VIDEOS, Write, contents
 from tests.hammer.table import Fault, Try
 
-BATCH = 100  # tries of one child
+BATCH = 20  # tries of one child
 LOOKED_AT = 3  # frames of a file
 HOLDS = "an answer or an error of one line, in 10 s and 1 GiB"
 

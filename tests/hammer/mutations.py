@@ -85,24 +85,22 @@ def changed_tree(tree: Any, rng: random.Random) -> Any:
     return tree
 
 
-def _places(tree: Any) -> list[tuple[Any, Any]]:
-    """Each container and key of a value in it, at any depth; long lists of numbers in part."""
+def _places(tree: Any, depth: int = 0) -> list[tuple[Any, Any]]:
+    """Each container and key of a value in it, not too deep; of long lists the beginning."""
     found: list[tuple[Any, Any]] = []
-    keys = list(tree) if isinstance(tree, dict) else range(len(tree)) if _is_list(tree) else ()
-    for key in list(keys)[:50]:
+    keys = (
+        list(tree) if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    )
+    for key in list(keys)[:50] if depth < 20 else ():
         found.append((tree, key))
-        found += _places(tree[key])
+        found += _places(tree[key], depth + 1)
     return found
-
-
-def _is_list(tree: Any) -> bool:
-    return isinstance(tree, list) and tree is not DEEP
 
 
 def _change(container: Any, key: Any, rng: random.Random) -> None:
     how = rng.random()
     if how < 0.7:
-        container[key] = rng.choice(ODD)
+        container[key] = copy.deepcopy(rng.choice(ODD))
     elif how < 0.85:
         del container[key]
     elif isinstance(container, list):

@@ -90,6 +90,12 @@ def size_of(path: Path) -> tuple[int, int] | None:
     return _told(path, ("Rows", "Columns"), lambda one: (int(one.Rows), int(one.Columns)), None)
 
 
+def says_burnt_in(path: Path) -> bool:
+    """Whether the file tells that who is on it is written in its pixels."""
+    tags = ("BurnedInAnnotation",)
+    return _told(path, tags, lambda one: str(one.get(tags[0])).strip().upper() == "YES", False)
+
+
 def spacing_of(path: Path) -> tuple[float, float] | None:
     """Millimetres a pixel, down and across; None where the file does not tell, or tells several."""
     return _told(path, ("PixelSpacing", "SequenceOfUltrasoundRegions"), _spacing_in, None)
