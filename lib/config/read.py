@@ -108,7 +108,7 @@ def _split_overrides(overrides: Iterable[str], errors: list[str]) -> dict[str, A
 def _parsed(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         return text
 
 

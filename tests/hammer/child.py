@@ -5,6 +5,8 @@ import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 
+import pyarrow
+
 from lib.data.archives import ArchiveError
 from lib.data.pictures.greys import UnusableImage
 from lib.rle import RleError
@@ -56,6 +58,7 @@ def _work_through(works: Sequence[Work], to_parent: int) -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # its own takes a GiB of addresses
     resource.setrlimit(resource.RLIMIT_AS, (_virtual_size() + GROWTH, resource.RLIM_INFINITY))
     for _, work in works:
         signal.setitimer(signal.ITIMER_REAL, SECONDS)

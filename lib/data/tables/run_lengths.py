@@ -125,7 +125,7 @@ def _of_coco(cell: str, config: Config) -> tuple[str, tuple[int, int]]:
 def _dictionary(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = ast.literal_eval(text)
     counts = value["counts"]
     return {**value, "counts": counts.decode("ascii")} if isinstance(counts, bytes) else value
