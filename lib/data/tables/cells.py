@@ -106,7 +106,9 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         _refuse_workbook(path)
         yield
-    except (OSError, ValueError, csv.Error) as error:
+    except InputError:
+        raise
+    except Exception as error:  # what csv, pandas and pyarrow raise has no common base
         raise InputError(f"{path}: not a table that can be read ({error})") from None
 
 
