@@ -85,7 +85,8 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     if (doubles := table.columns[table.columns.duplicated()]).size:
         raise InputError(f"{path}: the column {doubles[0]} stands there twice")
     # Its own index goes: a parquet file brings one, which may repeat.
-    return table.reset_index(drop=True).map(text_of)
+    with _readable(path):  # the texts of a parquet file are decoded now
+        return table.reset_index(drop=True).map(text_of)
 
 
 def columns_in(path: Path) -> list[str]:
