@@ -19,7 +19,21 @@ LONG = "9" * 5000  # more digits than Python reads
 DEEP: list[Any] = []
 for _ in range(200):
     DEEP = [DEEP]
-ODD = [None, True, 0, -1, 1.5, 1e308, 10**9, 10**30, float("nan"), float("inf"), "", "x", "é\u0000"]
+ODD: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    1e308,
+    10**9,
+    10**30,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "é\u0000",
+]
 ODD += [LONG, "-1", "1e9", "=1+1", "../../x", "/etc/passwd", "<b>", [], {}, [[]], [None], DEEP]
 ODD += [{"a": 1}, "\ud800", [1, 2], [[0.5, 1], [2, "x"]], "x" * 10**5, ["x"] * 3, [10**9] * 4]
 
