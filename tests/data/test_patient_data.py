@@ -68,10 +68,7 @@ def test_an_error_or_a_warning_quotes_no_value(
 ) -> None:
     path = save_dicom(tmp_path / "a.dcm", tiny_image(0, True)[0].astype(np.uint16), "x")
     data = pydicom.dcmread(path)
-    value = pydicom.dataelem.RawDataElement(
-        pydicom.tag.Tag(tag), "LO", 12, b"PLANTED NAME", 0, False, True
-    )
-    data[tag] = pydicom.dataelem.DataElement(tag, "LO", value.value.decode())
+    data[tag] = pydicom.DataElement(tag, "LO", "PLANTED NAME")
     data.WindowWidth = "9"
     data.save_as(path)
     files = image_files(tmp_path)

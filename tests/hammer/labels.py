@@ -25,7 +25,7 @@ from tests.hammer.table import Fault, Try
 PICTURES = {".png", ".jpg", ".tif"}
 TREES: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
     ".json": (json.loads, json.dumps),
-    ".yaml": (yaml.safe_load, partial(yaml.dump, allow_unicode=True)),
+    ".yaml": (yaml.safe_load, lambda tree: str(yaml.dump(tree, allow_unicode=True))),
 }
 
 
