@@ -17,9 +17,9 @@ from lib.config.fields import Config
 from lib.dataset import Batch, plain_loader
 from lib.inference.pieces import Member
 from lib.inference.tta import View, views_of
-from lib.runtime.device import precision
+from lib.runtime.device import precision, side_by_side
 from lib.runtime.errors import InputError
-from lib.runtime.threads import in_order, side_by_side
+from lib.runtime.threads import in_order
 from lib.unet import Outputs, build_model, outputs_of, placed, to_input
 
 CHUNK = 4  # images that a single core predicts at once

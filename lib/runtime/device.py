@@ -1,7 +1,8 @@
 """The device that networks run on, its precision and its kernels."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -89,3 +90,18 @@ def describe(device: torch.device, mixed: bool) -> str:
         None: "float32 (it has no bfloat16)",
     }
     return f"{name}, {kinds[half_type(device)]}"
+
+
+@contextmanager
+def side_by_side() -> Iterator[int]:
+    """How many threads may predict at once, PyTorch itself having one in each.
+
+    Some of its convolutions round otherwise with each number of threads, so that the bytes of a
+    prediction would depend on the machine's cores and on how many processes share them.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)

@@ -1,12 +1,12 @@
-"""Work in threads, of which only the time changes and not the results."""
+"""Work in threads, of which only the time changes and not the results.
+
+It does without PyTorch, which takes 01 two seconds to load.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
-
-import torch
 
 from lib.runtime.cores import usable_cores
 from lib.runtime.progress import progress
@@ -36,18 +36,3 @@ def with_bar(
     """function(item) of each in threads, in their order: for work that leaves Python's lock."""
     results = in_order(function, items, 4 * READERS, READERS)
     yield from progress(results, title, len(items))
-
-
-@contextmanager
-def side_by_side() -> Iterator[int]:
-    """How many threads may predict at once, PyTorch itself having one in each.
-
-    Some of its convolutions round otherwise with each number of threads, so that the bytes of a
-    prediction would depend on the machine's cores and on how many processes share them.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)

@@ -14,6 +14,7 @@ from lib.artifacts.state import load_state
 from lib.runtime.errors import InputError
 from lib.runtime.processes import any_says, gathered, joined, of_first
 from tests.conftest import REPOSITORY, configured, step
+from tests.prepared import Started, in_two
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
@@ -106,16 +107,8 @@ def test_two_processes_train_as_one_does(
         config = configured(words)
         step(1).main(config)
         arguments = [str(REPOSITORY / "config.yaml"), *words]
-        if name == "two":
-            result = torchrun(script, *arguments)
-        else:
-            result = subprocess.run(
-                [sys.executable, str(script), *arguments],
-                capture_output=True,
-                text=True,
-                check=False,
-                env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-            )
+        two = name == "two"
+        result = in_two(script, *arguments) if two else Started(script, *arguments).ended()
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("epoch 2/2") == 1  # one of them speaks
         logs.append(pd.read_csv(Run.of(config).log(0)))
@@ -131,7 +124,7 @@ def test_the_second_step_runs_under_torchrun_and_is_scored_whole(settings: list[
     result = torchrun(REPOSITORY / "02_train.py", *settings)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("12 training images, 12 to validate") == 2  # once a fold
-    again = torchrun(REPOSITORY / "02_train.py", *settings)
+    again = in_two(REPOSITORY / "02_train.py", *settings)
     assert again.stdout.count("is trained already") == 2
     alone = configured(settings, "experiment_name=alone")
     step(1).main(alone)
@@ -180,13 +173,13 @@ def test_a_training_of_two_processes_goes_on_after_a_stop(
         config = configured(words)
         step(1).main(config)
         script.write_text(stopping)
-        result = torchrun(script, str(REPOSITORY / "config.yaml"), *words)
+        result = in_two(script, str(REPOSITORY / "config.yaml"), *words)
         if name == "stop":
             assert result.returncode != 0
             state = load_state(config, 0)
             assert state is not None and state["done"] == 4
             script.write_text(WITHOUT_BATCH_NORM)
-            result = torchrun(script, str(REPOSITORY / "config.yaml"), *words)
+            result = in_two(script, str(REPOSITORY / "config.yaml"), *words)
             assert "goes on after epoch 1.33" in result.stdout
         assert result.returncode == 0, result.stdout + result.stderr
         outcomes.append((Run.of(config).model(0).read_bytes(), Run.of(config).log(0).read_bytes()))
@@ -209,6 +202,6 @@ def test_the_time_budget_ends_all_processes_together(settings: list[str], tmp_pa
     script.write_text(slow)
     words = [*settings, "time_budget_minutes=60"]
     step(1).main(configured(words))
-    result = torchrun(script, str(REPOSITORY / "config.yaml"), *words)
+    result = in_two(script, str(REPOSITORY / "config.yaml"), *words)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "ends after epoch 1.00: time_budget_minutes are over" in result.stdout

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from lib.runtime.threads import in_order, side_by_side
+from lib.runtime.device import side_by_side
+from lib.runtime.threads import in_order
 
 
 def test_threads_keep_the_order_and_hold_back_no_more_than_asked() -> None:

@@ -1,9 +1,6 @@
 """03_infer.py: cut off, shared out, with views of each image, and on new images without a table."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -21,7 +18,7 @@ from lib.inference.pieces import IMAGES_A_PIECE
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image, write_competition
 from tests.data.pictures.test_arrays import save_dicom
-from tests.runtime.test_processes import torchrun
+from tests.prepared import Started, in_two
 
 TEST_IMAGES = 2 * IMAGES_A_PIECE + 10
 
@@ -78,11 +75,10 @@ def test_killed_and_gone_on_with_by_two_processes_the_bytes_are_those_of_one(
         (folder / name).unlink()
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    command = [sys.executable, str(script), str(REPOSITORY / "config.yaml"), *words]
-    killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, check=False)
+    killed = Started(script, str(REPOSITORY / "config.yaml"), *words).ended()
     assert killed.returncode == 9
     assert [path.name for path in folder.glob(".test.npz.*/*.npz")] == ["0.npz"]
-    result = torchrun(REPOSITORY / "03_infer.py", *words)
+    result = in_two(REPOSITORY / "03_infer.py", *words)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("is predicted already") == 2
     assert f"{TEST_IMAGES} images by 2 network(s), {IMAGES_A_PIECE} of them before" in result.stdout

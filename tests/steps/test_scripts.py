@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,15 @@ def test_run_all_tells_how_it_is_used(tmp_path: Path) -> None:
     assert result.returncode == 0
     assert "bash run_all.sh data=PATH" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_01_does_without_pytorch_which_takes_long_to_load() -> None:
+    code = "import sys, importlib; importlib.import_module('01_prepare_folds')"
+    found = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "False\n"

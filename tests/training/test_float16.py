@@ -18,7 +18,7 @@ from lib.runtime.errors import InputError
 from lib.training.learner import MicroBatch
 from lib.training.loop import Trainer
 from tests.conftest import REPOSITORY, configured, step, trainer
-from tests.runtime.test_processes import torchrun
+from tests.prepared import in_two
 from tests.training.test_loop import batch, one_weight, updated
 
 TOO_LARGE = 2.0**26  # a first factor that gradients leave the range of float16 with
@@ -268,7 +268,7 @@ def test_two_processes_skip_the_same_updates(settings: list[str], tmp_path: Path
     script = tmp_path / "train.py"
     script.write_text(IN_TWO)
     step(1).main(configured(settings))
-    result = torchrun(script, str(REPOSITORY / "config.yaml"), *settings, "epochs=1")
+    result = in_two(script, str(REPOSITORY / "config.yaml"), *settings, "epochs=1")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "on the processor, float16" in result.stdout
     assert "agree 1.0" in result.stdout
