@@ -1,4 +1,4 @@
-"""What every kind of fault has in common: its tries, its share of the time, its row of the table."""
+"""What every kind of fault has in common: its tries, its share of the time, its row."""
 
 import random
 import time
