@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.conftest import REPOSITORY
@@ -27,13 +28,17 @@ class Started:
     """A script that runs, as the leader of a group of processes."""
 
     def __init__(self, script: Path, *words: str, threads: int = 0, **environment: str) -> None:
-        """No `threads`: as many as a process takes by itself."""
+        """No `threads`: as many as a process takes by itself.
+
+        `environment` comes on top of what the server started with.
+        """
         self._folder = tempfile.TemporaryDirectory()
         self._words = [str(script), *words]
-        os.environ["PYTHONPATH"] = str(REPOSITORY)  # for the server, when the first one starts
         arguments = (self._words, environment, threads, self._folder.name)
         self._process = SERVER.Process(target=_run, args=arguments)
-        self._process.start()
+        with pytest.MonkeyPatch.context() as patch:  # for the server, which the first one starts
+            patch.setenv("PYTHONPATH", str(REPOSITORY))
+            self._process.start()
 
     @property
     def pid(self) -> int:

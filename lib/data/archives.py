@@ -20,6 +20,7 @@ ENCRYPTED, UTF8 = 0x1, 0x800  # flag bits: encrypted; a name in UTF-8
 # What the module zipfile raises where the content is not as the format has it.
 DAMAGED = (
     zipfile.BadZipFile,
+    IndexError,  # of a name that begins with a zero
     zlib.error,
     struct.error,
     EOFError,

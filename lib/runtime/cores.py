@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+OF_THIS_PROCESS = Path("/proc/self/cgroup")
 # Turns before a thread that waits for work sleeps; docs/benchmarks.md has what others cost.
 SPINS = "20000"
-OF_THIS_PROCESS = Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:

@@ -1,4 +1,4 @@
-"""The device that networks run on, its precision and its kernels."""
+"""The device that networks run on, its precision, its kernels and PyTorch's threads."""
 
 import os
 from collections.abc import Iterator

@@ -12,8 +12,10 @@ from lib.runtime.device import (
     half_type,
     precision,
     set_up,
+    side_by_side,
 )
 from lib.runtime.errors import InputError
+from lib.runtime.threads import in_order
 from lib.runtime.unusable_gpu import gpu_of_machine, runs_on, tell_of_unused_gpu
 
 
@@ -246,3 +248,14 @@ def test_a_gpu_is_found_by_its_device_file_where_nvidia_smi_fails_or_is_not_ther
     assert gpu_of_machine() == ""
     (tmp_path / "nvidia0").touch()
     assert gpu_of_machine() == f"the NVIDIA GPU {tmp_path / 'nvidia0'}"
+
+
+def test_pytorch_has_one_thread_in_each_and_its_own_number_again_afterwards() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with side_by_side() as threads:
+            found = list(in_order(lambda _: torch.get_num_threads(), range(4), threads, threads))
+        assert (threads, found, torch.get_num_threads()) == (3, [1, 1, 1, 1], 3)
+    finally:
+        torch.set_num_threads(before)

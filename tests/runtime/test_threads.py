@@ -2,9 +2,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import torch
 
-from lib.runtime.device import side_by_side
 from lib.runtime.threads import in_order
 
 
@@ -33,14 +31,3 @@ def test_an_error_in_a_thread_comes_out_where_its_result_would() -> None:
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
-
-
-def test_pytorch_has_one_thread_in_each_and_its_own_number_again_afterwards() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        with side_by_side() as threads:
-            found = list(in_order(lambda _: torch.get_num_threads(), range(4), threads, threads))
-        assert (threads, found, torch.get_num_threads()) == (3, [1, 1, 1, 1], 3)
-    finally:
-        torch.set_num_threads(before)

@@ -137,7 +137,6 @@ def stem_of(file: ImageFile) -> str:
     return stem_of_path(file.path) + ("" if file.frame is None else f"_{file.frame + 1}")
 
 
-@lru_cache(maxsize=2**18)  # asked for at each look at a folder
 def stem_of_path(path: Path) -> str:
     """The file's name without suffix, of .nii.gz without both."""
     if path.suffix[1:].isdigit():  # a UID is a name as a whole
