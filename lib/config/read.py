@@ -67,7 +67,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         tree = yaml.load(path.read_text(encoding="utf-8"), _NoDoubles) or {}
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # as !!timestamp has
         raise InputError(f"{path}: not a YAML file: {error}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{path}: a YAML file of `name: value` lines was expected")
@@ -108,7 +108,7 @@ def _split_overrides(overrides: Iterable[str], errors: list[str]) -> dict[str, A
 def _parsed(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         return text
 
 

@@ -13,6 +13,8 @@ from lib.runtime.files import make_once
 from lib.runtime.progress import progress
 
 LIMIT = 64 << 30  # bytes, unpacked
+MOST_FILES = 1_000_000
+MOST_PACKED, RATIO = 1 << 30, 100  # what unpacks to more than either is no archive of pictures
 SKIPPED = {"__MACOSX", ".DS_Store", "Thumbs.db"}  # what Finder and Explorer leave behind
 ENCRYPTED, UTF8 = 0x1, 0x800  # flag bits: encrypted; a name in UTF-8
 # What the module zipfile raises where the content is not as the format has it.
@@ -68,6 +70,10 @@ def unpacked(archive: Path, into: Path) -> Path:
 
 def _members(archive: Path, content: zipfile.ZipFile) -> Members:
     """The files to write, each one checked."""
+    if len(content.infolist()) > MOST_FILES:
+        raise ArchiveError(
+            f"{archive}: has more than {MOST_FILES:,} files: unpack it yourself and give the folder"
+        )
     members: dict[str, zipfile.ZipInfo] = {}
     for info in content.infolist():
         name = info.filename = _name(info)
@@ -112,6 +118,11 @@ def _extract(archive: Path, content: zipfile.ZipFile, members: Members, into: Pa
         raise ArchiveError(
             f"{archive}: would unpack to {size:,} bytes, and {into.parent} has room for "
             f"{min(LIMIT, room):,}: unpack it elsewhere and give the folder"
+        )
+    if size > max(MOST_PACKED, RATIO * archive.stat().st_size):
+        raise ArchiveError(
+            f"{archive}: would unpack to {size:,} bytes, more than {RATIO} times its own, as bombs "
+            "do: if you trust it, unpack it yourself and give the folder"
         )
     for info in progress(members, archive.name, unit="files"):
         content.extract(info, into)

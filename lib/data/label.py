@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.data.pictures.arrays import ImageFile
+from lib.data.pictures.dicom import MOST_PIXELS
 
 ONE_CLASS = "nerve"
 
@@ -27,6 +28,12 @@ class Label:
     validation: bool = False  # of validation_dataframe
     ours: bool = False  # `runs` are in the house's convention, whatever the settings say
     error: str = ""  # why the label cannot be used
+
+
+def require_size(size: tuple[int, int]) -> None:
+    """ValueError for a height and width that labels tell, and no mask of memory could have."""
+    if min(size) < 1 or size[0] * size[1] > MOST_PIXELS:
+        raise ValueError(f"a size of {size[0]} x {size[1]}: 1 to {MOST_PIXELS:,} pixels are read")
 
 
 class Labels(NamedTuple):

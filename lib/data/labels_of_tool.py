@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lib.config.fields import Config
-from lib.data.formats import Format
+from lib.data.formats import Format, labels_in
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile, composed, image_files, names_of, stem_of
 from lib.runtime.errors import InputError
@@ -19,9 +19,9 @@ def labels_of_tool(reader: Format, files: dict[str, ImageFile], config: Config) 
     """
     path = Path(config.train_dataframe)
     if not (others := _other_set(files, config)):
-        return reader.read(path, files, config)
+        return labels_in(reader, path, files, config)
     both = _by_path([*files.values(), *others.values()])
-    labels = reader.read(path, both, config)
+    labels = labels_in(reader, path, both, config)
     own = _own_names(files)
     by_image: dict[str, Label] = {}
     for name, label in labels.by_image.items():

@@ -10,7 +10,7 @@ from typing import Any
 from lib.config.fields import Config
 from lib.config.read import load_config
 from lib.data.archives import unpacked
-from lib.data.formats import FORMATS
+from lib.data.formats import FORMATS, found
 from lib.data.lists import Tell, settle
 from lib.data.masks import folders as picture_folders
 from lib.data.masks.folders import is_of_test
@@ -78,13 +78,13 @@ def find_layout(
     )
     by_files = () if table == "None" else (tables, _labelling_tool)
     for layout in (_kaggle, *by_files, pictures):
-        if found := layout(tree):
+        if fitting := layout(tree):
             if layout is pictures:
-                for line in picture_folders.sorted_out(tree).extras.lines(found["data_folder"]):
+                for line in picture_folders.sorted_out(tree).extras.lines(fitting["data_folder"]):
                     tell(line)
             if layout is _labelling_tool and "mask_folder" not in said:
-                _say_masks_beside(tree, found["train_dataframe"], tell)
-            return settle(tree, NONE | found, said, tell)
+                _say_masks_beside(tree, fitting["train_dataframe"], tell)
+            return settle(tree, NONE | fitting, said, tell)
     if zips := tree.ending(".zip"):
         raise ValueError(f"data={data}: it holds the archive {zips[0].name}: give data={zips[0]}")
     holds = ", ".join(sorted({path.relative_to(data).parts[0] for path in tree.files})[:10])
@@ -148,22 +148,22 @@ def _table(tree: Tree, one_reading: bool) -> dict[str, str]:
 def _masks_too(tree: Tree, table: Path, one_reading: bool) -> dict[str, str]:
     """Folders of masks of the images whose run lengths a table tells: both are read."""
     try:
-        found = picture_folders.find(tree, one_reading) if tells_runs(table) else {}
+        beside = picture_folders.find(tree, one_reading) if tells_runs(table) else {}
     except ValueError as error:
         raise ValueError(f"{error}, or mask_folder=None for the labels of {table} alone") from None
-    place = found.get("data_folder", "")
-    if found.get("mask_folder") == place:  # masks beside the images, which are looked for anyway
+    place = beside.get("data_folder", "")
+    if beside.get("mask_folder") == place:  # masks beside the images, which are looked for anyway
         return {}
-    test = found.get("data_folder_test", "None")
-    images = [path for path in picture_folders.sorted_out(tree).images if found]
+    test = beside.get("data_folder_test", "None")
+    images = [path for path in picture_folders.sorted_out(tree).images if beside]
     if any(not path.is_relative_to(place) and not path.is_relative_to(test) for path in images):
-        found.pop("data_folder", None)
-    return found
+        beside.pop("data_folder", None)
+    return beside
 
 
 def _labelling_tool(tree: Tree) -> dict[str, str]:
-    found = {module.NAME: module.find(tree) for module in FORMATS}
-    told = {name: path for name, path in found.items() if path is not None}
+    places = {module.NAME: found(module, tree) for module in FORMATS}
+    told = {name: path for name, path in places.items() if path is not None}
     if len(told) > 1:
         both = " and ".join(f"{path} ({name})" for name, path in told.items())
         raise ValueError(f"which one holds the labels, {both}? Set train_dataframe=PATH")

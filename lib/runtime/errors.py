@@ -1,8 +1,13 @@
 """The errors that a person reads."""
 
+LONGEST = 1000  # characters of a line: a name or a cell in it may be of any length
+
 
 class InputError(Exception):
     """Something a person gave is wrong; the message names it and says what to do."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(_shortened, super().__str__().split("\n")))
 
 
 class NotWritten(InputError):
@@ -26,3 +31,9 @@ def of_another_process(error: RuntimeError) -> str | None:
     """What has become of a process that this one needs; None for an error of another kind."""
     texts = (text for begin, text in OTHERS.items() if begin in str(error))
     return next(texts, None)
+
+
+def _shortened(line: str) -> str:
+    """Without its middle, where it is too long."""
+    half = LONGEST // 2
+    return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"

@@ -1,5 +1,6 @@
 """The kinds of faults, a line each: add yours here."""
 
+from tests.hammer import labels, malformed, run_lengths
 from tests.hammer.changes import changes, forbidden
 from tests.hammer.disks import full_disks, refused_syncs
 from tests.hammer.ends import ranks, workers
@@ -9,7 +10,7 @@ from tests.hammer.starts import starts
 from tests.hammer.table import Fault
 from tests.hammer.torn import flipped, torn
 
-FAULTS = [
+FAULTS: list[Fault] = [
     Fault("kills of a step", "the same bytes, nothing left", kills),
     Fault("kills of run_all.sh", "the same bytes, nothing left", kills_of_all),
     Fault("two commands at once", "refused by name; the same bytes", starts),
@@ -22,4 +23,7 @@ FAULTS = [
     Fault("worker killed", "a message; then the same bytes", workers),
     Fault("rank killed", "all end in a minute; then the same bytes", ranks),
     Fault("NaN, infinity", "stops by name, good state kept", numbers),
+    *malformed.FAULTS,
+    *labels.FAULTS,
+    *run_lengths.FAULTS,
 ]

@@ -3,6 +3,8 @@
 A module a format, all alike; parts/ has what they share, refused.py what is not read.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -19,9 +21,11 @@ from lib.data.formats import (
     via,
     yolo,
 )
+from lib.data.formats.parts.collect import NOT_AS_EXPECTED
 from lib.data.label import Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree
+from lib.runtime.errors import InputError
 
 
 class Format(Protocol):
@@ -56,4 +60,28 @@ FORMATS: tuple[Format, ...] = (
 
 def format_of(tree: Tree) -> Format | None:
     """The format that the folder or file is in."""
-    return next((module for module in FORMATS if module.find(tree) is not None), None)
+    return next((module for module in FORMATS if found(module, tree) is not None), None)
+
+
+def found(module: Format, tree: Tree) -> Path | None:
+    """What its `find` returns; InputError too where a file is not built as the tool writes it."""
+    with _as_written(module, tree.root):
+        return module.find(tree)
+
+
+def labels_in(module: Format, path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
+    """What its `read` returns; InputError too where a file is not built as the tool writes it."""
+    with _as_written(module, path):
+        return module.read(path, files, config)
+
+
+@contextmanager
+def _as_written(module: Format, path: Path) -> Iterator[None]:
+    """A reader trusts the form of what it reads; what it stumbles over is a fault of the file."""
+    try:
+        yield
+    except NOT_AS_EXPECTED as error:
+        raise InputError(
+            f"{path}: not as {module.NAME} writes it ({type(error).__name__}: {error}): export it "
+            "again"
+        ) from error

@@ -4,7 +4,6 @@ Format: https://docs.cvat.ai/docs/other/xml_format.
 """
 
 from pathlib import Path
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -15,7 +14,8 @@ from lib.data.formats.parts.collect import draw, enter, errors_of, no_mask, one_
 from lib.data.formats.parts.images import image_of
 from lib.data.formats.parts.pasted import pasted
 from lib.data.formats.parts.polygon import ellipse, filled
-from lib.data.label import Label, Labels
+from lib.data.formats.parts.xml_in import XmlError, root_of
+from lib.data.label import Label, Labels, require_size
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree, tree_of
 from lib.rle import Mask
@@ -23,6 +23,7 @@ from lib.runtime.errors import InputError
 
 NAME = "CVAT for images"
 OF_THE_WHOLE_IMAGE = "tag"
+BEGINNING = 1_000_000  # bytes of a file that are looked at
 
 
 def find(tree: Tree) -> Path | None:
@@ -51,20 +52,25 @@ def _files(tree: Tree) -> list[Path]:
 
 
 def _is_cvat(path: Path) -> bool:
-    """By its first image or, of a video, its first track."""
-    try:
-        elements = (element for _, element in ElementTree.iterparse(path, ["start"]))
-        root = next(elements).tag
-        return root == "annotations" and any(e.tag in ("image", "track") for e in elements)
-    except (OSError, ElementTree.ParseError):
+    """By the words ahead; _images tells what is wrong with the rest."""
+    if not path.is_file():
         return False
+    with path.open("rb") as file:
+        beginning = file.read(BEGINNING)
+    if b"<annotations" not in beginning and b"\0" not in beginning:
+        return False
+    try:
+        root = root_of(path)
+    except XmlError:
+        return any(word in beginning for word in (b"<image ", b"<track "))
+    return root.tag == "annotations" and any(one.tag in ("image", "track") for one in root)
 
 
 def _images(path: Path) -> list[Element]:
     try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise InputError(f"{path}: not an XML file that can be read ({error})") from None
+        root = root_of(path)
+    except XmlError as error:
+        raise InputError(str(error)) from None
     if root.find("track") is not None:
         raise InputError(f"{path}: holds a video's tracks: export it as CVAT for images 1.1")
     return root.findall("image")
@@ -85,6 +91,7 @@ def _mask(shape: Element, size: tuple[int, int]) -> Mask:
 def _unrolled(told: dict[str, str], size: tuple[int, int]) -> Mask:
     """Run lengths, row by row in a box of its own, in turn of pixels outside and inside."""
     left, top, width, height = (int(told[key]) for key in ("left", "top", "width", "height"))
+    require_size((height, width))
     lengths = [int(word) for word in told["rle"].split(",")]
     if min(lengths) < 0:
         raise ValueError("one of its run lengths is below 0")

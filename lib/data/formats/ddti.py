@@ -6,7 +6,6 @@ Format: of the Digital Database of Thyroid Ultrasound Images. Patient 12 has 12.
 
 import json
 from pathlib import Path
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from lib.config.fields import Config
@@ -14,6 +13,7 @@ from lib.data.formats.parts.classes import joined
 from lib.data.formats.parts.collect import draw, errors_of, no_mask
 from lib.data.formats.parts.images import image_of, size_of
 from lib.data.formats.parts.polygon import filled
+from lib.data.formats.parts.xml_in import XmlError, root_of
 from lib.data.label import ONE_CLASS, Label, Labels
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.tree import Tree, tree_of
@@ -43,8 +43,8 @@ def read(path: Path, files: dict[str, ImageFile], config: Config) -> Labels:
 
 def _case(path: Path) -> Element | None:
     try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError):
+        root = root_of(path)
+    except XmlError:
         return None
     return root if root.tag == "case" and root.find("mark") is not None else None
 

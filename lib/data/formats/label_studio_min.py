@@ -81,7 +81,7 @@ def _listed(cell: Any) -> list[Any]:
     if isinstance(cell, str) and cell.startswith("["):
         try:
             cell = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return []
     return cell if isinstance(cell, list) else []
 

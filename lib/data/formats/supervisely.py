@@ -17,6 +17,7 @@ from lib.data.formats.parts.pasted import pasted, picture_mask
 from lib.data.formats.parts.polygon import filled
 from lib.data.label import Label, Labels
 from lib.data.pictures.arrays import ImageFile
+from lib.data.pictures.dicom import MOST_PIXELS
 from lib.data.pictures.tree import Tree, tree_of
 from lib.rle import Mask
 
@@ -69,7 +70,7 @@ def _mask(one: dict[str, Any], size: tuple[int, int]) -> Mask:
 
 def _bitmap(told: dict[str, Any], size: tuple[int, int]) -> Mask:
     try:
-        picture = zlib.decompress(base64.b64decode(told["data"]))
+        picture = zlib.decompressobj().decompress(base64.b64decode(told["data"]), MOST_PIXELS)
     except zlib.error as error:
         raise ValueError(f"its bitmap cannot be unpacked: {error}") from None
     left, top = map(int, told["origin"])

@@ -329,7 +329,7 @@ def _names_in(path: Path) -> dict[int, str]:
     if path.suffix == ".yaml":
         try:
             names = (yaml.safe_load(text) or {}).get("names", {})
-        except (yaml.YAMLError, AttributeError):
+        except (yaml.YAMLError, AttributeError, ValueError, TypeError, RecursionError):
             return {}
         return _by_number(dict(enumerate(names)) if isinstance(names, list) else names)
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -22,6 +22,7 @@ from lib.data.pictures.greys import (
     from_floats,
     from_integers,
     one_number,
+    require_small,
     used_of,
 )
 from lib.data.pictures.rasters import opened as _opened
@@ -371,14 +372,18 @@ def _read_array(file: ImageFile) -> Picture:
 
 def _array_of(path: Path) -> Array:
     try:
-        values = np.load(path, allow_pickle=False)
+        told = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory, and cannot lie
+        if not isinstance(told, np.ndarray) or told.ndim != 2 or not told.size:
+            raise UnusableImage("an array of (height, width) was expected")
+        require_small(*told.shape)
+        del told  # a mapped file that is cut off while it is read would end the process
+        return np.asarray(np.load(path, allow_pickle=False))
     except FileNotFoundError:
         raise UnusableImage("the file is missing") from None
-    except rasters.DAMAGED as error:
+    except UnusableImage:
+        raise
+    except Exception as error:  # what its parser of headers raises has no common base
         raise UnusableImage(f"not an array that can be read ({error})") from None
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or not values.size:
-        raise UnusableImage("an array of (height, width) was expected")
-    return values
 
 
 def _read_pillow(image: Image.Image, file: ImageFile) -> Picture:

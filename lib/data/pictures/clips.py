@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from lib.data.pictures.arrays import composed
+from lib.data.pictures.dicom import MOST_PIXELS
 from lib.runtime.errors import InputError
 from lib.runtime.files import make_once, sha_of_file
 from lib.runtime.progress import progress
@@ -44,6 +45,12 @@ def _told(video: Path) -> int:
     try:
         if not capture.isOpened():
             raise InputError(f"{video}: not a video that can be read: convert it to another .mp4")
+        sides = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)
+        height, width = (int(capture.get(side)) for side in sides)
+        if height * width > MOST_PIXELS:
+            raise InputError(
+                f"{video}: is {height} x {width}, more than {MOST_PIXELS:,} pixels: save it smaller"
+            )
         told = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         return max(0, told - (video.suffix.lower() in ESTIMATED))  # a duration may round up
     finally:

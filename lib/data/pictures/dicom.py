@@ -3,10 +3,13 @@
 It needs no other module of the project: tools/scoring/export.py copies it into scoring pipelines.
 """
 
+import os
+import re
+from collections.abc import Callable
 from functools import lru_cache
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +17,27 @@ import pydicom
 from PIL import Image
 from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_color_lut, pixel_array
-from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLossless, JPEGLosslessSV1
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGLossless,
+    JPEGLosslessSV1,
+)
 
 SUFFIXES = {".dcm", ".dicom"}
 TISSUE, PLANE, CENTIMETRES = 1, 1, 3  # values of the tags of a region
 SCREEN = 0.9  # a region of a smaller share of the picture is one of a scanner's screen
 NEEDED = ["NumberOfFrames", "PixelData", "PhotometricInterpretation", "PixelRepresentation"]
 NEEDED += ["SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored"]  # by lossless JPEG
+SIZE = ("NumberOfFrames", "Rows", "Columns", "BitsAllocated")
+MOST_PIXELS = 1 << 26  # of a picture of any format: 8192 x 8192
+PACKED = 1032  # bytes that one of a deflated file can stand for
+ITEM = 8  # bytes that a compressed frame has at least
+LONGEST = 300  # characters of a message
+ENOUGH = 1 << 13  # bytes that may be asked for without a look at how many there are
+
+Result = TypeVar("Result")
 
 
 class DicomError(Exception):
@@ -59,25 +76,49 @@ def is_dicom(path: Path) -> bool:
 
 def frames_in(path: Path) -> int:
     """How many there are; 1 for a file that cannot be read."""
-    return _count_in(_header(path, "NumberOfFrames"))
+    return _told(path, SIZE, lambda header: _count_in(header, path), 1)
 
 
 def frames_and_person(path: Path) -> tuple[int, str]:
     """How many frames there are, and the PatientID; "" where nobody is named."""
-    header = _header(path, "NumberOfFrames", "PatientID")
-    return _count_in(header), str(header.get("PatientID") or "").strip()
+    person = _told(path, ("PatientID",), lambda header: str(header.get("PatientID") or ""), "")
+    return frames_in(path), person.strip()
 
 
-def _count_in(header: pydicom.Dataset) -> int:
-    try:
-        return int(header.get("NumberOfFrames") or 1)
-    except ValueError:
-        return 1
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Height and width; None where the file does not tell."""
+    return _told(path, ("Rows", "Columns"), lambda one: (int(one.Rows), int(one.Columns)), None)
+
+
+def says_burnt_in(path: Path) -> bool:
+    """Whether the file tells that who is on it is written in its pixels."""
+    tags = ("BurnedInAnnotation",)
+    return _told(path, tags, lambda one: str(one.get(tags[0])).strip().upper() == "YES", False)
 
 
 def spacing_of(path: Path) -> tuple[float, float] | None:
     """Millimetres a pixel, down and across; None where the file does not tell, or tells several."""
-    header = _header(path, "PixelSpacing", "SequenceOfUltrasoundRegions")
+    return _told(path, ("PixelSpacing", "SequenceOfUltrasoundRegions"), _spacing_in, None)
+
+
+def _count_in(header: pydicom.Dataset, path: Path) -> int:
+    """DicomError where they are more, or larger, than a file of that size can hold."""
+    count, rows, columns, bits = (int(header.get(name) or 1) for name in SIZE)
+    if rows * columns > MOST_PIXELS:
+        raise DicomError(
+            f"is {rows} x {columns}, more than {MOST_PIXELS:,} pixels: save it smaller"
+        )
+    syntax = UID(header.file_meta.get("TransferSyntaxUID") or "")
+    frame = (
+        ITEM if syntax.is_transfer_syntax and syntax.is_compressed else rows * columns * bits / 8
+    )
+    most = PACKED if syntax == DeflatedExplicitVRLittleEndian else 1
+    if count != 1 and not 0 < count * frame <= path.stat().st_size * most:
+        raise DicomError(f"tells of {count:,} frames, which are more than it can hold")
+    return count
+
+
+def _spacing_in(header: pydicom.Dataset) -> tuple[float, float] | None:
     if told := header.get("PixelSpacing"):
         return float(told[0]), float(told[1])
     found = {
@@ -94,7 +135,10 @@ def region_of(path: Path) -> tuple[int, int, int, int] | None:
 
     None where the file tells of no such region, of several, or of one of nearly all the picture.
     """
-    header = _header(path, "Rows", "Columns", "SequenceOfUltrasoundRegions")
+    return _told(path, ("Rows", "Columns", "SequenceOfUltrasoundRegions"), _region_in, None)
+
+
+def _region_in(header: pydicom.Dataset) -> tuple[int, int, int, int] | None:
     found = [
         region
         for region in header.get("SequenceOfUltrasoundRegions") or []
@@ -109,20 +153,43 @@ def region_of(path: Path) -> tuple[int, int, int, int] | None:
     return (top, bottom + 1, left, right + 1) if 0 < area < SCREEN * whole else None
 
 
-def _header(path: Path, *tags: str) -> pydicom.Dataset:
-    """Of these tags those that it has; none of a file that cannot be read."""
+class _File(BufferedReader):
+    """A file that makes no room for more than it has, whatever length a header tells."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > ENOUGH:
+            size = min(size, os.fstat(self.fileno()).st_size)
+        return super().read(size)
+
+
+def _opened(path: Path) -> _File:
+    """And pydicom will not quote values in warnings: they may be of a person."""
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    return _File(FileIO(path))
+
+
+def _told(
+    path: Path,
+    tags: tuple[str, ...],
+    read: Callable[[pydicom.Dataset], Result],
+    otherwise: Result,
+) -> Result:
+    """What `read` makes of the header with those of the tags that it has; else `otherwise`."""
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(tags))
+        with _opened(path) as file:
+            return read(pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(tags)))
     except Exception:  # what it raises has no common base; reading the pixels tells what is wrong
-        return pydicom.Dataset()
+        return otherwise
 
 
 def frame_of(path: Path, frame: int) -> Frame:
     """A frame, from 0. Raises DicomError, or FileNotFoundError."""
     try:
         header = pydicom.Dataset()
+        _require_room(path)
         try:
-            pixels = pixel_array(str(path), index=frame, ds_out=header)
+            with _opened(path) as file:
+                pixels = pixel_array(file, index=frame, ds_out=header)
         except RuntimeError as error:
             if "missing dependencies" not in str(error):
                 raise
@@ -131,7 +198,18 @@ def frame_of(path: Path, frame: int) -> Frame:
     except (FileNotFoundError, DicomError):
         raise
     except Exception as error:  # what it and its decoders raise has no common base
-        raise DicomError(str(error).partition("\n")[0]) from None
+        raise DicomError(_without_values(error)) from None
+
+
+def _without_values(error: Exception) -> str:
+    """The first line of its message; what it quotes may be the name of a person."""
+    line = str(error).partition("\n")[0]
+    return re.sub(r"'.*'|\".*\"", "…", line)[:LONGEST] or type(error).__name__
+
+
+def _require_room(path: Path) -> None:
+    with _opened(path) as file:
+        _count_in(pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(SIZE)), path)
 
 
 def _without_a_plugin(path: Path, frame: int) -> tuple[npt.NDArray[Any], pydicom.Dataset]:
@@ -154,7 +232,8 @@ def _without_a_plugin(path: Path, frame: int) -> tuple[npt.NDArray[Any], pydicom
 @lru_cache(maxsize=2)
 def _encoded(path: Path, _modified: int, _size: int) -> tuple[list[bytes], pydicom.Dataset]:
     """The frames as they lie in the file, and its header; kept for the frames of one loop."""
-    data = pydicom.dcmread(path, specific_tags=NEEDED)
+    with _opened(path) as file:
+        data = pydicom.dcmread(file, specific_tags=NEEDED)
     count = int(data.get("NumberOfFrames") or 1)
     return list(generate_frames(data.PixelData, number_of_frames=count)), data
 

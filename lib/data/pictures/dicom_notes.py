@@ -10,7 +10,19 @@ from lib.data.pictures.volumes import suffix_of
 def notes_on(files: Iterable[ImageFile]) -> list[str]:
     """Sentences for a person, each once; none where there is nothing to say."""
     files = set(files)
-    return [note for note in (screen_note(files), person_note(files)) if note]
+    return [note for note in (screen_note(files), person_note(files), burnt_in_note(files)) if note]
+
+
+def burnt_in_note(files: Iterable[ImageFile]) -> str:
+    """Of the files that tell that names stand in the pixels, where nothing takes them out."""
+    paths = sorted({file.path for file in files if _is_dicom(file)})
+    found = [path.name for path in paths if dicom.says_burnt_in(path)]
+    if not found:
+        return ""
+    return (
+        f"WARNING: {len(found)} DICOM files say that a name or a date is written in the picture "
+        f"(BurnedInAnnotation), such as {found[0]}: pictures of the run will show it too"
+    )
 
 
 def screen_note(files: Iterable[ImageFile]) -> str:

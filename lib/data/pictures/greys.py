@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lib.data.pictures.dicom import MOST_PIXELS
+
 Grey = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
 AS_GREY = "save it as grey of 8 or 16 bits"
@@ -19,6 +21,14 @@ class Picture(NamedTuple):
     pixels: Grey  # (height, width)
     kind: str  # what the file held, such as "16-bit grey"
     bits_used: int = 0  # of a file of more than 8 that does not tell them; 0 of others
+
+
+def require_small(height: int, width: int) -> None:
+    """UnusableImage for a picture that would fill the memory, as the header of a bomb tells it."""
+    if height * width > MOST_PIXELS:
+        raise UnusableImage(
+            f"is {height} x {width}, more than {MOST_PIXELS:,} pixels: save it smaller"
+        )
 
 
 def from_integers(values: Array, bits: int) -> Picture:

@@ -37,7 +37,19 @@ def header_of(path: Path) -> Header:
 
 def data_file_of(path: Path, header: Header) -> Path:
     name = header.fields["ElementDataFile"]
-    return path if name.upper() == "LOCAL" else path.parent / name
+    return path if name.upper() == "LOCAL" else beside(path, name)
+
+
+def beside(path: Path, name: str) -> Path:
+    """The file that a header names; ValueError where it is in no folder of the header's own."""
+    data = path.parent / name
+    if (
+        Path(name).is_absolute()
+        or ".." in Path(name).parts
+        or (data.exists() and not data.is_file())
+    ):
+        raise ValueError(f"its data {name[:80]!r} are no file beside it: put both into one folder")
+    return data
 
 
 def channels_of(header: Header) -> int:

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from lib.data.pictures.greys import Array, UnusableImage, one_number
+from lib.data.pictures.dicom import MOST_PIXELS
+from lib.data.pictures.greys import Array, UnusableImage, one_number, require_small
 
 COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
 MODES = COLOURS | {"1", "L", "I", "I;16", "I;16L", "I;16B", "F"}
@@ -55,12 +56,15 @@ def opened(path: Path, read: Callable[[Image.Image], Result], page: int | None =
     try:
         with _stream(path, page is None) as stream, _open(stream) as image:
             _turn_to(image, page)
+            require_small(image.height, image.width)
             _require_plain(image)
             return read(image)
     except FileNotFoundError:
         raise UnusableImage("the file is missing") from None
     except UnidentifiedImageError:
         raise UnusableImage("not an image of a known format, or its end is missing") from None
+    except Image.DecompressionBombError:
+        raise UnusableImage(f"has more than {MOST_PIXELS:,} pixels: save it smaller") from None
     except DAMAGED as error:
         raise UnusableImage(f"damaged or truncated ({error})") from None
 

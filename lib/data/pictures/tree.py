@@ -43,7 +43,7 @@ def _below(folder: str, above: set[str]) -> Iterator[str]:
                 continue
             if entry.is_dir():
                 yield from _below(entry.path, above | {real})
-            else:
+            elif entry.is_file() or not os.path.exists(entry.path):  # no pipe, and no device
                 yield entry.path
 
 
@@ -83,5 +83,5 @@ def json_in(path: Path) -> Any:
 def _json_in(path: Path, _modified: int, _size: int) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last of lists in lists in lists
         return None

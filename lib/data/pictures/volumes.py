@@ -4,9 +4,13 @@ array[x, y, k] is the pixel [y, x] of slice k, as ITK has it. Nothing is turned 
 a header tells of the body: an image and its mask are read alike.
 """
 
+import bz2
+import gzip
 import logging
 import threading
+from contextlib import suppress
 from functools import lru_cache
+from math import inf, prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +23,11 @@ NIFTI, NRRD, METAIMAGE = {".nii", ".nii.gz"}, {".nrrd", ".nhdr"}, {".mha", ".mhd
 SUFFIXES = NIFTI | NRRD | METAIMAGE
 NIFTI_HEADER = 352  # bytes; some writers tell 0 for the place of the data behind it
 COLOURS = 3  # channels of a slice that has several
+MOST_VALUES = 1 << 29  # of a volume, which is read as a whole; as float64 they take 4 GiB
+PACKED = 1032  # values that a byte of a compressed file can stand for
+CHUNK = 1 << 20  # bytes that are unpacked at a time
+LONGEST = 300  # characters of a message
+LINES = 10_000  # that a NRRD file may have between header and data
 MM = {"mm": 1.0, "millimeter": 1.0, "meter": 1000.0, "micron": 0.001, "cm": 10.0, "um": 0.001}
 
 Array = npt.NDArray[Any]
@@ -45,7 +54,7 @@ def is_volume(path: Path) -> bool:
 
 def frames_in(path: Path) -> int:
     """How many slices, by the header alone; three may be one picture, of which all are read."""
-    size, channels = _read(_size_and_channels, path)
+    size, channels = _read(_with_room, path)
     count = _slices_of(tuple(size), channels)[-1]
     return len(_volume(path).slices) if count == COLOURS and channels == 1 else count
 
@@ -82,7 +91,7 @@ def files_of(path: Path) -> list[Path]:
         data = _read(lambda path: metaimage.data_file_of(path, metaimage.header_of(path)), path)
     elif kind == ".nhdr":
         header = _read(_nrrd_header, path)
-        data = path.parent / str(header.get("data file", header.get("datafile", path)))
+        data = _read(lambda path: _nrrd_data(path, header), path)
     else:
         return [path]
     return [path, data] if data != path else [path]
@@ -99,7 +108,7 @@ def _read(read: Any, path: Path) -> Any:
             raise
         raise VolumeError(f"its data {Path(str(error.filename)).name} are missing") from None
     except Exception as error:  # what nibabel and pynrrd raise has no common base
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0][:LONGEST]
         raise VolumeError(reason or type(error).__name__) from None
 
 
@@ -120,6 +129,7 @@ def _state_of(path: Path) -> tuple[tuple[int, int], ...]:
 @lru_cache(maxsize=2)
 def _decoded(path: Path, _state: tuple[tuple[int, int], ...]) -> _Volume:
     """Kept for its slices, which follow each other."""
+    _with_room(path)
     array, channels = _array_and_channels(path)
     width, height, count = _slices_of(array.shape[1:] if channels > 1 else array.shape, channels)
     parts = channels if channels > 1 else 1
@@ -159,12 +169,37 @@ def _size_and_channels(path: Path) -> tuple[tuple[int, ...], int]:
     kind = suffix_of(path)
     if kind in NIFTI:
         image = _nifti(path)
-        return image.shape, _channels_of_nifti(image.get_data_dtype())
+        return image.shape, len(_names_of(path))
     if kind in NRRD:
         header = _nrrd_header(path)
         return _size_of_nrrd(header)
     told = metaimage.header_of(path)
     return told.size, metaimage.channels_of(told)
+
+
+def _with_room(path: Path) -> tuple[tuple[int, ...], int]:
+    """_size_and_channels; VolumeError where it is more than the file can hold, or too much."""
+    size, channels = _size_and_channels(path)
+    values = prod(map(int, size)) * channels
+    if values > MOST_VALUES:
+        raise VolumeError(
+            f"is {_by(size)}, more than {MOST_VALUES:,} values: save it as several files"
+        )
+    if values > files_of(path)[-1].stat().st_size * _most_in_a_byte(path):
+        raise VolumeError(f"is {_by(size)}, as its header tells, and too short for that")
+    return size, channels
+
+
+def _most_in_a_byte(path: Path) -> float:
+    """How many values a byte of the file of the data can stand for."""
+    kind = suffix_of(path)
+    if kind in NIFTI:
+        size = max(1, _nifti(path).get_data_dtype().itemsize)
+        return (PACKED if kind == ".nii.gz" else 1) * len(_names_of(path)) / size
+    if kind in NRRD:
+        return {"raw": 1, "gzip": PACKED, "gz": PACKED}.get(_nrrd_header(path)["encoding"], inf)
+    told = metaimage.header_of(path).fields.get("CompressedData", "False")
+    return 1 if told.lower() == "false" else PACKED
 
 
 def _array_and_channels(path: Path) -> tuple[Array, int]:
@@ -175,6 +210,7 @@ def _array_and_channels(path: Path) -> tuple[Array, int]:
     if kind in NRRD:
         import nrrd
 
+        _require_no_bomb(path, _nrrd_header(path))
         array, header = nrrd.read(str(path))
         return array, _size_of_nrrd(header)[1]
     return metaimage.array_of(path), metaimage.channels_of(metaimage.header_of(path))
@@ -202,8 +238,9 @@ def _nifti(path: Path) -> Any:
     return nibabel.load(path, mmap=False)
 
 
-def _channels_of_nifti(kind: np.dtype[Any]) -> int:
-    return len(kind.names) if kind.names else 1
+def _names_of(path: Path) -> tuple[str, ...]:
+    """Of the channels of a NIfTI file; one without a name where there is one."""
+    return _nifti(path).get_data_dtype().names or ("",)
 
 
 def _nifti_array(path: Path) -> tuple[Array, int]:
@@ -221,6 +258,36 @@ def _nrrd_header(path: Path) -> Any:
     import nrrd
 
     return nrrd.read_header(str(path))
+
+
+def _nrrd_data(path: Path, header: Any) -> Path:
+    name = header.get("data file", header.get("datafile"))
+    return path if name is None else metaimage.beside(path, str(name))
+
+
+def _require_no_bomb(path: Path, header: Any) -> None:
+    """VolumeError where data unpack to more than the header tells: pynrrd would have them all."""
+    import nrrd
+
+    lines = int(header.get("line skip", header.get("lineskip", 0)))
+    if lines > LINES:
+        raise VolumeError(f"has {lines:,} lines before its data: save it again")
+    packed: dict[str, Any] = {"gzip": gzip.open, "gz": gzip.open}
+    packed |= {"bzip2": bz2.open, "bz2": bz2.open}
+    if (unpacked := packed.get(header["encoding"])) is None:
+        return
+    left = 8 * prod(map(int, header["sizes"])) + CHUNK  # of the longest values
+    data = _nrrd_data(path, header)
+    with data.open("rb") as file:
+        if data == path:
+            nrrd.read_header(file)
+        for _ in range(lines):
+            file.readline()
+        with suppress(OSError, EOFError), unpacked(file) as stream:  # pynrrd tells what is wrong
+            while left >= 0 and (chunk := stream.read(CHUNK)):
+                left -= len(chunk)
+    if left < 0:
+        raise VolumeError("unpacks to more than its header tells: save it again")
 
 
 def _size_of_nrrd(header: Any) -> tuple[tuple[int, ...], int]:

@@ -85,7 +85,8 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     if (doubles := table.columns[table.columns.duplicated()]).size:
         raise InputError(f"{path}: the column {doubles[0]} stands there twice")
     # Its own index goes: a parquet file brings one, which may repeat.
-    return table.reset_index(drop=True).map(text_of)
+    with _readable(path):  # the texts of a parquet file are decoded now
+        return table.reset_index(drop=True).map(text_of)
 
 
 def columns_in(path: Path) -> list[str]:
@@ -106,7 +107,9 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         _refuse_workbook(path)
         yield
-    except (OSError, ValueError, csv.Error) as error:
+    except InputError:
+        raise
+    except Exception as error:  # what csv, pandas and pyarrow raise has no common base
         raise InputError(f"{path}: not a table that can be read ({error})") from None
 
 

@@ -246,7 +246,7 @@ def _listed(cell: str | list[str], column: str, origin: str) -> list[str]:
         return [cell]
     try:
         values = ast.literal_eval(cell)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two of ((((((
         values = None
     if not isinstance(values, list) or re.search(r"""['"]\s+['"]""", cell):
         raise InputError(

@@ -20,6 +20,7 @@ from lib.data.tables.cells import is_nothing
 # pycocotools' letters: https://github.com/cocodataset/cocoapi, rleToString.
 COMPRESSED = re.compile(r"(b['\"])?(?=[0-o]*[A-Za-o])[0-o\\]{4,}['\"]?")
 
+TOO_DEEP = (OverflowError, RecursionError, MemoryError)  # the last two of lists in lists in lists
 MOST_PIXELS = 2**28  # of a size that a cell tells: more is a slip, and would fill the memory
 
 
@@ -116,7 +117,7 @@ def _of_coco(cell: str, config: Config) -> tuple[str, tuple[int, int]]:
         if height * width > MOST_PIXELS:
             raise ValueError(f"a size of {height}x{width}")
         mask = coco_mask({**segmentation, "size": [height, width]}, (height, width))
-    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError) as error:
+    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, *TOO_DEEP) as error:
         raise RunLengthError(f"its cell is no run lengths of COCO ({error})") from None
     return _written(mask, config), (height, width)
 
@@ -124,7 +125,7 @@ def _of_coco(cell: str, config: Config) -> tuple[str, tuple[int, int]]:
 def _dictionary(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = ast.literal_eval(text)
     counts = value["counts"]
     return {**value, "counts": counts.decode("ascii")} if isinstance(counts, bytes) else value

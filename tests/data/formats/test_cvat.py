@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_any_mask_comes_back(seed: int) -> None:
     random = np.random.default_rng(seed)
     height, width = random.integers(1, 9, 2)
     part = random.integers(0, 2, (height, width)).astype(np.uint8)
-    told = dict(cvat.ElementTree.fromstring(mask(part, 5, 7)).attrib)
+    told = dict(ElementTree.fromstring(mask(part, 5, 7)).attrib)
     found = cvat._unrolled(told, (20, 20))
     assert np.array_equal(found[7 : 7 + height, 5 : 5 + width], part)
     assert found.sum() == part.sum()

@@ -31,6 +31,8 @@ QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
 EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 AS_GREY = "save it as grey of 8 or 16 bits"
+SIDES = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)
+MOST_PIXELS = 1 << 26  # of a picture: one of more would fill the memory
 # What Pillow's decoders raise for files whose content is not as their format has it.
 DAMAGED = (
     OSError,
@@ -163,7 +165,8 @@ def turn_to(image: Image.Image, page: int | None) -> None:
 
 
 def refuse_unclear(image: Image.Image) -> None:
-    """Unusable where a file can be read in more than one way."""
+    """Unusable where a file can be read in more than one way, or takes too much memory."""
+    require_small(image.height, image.width)
     if image.mode in COLOURS and bits_of_colour(image) > 8:
         raise Unusable("has 16 bits a colour: save it as grey, or with 8")
     turned = orientation_of(image)
@@ -173,6 +176,11 @@ def refuse_unclear(image: Image.Image) -> None:
         return
     if image.has_transparency_data and (np.asarray(image.convert("RGBA"))[..., 3] < 255).any():
         raise Unusable("has transparent pixels: save it without")
+
+
+def require_small(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS:
+        raise Unusable(f"is {height} x {width}, more than {MOST_PIXELS:,} pixels: save it smaller")
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -252,11 +260,15 @@ def from_integers(pixels: Array, bits: int) -> Array:
 def read_array(path: Path, bits: int) -> Array:
     """Grey uint8 of an array that NumPy saved."""
     try:
-        pixels = np.load(path, allow_pickle=False)
-    except DAMAGED as error:
+        told = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory, and cannot lie
+        if not isinstance(told, np.ndarray) or told.ndim != 2 or not told.size:
+            raise Unusable("an array of (height, width) was expected")
+        require_small(*told.shape)
+        pixels = np.array(told)
+    except Unusable:
+        raise
+    except Exception as error:  # what its parser of headers raises has no common base
         raise Unusable(f"not an array that can be read ({error})") from None
-    if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or not pixels.size:
-        raise Unusable("an array of (height, width) was expected")
     if pixels.dtype in (np.bool_, np.uint8):
         return pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint8) * 255
     if pixels.dtype.kind != "f" and pixels.dtype != np.uint16:
@@ -282,6 +294,7 @@ def video_frames(path: Path, origin: str) -> Iterator[Input]:
     told = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     told -= path.suffix.lower() in ESTIMATED  # a duration may round up
     try:
+        require_small(*(int(capture.get(p)) for p in SIDES))
         while (found := capture.read())[0]:
             number += 1
             read = partial(luminance, cv2.cvtColor(found[1], cv2.COLOR_BGR2RGB))

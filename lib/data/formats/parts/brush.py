@@ -9,6 +9,7 @@ and the one value, or as many as are counted.
 
 import numpy as np
 
+from lib.data.label import require_size
 from lib.rle import Mask
 
 CHANNELS, ALPHA = 4, 3
@@ -33,6 +34,7 @@ def unpacked(packed: list[int], size: tuple[int, int]) -> Mask:
 
     Raises ValueError or TypeError for what is no picture of this size.
     """
+    require_size(size)
     bits = _Bits(packed)
     count, width = bits.number(32), bits.number(5) + 1
     counts = [bits.number(4) + 1 for _ in range(4)]

@@ -7,6 +7,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from lib.data.formats.parts.polygon import filled
+from lib.data.label import require_size
 from lib.rle import Mask
 
 
@@ -15,6 +16,7 @@ def coco_mask(segmentation: Any, size: tuple[int, int]) -> Mask:
 
     Raises ValueError, TypeError or KeyError for what is none: pycocotools trusts what it is given.
     """
+    require_size(size)
     if isinstance(segmentation, list):
         return _of_polygons(segmentation, size)
     if not isinstance(segmentation, dict):

@@ -16,7 +16,14 @@ from lib.data.pictures.tree import Tree, json_in, keys_in
 from lib.runtime.errors import InputError
 
 TABLES = (".csv", ".tsv")
-NOT_AS_EXPECTED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+NOT_AS_EXPECTED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,  # of lists in lists in lists
+)
 
 
 def jsons_with(tree: Tree, *words: str) -> Iterator[tuple[Path, Any]]:

@@ -3,9 +3,7 @@
 import posixpath
 import re
 
-import pydicom
 from PIL import Image
-from pydicom.errors import InvalidDicomError
 
 from lib.data.pictures.arrays import ImageFile, composed, dicom, stem_of
 from lib.data.pictures.rasters import DAMAGED, ORIENTATION
@@ -41,10 +39,11 @@ def size_of(file: ImageFile) -> tuple[int, int]:
     """
     try:
         if dicom.is_dicom(file.path):
-            header = pydicom.dcmread(file.path, stop_before_pixels=True)
-            return int(header.Rows), int(header.Columns)
+            if (size := dicom.size_of(file.path)) is None:
+                raise ValueError("its header tells none")
+            return size
         with Image.open(file.path) as image:
             turned = image.getexif().get(ORIENTATION) in ON_ITS_SIDE
             return (image.width, image.height) if turned else (image.height, image.width)
-    except (*DAMAGED, InvalidDicomError, AttributeError) as error:
+    except DAMAGED as error:
         raise ValueError(f"the size of its picture cannot be read: {error}") from None

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lib.data.label import require_size
 from lib.data.pictures.rasters import DAMAGED
 from lib.rle import Mask
 
@@ -17,6 +18,7 @@ def picture_mask(data: bytes) -> npt.NDArray[np.bool_]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            require_size((image.height, image.width))
             clear = image.has_transparency_data
             values = np.asarray(image.convert("RGBA").getchannel("A") if clear else image)
     except DAMAGED as error:
@@ -26,6 +28,7 @@ def picture_mask(data: bytes) -> npt.NDArray[np.bool_]:
 
 def pasted(part: npt.NDArray[np.generic], left: int, top: int, size: tuple[int, int]) -> Mask:
     """A mask of `size` (height, width), in which the first pixel of `part` lies at left, top."""
+    require_size(size)
     mask = np.zeros(size, dtype=np.uint8)
     place = mask[max(top, 0) : top + part.shape[0], max(left, 0) : left + part.shape[1]]
     if place.shape != part.shape:

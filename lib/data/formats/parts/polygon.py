@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco
 
+from lib.data.label import require_size
 from lib.rle import Mask
 
 Outline = npt.NDArray[np.float64]
@@ -16,6 +17,7 @@ def filled(points: npt.ArrayLike, size: tuple[int, int]) -> Mask:
     The image's corner is 0, 0 and the centre of its first pixel 0.5, 0.5; drawn as COCO does it.
     Raises ValueError or TypeError for what is no outline in an image of this size.
     """
+    require_size(size)
     outline = np.asarray(points, dtype=np.float64)
     if outline.ndim != 2 or outline.shape[1] != 2 or len(outline) < 3:
         raise ValueError("an outline is made of x and y, and of three points or more")

@@ -56,5 +56,5 @@ def _of_table(path: Path) -> list[Entry] | None:
 def _object(cell: str, path: Path) -> dict[str, Any]:
     try:
         return json.loads(cell or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: a cell holds {cell[:40]}, and no JSON") from None

@@ -48,5 +48,5 @@ def _names_in(path: Path) -> dict[int, str]:
             raise InputError(f"{path}: its labels are boxes with keypoints, and those are no masks")
         numbered = dict(enumerate(names)) if isinstance(names, list) else dict(names or {})
         return {int(number): str(name) for number, name in numbered.items()}
-    except (OSError, ValueError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError, yaml.YAMLError):
         return {}
