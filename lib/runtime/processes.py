@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -71,24 +71,38 @@ def _end_with_the_silent() -> None:
     Whatever a process is busy with, this thread of it counts on. The looks at the others are
     counted and not the time, which goes on too while the whole machine sleeps.
     """
-    place, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(place, port, is_master=False)
-    keys = [f"alive/{number}" for number in range(number_of_processes())]
-    last, silent = [b""] * len(keys), [0] * len(keys)
-    for beat in itertools.count():
-        try:
-            store.set(keys[rank()], str(beat))
-            time.sleep(BEAT)
-            now = [store.get(key) for key in keys]
-        except RuntimeError:
-            return  # torchrun has ended: it tells the processes itself
+    heard = [b""] * number_of_processes()
+    talk = threading.Thread(target=_tell_and_hear, args=(heard,), daemon=True)
+    talk.start()
+    last, silent = list(heard), [0] * len(heard)
+    while talk.is_alive():
+        time.sleep(BEAT)
+        now = list(heard)
         pairs = zip(silent, now, last, strict=True)
         silent = [count + 1 if new == old else 0 for count, new, old in pairs]
         last = now
         if max(silent) * BEAT >= SILENT:
-            which = f"process {silent.index(max(silent)) + 1} of {len(keys)}"
+            which = f"process {silent.index(max(silent)) + 1} of {len(silent)}"
             print(f"{which} has given no sign of life for {SILENT:g} s: all end", file=sys.stderr)
             os._exit(1)
+
+
+def _tell_and_hear(heard: list[bytes]) -> None:
+    """Puts there what each process told last; ends where torchrun has ended, which tells them.
+
+    It has a thread of its own, for a store whose process hangs never answers.
+    """
+    keys = [f"alive/{number}" for number in range(len(heard))]
+    with suppress(RuntimeError):
+        store = dist.TCPStore(
+            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
+        )
+        for beat in itertools.count():
+            store.set(keys[rank()], str(beat))
+            time.sleep(BEAT)
+            for number, key in enumerate(keys):
+                if store.check([key]):  # else to get it would wait
+                    heard[number] = store.get(key)
 
 
 def _start_one_for_each(gpus: list[str]) -> None:
