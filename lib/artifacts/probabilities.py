@@ -160,7 +160,7 @@ class Probabilities:
                 file = self._arrays.zip.open(f"{image}.npy")  # NumPy's own look-up tries two names
                 np.lib.format.read_magic(file)
                 shape, columns_first, dtype = np.lib.format.read_array_header_1_0(file)
-            values = np.frombuffer(file.read(), dtype)
+            values = np.frombuffer(bytearray(file.read()), dtype)  # one that may be written to
             array = values.reshape(shape, order="F" if columns_first else "C")
         except DAMAGES as error:
             raise InputError(
