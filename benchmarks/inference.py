@@ -25,7 +25,8 @@ import torch
 from benchmarks.timing import now
 from lib.config.fields import Config
 from lib.data.layouts import load_settings
-from lib.dataset import read, resize
+from lib.data.pictures.arrays import required_image
+from lib.dataset import resize
 from lib.inference.predict import predict
 from lib.runtime.device import device_of, set_up
 from lib.runtime.memory import keep_freed_memory
@@ -111,7 +112,7 @@ def by_graph(path: Path, engine: str, config: Config) -> Work:
         return np.asarray((straight + mirrored[..., ::-1]) / 2)
 
     def work(table: pd.DataFrame) -> None:
-        for grey in in_order(lambda file: resize(read(file), size), table["file"], AHEAD):
+        for grey in in_order(lambda file: resize(required_image(file), size), table["file"], AHEAD):
             mean(grey)
 
     return work

@@ -21,7 +21,7 @@ from lib.artifacts.folds import masks_in, true_mask
 from lib.augment import augment, inference_transform, training_transform
 from lib.config.fields import Config
 from lib.data import cache
-from lib.data.pictures.arrays import ImageFile, UnusableImage, read_image, sha_of_image, stamp_of
+from lib.data.pictures.arrays import ImageFile, required_image, sha_of_image, stamp_of
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
 from lib.runtime.loader import Loader, workers_of
@@ -80,7 +80,7 @@ class NerveImages(Dataset[Batch]):
         if "cached" in row:
             store, place = row["cached"]
             return store[place], (row["height"], row["width"])
-        original = read(row["file"])
+        original = required_image(row["file"])
         _require_same(row)
         return resize(original, self._size), original.shape
 
@@ -120,16 +120,6 @@ def loader(
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available() and config.gpus != [],
     )
-
-
-def read(file: ImageFile) -> Pixels:
-    """The image, or the InputError that names its file."""
-    try:
-        return read_image(file)
-    except UnusableImage as error:
-        raise InputError(f"{file.path}: {error}") from None
-    except OSError as error:
-        raise InputError(f"{file.path}: cannot be read ({error.strerror})") from None
 
 
 def _require_same(row: dict[str, Any]) -> None:
@@ -196,7 +186,7 @@ class _Resized(Dataset[Pixels]):
 
     def __getitem__(self, index: int) -> Pixels:
         sha, file = self._files[index]
-        image = resize(read(file), self._size)
+        image = resize(required_image(file), self._size)
         if sha_of_image(file) != sha:  # else it would be kept under the name of the one before
             raise InputError(f"{file.path} has changed: run 01_prepare_folds.py")
         return image

@@ -60,7 +60,7 @@ def require_unchanged(path: Path, begins: bool) -> None:
         return
     if not begins:
         raise InputError(
-            f"{path} is not as it was written: damaged, or changed by hand. Run "
+            f"{path} is not as it was written: damaged or changed by hand. Run "
             "01_prepare_folds.py with it first, which takes it as it is now (or delete the "
             f"{SUMS} beside it)"
         )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lib import rle
 from lib.artifacts.folds import masks_in
-from lib.data.pictures.arrays import ImageFile, read_image
+from lib.data.pictures.arrays import ImageFile, required_image
 from lib.runtime.files import written_whole
 
 PANEL = (290, 210)  # width and height of a frame on a sheet
@@ -27,7 +27,7 @@ def outlined(row: pd.Series) -> npt.NDArray[np.uint8]:
     scale = min(PANEL[0] / row["width"], PANEL[1] / row["height"])
     size = max(1, round(scale * row["width"])), max(1, round(scale * row["height"]))
     colour = cv2.cvtColor(
-        cv2.resize(read_image(file), size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB
+        cv2.resize(required_image(file), size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB
     )
     for number, column in enumerate(masks_in(row.to_frame().T)):
         mask = rle.decode(row[column], (row["height"], row["width"]))

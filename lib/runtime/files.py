@@ -170,8 +170,8 @@ def existing(path: Path, step: str) -> Path:
         raise InputError(f"{path} is missing: run {step} first")
     if not intact(path):
         raise InputError(
-            f"{path} is not as it was written: damaged, or changed by hand. Delete it and run "
-            f"{step} again"
+            f"{path} is not as it was written: it, or {SUMS} beside it, is damaged or was changed "
+            f"by hand. Delete it and run {step} again"
         )
     return path
 

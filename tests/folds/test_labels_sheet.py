@@ -5,11 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 
 from lib import rle
 from lib.data.pictures.arrays import ImageFile
 from lib.folds.labels_sheet import A_ROW, DRAWN, WIDTH, chosen, sheet
 from lib.folds.outlined import COLOURS, PANEL, outlined
+from lib.runtime.errors import InputError
 
 SHAPE = (42, 58)
 
@@ -70,3 +72,11 @@ def test_a_long_name_is_cut_at_its_start_and_no_mask_is_told_behind_it(tmp_path:
         np.asarray(sheet(table.assign(image=start + "b" * WIDTH))) for start in ("a" * 30, "")
     )
     assert (one == other).all()
+
+
+def test_a_picture_that_was_damaged_since_it_was_read_is_named(tmp_path: Path) -> None:
+    table = table_of(tmp_path, [1])
+    file = table["file"].iloc[0]
+    file.path.write_bytes(file.path.read_bytes()[:40])
+    with pytest.raises(InputError, match=f"{file.path.name}: not an image of a known format"):
+        outlined(table.iloc[0])

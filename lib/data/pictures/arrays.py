@@ -174,6 +174,16 @@ def read_image(file: ImageFile) -> Grey:
     return read_picture(file).pixels
 
 
+def required_image(file: ImageFile) -> Grey:
+    """The image, or the InputError that names its file: of one that was read before."""
+    try:
+        return read_image(file)
+    except UnusableImage as error:
+        raise InputError(f"{file.path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{file.path}: cannot be read ({error.strerror})") from None
+
+
 def read_picture(file: ImageFile) -> Picture:
     """Any file as 8-bit grey, and what it was.
 
