@@ -1,4 +1,4 @@
-"""Makes every kind of fault for its share of the time and prints one table.
+"""Makes every kind of fault, enough of it or for its share of the time, and prints one table.
 
     python -m tests.hammer [--minutes 10] [--only NAME ...] [--seed 0]
 
@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.hammer.faults import FAULTS
@@ -20,10 +21,11 @@ def main(minutes: float, only: list[str], seed: int) -> int:
     counts: list[Count] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as in the background
     print(HEADER, flush=True)
+    end = time.monotonic() + 60 * minutes
     for number, fault in enumerate(chosen):
+        share = (end - time.monotonic()) / (len(chosen) - number)
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / f"fault{number}"
-            counts.append(hammer(fault, place, 60 * minutes / len(chosen), seed))
+            counts.append(hammer(fault, Path(folder) / "fault", share, seed))
         print(counts[-1].row, flush=True)
     for line in losses(counts):
         print(line)

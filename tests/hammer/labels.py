@@ -18,7 +18,7 @@ from lib.data.table import read_training_images
 from tests.conftest import REPOSITORY, tiny_image, write_competition
 from tests.data.formats.test_formats import WRITTEN
 from tests.hammer.child import Work, attempts
-from tests.hammer.malformed import BATCH, HOLDS
+from tests.hammer.malformed import BATCH, ENOUGH, HOLDS
 from tests.hammer.mutations import changed, changed_text, changed_tree
 from tests.hammer.table import Fault, Try
 
@@ -135,15 +135,15 @@ def spoil(path: Path, rng: random.Random) -> None:
     path.write_bytes(changed(content, [content], rng))
 
 
-def _written(name: str, write: Callable[[Path], object]) -> Fault:
-    return Fault(f"malformed {name}", HOLDS, partial(tries, write, read_folder))
+def _written(name: str, write: Callable[[Path], object], enough: int = ENOUGH) -> Fault:
+    return Fault(f"malformed {name}", HOLDS, partial(tries, write, read_folder), enough)
 
 
 FAULTS = [
-    *(_written(f"{module.NAME} {n}", write) for n, (module, write) in enumerate(WRITTEN, 1)),
+    *(_written(f"{module.NAME} {n}", write, 500) for n, (module, write) in enumerate(WRITTEN, 1)),
     _written("CSV of the competition", competition),
     _written("CSV", partial(table, name="train.csv")),
     _written("Parquet", partial(table, name="train.pq")),
-    Fault("malformed YAML of settings", HOLDS, partial(tries, settings, read_settings)),
-    Fault("malformed zip", HOLDS, partial(tries, zipped, read_zip)),
+    Fault("malformed YAML of settings", HOLDS, partial(tries, settings, read_settings), ENOUGH),
+    Fault("malformed zip", HOLDS, partial(tries, zipped, read_zip), ENOUGH),
 ]

@@ -22,6 +22,7 @@ from tests.hammer.seeds import PICTURES, VIDEOS, Write, contents
 from tests.hammer.table import Fault, Try
 
 BATCH = 20  # tries of one child
+ENOUGH = 5000
 LOOKED_AT = 3  # frames of a file
 HOLDS = "an answer or an error of one line, in 10 s and 1 GiB"
 
@@ -79,6 +80,6 @@ def _remove(folder: Path) -> None:
 
 
 FAULTS = [
-    Fault(f"malformed {name}", HOLDS, partial(tries, seeds, read_all))
+    Fault(f"malformed {name}", HOLDS, partial(tries, seeds, read_all), ENOUGH)
     for name, seeds in PICTURES.items()
-] + [Fault("malformed video", HOLDS, partial(tries, VIDEOS, read_clip))]
+] + [Fault("malformed video", HOLDS, partial(tries, VIDEOS, read_clip), ENOUGH)]

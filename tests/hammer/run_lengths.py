@@ -81,4 +81,7 @@ def tries(one: str, folder: Path, rng: random.Random) -> Iterator[Try]:
 
 
 HOLDS = "a mask of the same pixels, or an error that says what is wrong"
-FAULTS = [Fault(name, HOLDS, partial(tries, name)) for name in ("run lengths", "submissions")]
+FAULTS = [
+    Fault("run lengths", HOLDS, partial(tries, "run lengths"), 1_000_000),
+    Fault("submissions", HOLDS, partial(tries, "submissions"), 100_000),
+]

@@ -22,6 +22,7 @@ class Fault:
     name: str
     holds: str  # what must hold, in a few words
     tries: Callable[[Path, random.Random], Iterator[Try]]
+    enough: int = 100  # tries, if there is time for them
 
 
 @dataclass
@@ -44,14 +45,14 @@ HEADER = "| fault | what holds | tried | survived | lost | time |\n|---|---|---|
 
 
 def hammer(fault: Fault, folder: Path, seconds: float, seed: int) -> Count:
-    """Makes faults of one kind until the time is over; at least one."""
+    """Makes faults of one kind until there are enough or the time is over; at least one."""
     count, start = Count(fault), time.monotonic()
     folder.mkdir(parents=True)
     for one in fault.tries(folder, random.Random(f"{seed}/{fault.name}")):
         count.tried += 1
         if one.lost:
             count.losses.append(one)
-        if time.monotonic() - start > seconds:
+        if count.tried == fault.enough or time.monotonic() - start > seconds:
             break
     count.seconds = time.monotonic() - start
     return count

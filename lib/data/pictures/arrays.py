@@ -199,7 +199,8 @@ def raw_values(path: Path, frame: int | None = None) -> npt.NDArray[np.integer[A
     `frame` is needed and missing, and of values with fractions.
     """
     suffix = suffix_of(path)
-    if frame is None and (several := frames_in(path)) > 1:
+    counted = suffix in rasters.SEVERAL  # when they are opened
+    if frame is None and not counted and (several := frames_in(path)) > 1:
         raise UnusableImage(f"{several} pictures in one file: save each as its own")
     if suffix in volumes.SUFFIXES:
         values = _slice_of(path, frame or 0)
