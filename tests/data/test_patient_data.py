@@ -87,7 +87,7 @@ def told_in(folder: Path, printed: str) -> list[tuple[str, bytes]]:
     return [(name, word) for name, text in found for word in SECRETS if word in text.lower()]
 
 
-def scored(pipeline: Path, *words: str | Path) -> str:
+def scored(pipeline: Path, *words: object) -> str:
     """What score.py prints."""
     command = [sys.executable, str(pipeline / "score.py"), *map(str, words)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -107,8 +107,8 @@ def test_nothing_that_a_header_tells_of_a_person_is_kept_or_printed(
     compare(list(map(str, runs)))
     out = tmp_path / "runs" / "scored"
     test = tmp_path / "data" / "test"
-    words = ["--out", out, "--overlay", "--csv", out / "all.csv", "--engine", "onnxruntime"]
-    told = scored(runs[0] / "scoring", test, *words)
+    words = ["--overlay", "--engine", "onnxruntime", "--csv", out / "all.csv"]
+    told = scored(runs[0] / "scoring", test, "--out", out, *words)
     assert "masks of 3 images" in told
     printed = capfd.readouterr()
     assert "p1" in (runs[0] / "folds.csv").read_text()
