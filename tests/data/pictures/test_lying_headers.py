@@ -53,6 +53,19 @@ def large_tiff(path: Path) -> None:
     path.write_bytes(content)
 
 
+def large_fractions(path: Path, side: int = 9000) -> None:
+    """Of 64 bits, packed by zlib: each row is the same few bytes."""
+    row = zlib.compress(bytes(8 * side))
+    starts, lengths = (struct.pack("<I", value) * side for value in (8, len(row)))
+    at = 8 + len(row)
+    tags = [(256, 1, side), (257, 1, side), (258, 1, 64), (259, 1, 8), (262, 1, 1), (273, side, at)]
+    tags += [(277, 1, 1), (278, 1, 1), (279, side, at + 4 * side), (339, 1, 3)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, count, value) for tag, count, value in tags)
+    head = b"II*\0" + struct.pack("<I", at + 8 * side)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(head + row + starts + lengths + directory)
+
+
 def array(path: Path) -> None:
     np.save(path, PIXELS)
     told = f"{PIXELS.shape}".encode()
@@ -100,6 +113,7 @@ LIES: list[tuple[str, Callable[[Path], object], str]] = [
     ("a.png", png, "67,108,864 pixels: save it smaller"),
     ("a.png", lambda path: png(path, 9000), "is 9000 x 9000, more than 67,108,864 pixels"),
     ("a.tif", large_tiff, "67,108,864 pixels: save it smaller"),
+    ("a.tif", large_fractions, "is 9000 x 9000, more than 67,108,864 pixels: save it smaller"),
     ("a.npy", array, "not an array that can be read"),
     ("a.nii", nifti, "more than 536,870,912 values: save it as several files"),
     ("a.nii", lambda path: nifti(path, (3, 500, 500, 500)), "too short for that"),

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +37,7 @@ from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image
 from tests.data.pictures.test_arrays import PIXELS, UNUSABLE, rotated, save_dicom
 from tests.data.pictures.test_clips import GREYS, save_clip
 from tests.data.pictures.test_dicom import region
+from tests.data.pictures.test_lying_headers import MEMORY, large_fractions
 from tests.data.pictures.test_rasters import save_pages
 from tools.scoring import __main__ as command
 from tools.scoring.graph import Ensemble, write_graph
@@ -569,6 +571,17 @@ def test_dicom_is_read_to_the_bit_as_the_pipeline_reads_it(
     for number, image in enumerate(images):
         expected = read_image(ImageFile(path, number if several else None, bits=bits))
         assert np.array_equal(image.grey(), expected)
+
+
+def test_fractions_that_would_fill_the_memory_are_refused_before(tmp_path: Path) -> None:
+    large_fractions(tmp_path / "a.tif")
+    (image,) = reading.images_in(tmp_path / "a.tif", 16)
+    tracemalloc.start()
+    with pytest.raises(reading.Unusable, match="is 9000 x 9000, more than 67,108,864"):
+        image.grey()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < MEMORY
 
 
 def test_values_above_the_bits_that_are_told_are_refused_in_dicom_too(tmp_path: Path) -> None:
