@@ -8,6 +8,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -157,6 +158,26 @@ def test_frames_of_a_compressed_loop_are_not_more_than_it_holds(tmp_path: Path) 
     assert len(images_of_file(path)) == 1
     with pytest.raises(UnusableImage, match="1,000,000,000 frames, which are more than it can"):
         read_picture(ImageFile(path))
+
+
+def test_the_size_of_a_loop_is_checked_once_until_its_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real, checks = tmp_path / "a.dcm", pydicom.dcmread, list[str]()
+
+    def dcmread(file: Any, **how: Any) -> pydicom.Dataset:
+        checks.append(file.name)
+        return real(file, **how)
+
+    dicom(path)
+    monkeypatch.setattr(pydicom, "dcmread", dcmread)
+    for frame in (0, 1, 0):
+        assert np.array_equal(read_picture(ImageFile(path, frame)).pixels, PIXELS)
+    assert len(checks) == 1
+    monkeypatch.undo()
+    dicom(path, NumberOfFrames=10**6)
+    with pytest.raises(UnusableImage, match="1,000,000 frames, which are more than it can hold"):
+        read_picture(ImageFile(path, 0))
 
 
 def test_pictures_of_the_most_pixels_are_read(tmp_path: Path) -> None:
