@@ -1,6 +1,7 @@
 """score.py as a hospital runs it, a program of its own, and held to what lib makes of files."""
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -662,3 +663,16 @@ def test_a_map_becomes_the_mask_that_the_pipeline_makes_of_it(
     expected = decide(levels, presence, rule)
     assert np.array_equal(score.decide(levels, presence, asdict(rule)), expected)
     assert writing.run_lengths(expected) == rle.encode(expected)
+
+
+def test_masks_of_a_class_of_any_name_lie_below_the_folder_each_in_its_own(tmp_path: Path) -> None:
+    classes = ["../up", "/etc", "..", "Nerve", "nerve", "overlays", "</script>", "a:b", "a:b_11"]
+    classes += ["\N{EXTRATERRESTRIAL ALIEN}" * 300, "A:B"]
+    output, mask = writing.Output(tmp_path / "out", classes, True), PIXELS > 150
+    masks = [mask.astype(np.uint8)] * len(classes)
+    output.write("1", "sha", PIXELS, masks)
+    made = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(made) == len(classes) + 1
+    assert all(path.parent.parent == tmp_path / "out" for path in made)
+    rows = pd.read_csv(io.BytesIO(output.table(["1"])), dtype=str)
+    assert rows["class_id"].tolist() == classes
