@@ -228,6 +228,8 @@ def _without_a_plugin(path: Path, frame: int) -> tuple[npt.NDArray[Any], pydicom
     if syntax in (JPEGLossless, JPEGLosslessSV1) and plain and header.BitsAllocated == 8:
         try:
             with Image.open(BytesIO(frames[frame])) as image:
+                if (image.height, image.width) != (header.Rows, header.Columns):
+                    raise DicomError("its header tells another size than its pixels")
                 if image.mode in ("L", "RGB"):
                     return np.asarray(image), header
         except OSError:  # a Pillow that cannot do it

@@ -160,6 +160,15 @@ def test_frames_of_a_compressed_loop_are_not_more_than_it_holds(tmp_path: Path) 
         read_picture(ImageFile(path))
 
 
+def test_pixels_of_another_size_than_the_header_tells_are_refused(tmp_path: Path) -> None:
+    path = save_lossless(tmp_path / "a.dcm", [PIXELS, PIXELS])
+    data = pydicom.dcmread(path)
+    data.Rows = 8
+    data.save_as(path)
+    with pytest.raises(UnusableImage, match="another size than its pixels"):
+        read_picture(ImageFile(path, 0))
+
+
 def test_the_size_of_a_loop_is_checked_once_until_its_file_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
