@@ -20,7 +20,7 @@ NAMES = [
     f"{{{{7*7}}}}{{% raw %}}${{{HACK}}}",
     f"javascript:{HACK}",
 ]
-CLASSES = [f"</script><script>{HACK}</script>", f"<!--<script>{HACK}"]
+CLASSES = [f"</script><script>{HACK}</script>", f"<!--<script>{HACK}", "../../../up"]
 
 
 def hostile_set(folder: Path) -> None:
@@ -32,15 +32,20 @@ def hostile_set(folder: Path) -> None:
         for k in range(2):
             pixels, mask = tiny_image(10 * number + k, nerve=True)
             save(images / f"{name}{k}.png", pixels)
-            for label in CLASSES[k:]:
+            for label in CLASSES[: 3 - k]:
                 rows.append((f"{name}{k}.png", f"of {name}", label, rle.encode(mask)))
     columns = ["image", "subject", "class_id", "rle_mask"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "data" / "train.csv", index=False)
 
 
+def made_in(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
 def test_hostile_names_are_shown_as_text_and_run_nothing(tmp_path: Path) -> None:
     """All that can be hovered over is, and images are shown as pictures, as rows and large."""
     hostile_set(tmp_path)
+    before = made_in(tmp_path)
     settings = [*settings_in(tmp_path), f"runs_folder={tmp_path / NAMES[0]}", "epochs=1"]
     runs = [
         chain(configured(settings, f"seed={seed}", f"experiment_name={name}"))
@@ -48,6 +53,8 @@ def test_hostile_names_are_shown_as_text_and_run_nothing(tmp_path: Path) -> None
     ]
     other = runs[1].rename(runs[1].with_name(NAMES[2]))
     page = report([str(runs[0]), str(other)])
+    assert all(tmp_path / NAMES[0] in [path, *path.parents] for path in made_in(tmp_path) - before)
+    assert "=1+10.png" in pd.read_csv(runs[0] / "oof_iou.csv")["image"].tolist()
     with Browser(tmp_path / "profile") as browser:
         browser.open(page)
         browser.ask("document.querySelector('input[name=view][value=table]').click()")
