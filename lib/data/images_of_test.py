@@ -41,8 +41,11 @@ from lib.data.tables.cells import found_in, read_table, require_columns, with_im
 from lib.runtime.errors import InputError
 
 
-def read_test_images(config: Config) -> Images | None:
-    """Reads every test image once: columns image, height, width, kind; None without a test set."""
+def read_test_images(config: Config, compared: bool = True) -> Images | None:
+    """Reads every test image once: columns image, height, width, kind; None without a test set.
+
+    Without their textures where they are not to be `compared` with other images.
+    """
     if (listed := _list_test_images(config)) is None:
         return None
     for note in notes_on(listed.files.values()):
@@ -51,7 +54,7 @@ def read_test_images(config: Config) -> Images | None:
 
     def examine(image: str) -> dict[str, Any]:
         picture = read_picture(listed.files[image])
-        return {"image": image, **about(picture.pixels), "kind": picture.kind}
+        return {"image": image, **about(picture.pixels, compared), "kind": picture.kind}
 
     names = [name for name in dict.fromkeys(listed.names) if name not in unusable]
     images = images_of(in_threads(examine, names, "test images", unusable), unusable, [])
@@ -102,7 +105,7 @@ def left_out_of_test(audit: dict[str, Any], config: Config) -> list[str]:
     Those of `test`, if 01 did not see them, are read now, and the same InputError ends it.
     """
     if config.test != "None" and audit["test_set"] != described_test_set(config):
-        new = read_test_images(config)
+        new = read_test_images(config, compared=False)
         return list(new.unusable) if new else []
     images, now = quarantined_tests(config), described_test_set(config)
     if images and audit["test_set"] != now:

@@ -7,22 +7,27 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from lib.config.read import load_config
 from lib.data import archives
-from lib.data.archives import ArchiveError, unpacked
+from lib.data.archives import LIMIT, MOST_FILES, MOST_PACKED, RATIO, ArchiveError, unpacked
 from lib.data.formats import cvat, ddti
 from lib.data.label import require_size
 from lib.data.pictures.arrays import ImageFile, UnusableImage, read_picture
 from lib.data.pictures.dicom import MOST_PIXELS
 from lib.data.pictures.tree import tree_of
+from lib.data.pictures.volumes import MOST_VALUES
 from lib.runtime.errors import LONGEST, InputError
 from tests.conftest import REPOSITORY
 from tests.data.formats.pictures import read
 from tests.data.formats.test_cvat import image
+from tests.data.test_labels import NAMES, NERVE, write_images
+from tests.data.test_labels import read as read_table_of
 from tools.report.page import template
 from tools.scoring.pipeline import reading
 
@@ -136,6 +141,32 @@ def test_a_long_line_of_an_error_is_cut_in_its_middle() -> None:
     assert told.startswith("start x")
     assert told.endswith(" end\nnext")
     assert len(told) < LONGEST + 20
+
+
+def test_the_document_has_the_limits_of_the_code() -> None:
+    told = (REPOSITORY / "SECURITY.md").read_text()
+    limits = [f"{MOST_PIXELS:,} pixels", f"{MOST_VALUES:,} values", f"{MOST_FILES:,} files"]
+    limits += [f"{MOST_PACKED >> 30} GiB that is {RATIO} times the zip", f"{LIMIT >> 30} GiB"]
+    assert [words for words in limits if words not in told] == []
+
+
+@pytest.mark.parametrize("place", ["../secret.png", "{}/secret.png"])
+def test_a_mask_that_a_table_names_elsewhere_is_read_as_a_picture_alone(
+    tmp_path: Path, place: str
+) -> None:
+    data, secret = write_images(tmp_path / "data"), tmp_path / "secret.png"
+    masks = [f"../{name}.png" for name in NAMES[1:]] + [place.format(tmp_path)]
+    for name in NAMES[1:]:
+        cv2.imwrite(str(tmp_path / f"{name}.png"), NERVE[name] * 255)
+    images = [f"{name}.png" for name in (*NAMES[1:], NAMES[0])]
+    table = pd.DataFrame({"image": images, "mask": masks})
+    table.to_csv(data / "train.csv", index=False)
+    secret.write_text("a secret")
+    with pytest.raises(InputError, match=r"its mask secret\.png: not an image") as refused:
+        read_table_of(data)
+    assert "a secret" not in str(refused.value)
+    cv2.imwrite(str(secret), NERVE[NAMES[0]] * 255)
+    assert len(read_table_of(data)) == len(NAMES)
 
 
 def test_names_are_text_in_the_page() -> None:

@@ -640,6 +640,16 @@ def test_a_table_that_cannot_be_read_is_named(
         read(folder)
 
 
+def test_a_fault_of_our_own_is_not_told_as_a_fault_of_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_images(tmp_path)
+    (folder / "train.csv").write_text("image,rle_mask\na_1.png,1 5\n")
+    monkeypatch.delattr("lib.data.tables.cells._without_empty_ends")
+    with pytest.raises(NameError, match="_without_empty_ends"):
+        read(folder)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_masks_come_back_from_cocos_run_lengths(seed: int) -> None:
     random = np.random.default_rng(seed)

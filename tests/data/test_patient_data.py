@@ -1,5 +1,13 @@
-"""What a DICOM file tells of a person, searched for in all that 01 leaves and prints."""
+"""What a DICOM file tells of a person, searched for in all that the steps and tools leave."""
 
+import io
+import re
+import subprocess
+import sys
+import zipfile
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from gzip import decompress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +18,10 @@ from PIL import Image
 
 from lib.data.pictures.arrays import UnusableImage, image_files, read_picture
 from lib.data.pictures.dicom_notes import notes_on
-from tests.conftest import configured, step, tiny_image
+from lib.runtime.errors import InputError
+from tests.conftest import chain, configured, settings_in, step, tiny_image
 from tests.data.pictures.test_arrays import save_dicom
+from tools.compare.__main__ import main as compare
 
 PLANTED = {
     "PatientName": "PLANTED^NAME",
@@ -20,12 +30,13 @@ PLANTED = {
     "ReferringPhysicianName": "PLANTED^DOCTOR",
     "AccessionNumber": "PLANTED-ACC",
     "InstitutionName": "PLANTED HOSPITAL",
-    "StudyDate": "19170702",
+    "StudyDate": "19170701",
     "StudyDescription": "PLANTED STUDY",
-    "StudyInstanceUID": "1.2.826.7777",
+    "StudyInstanceUID": "1.2.826.77778888",
     "ImageComments": "PLANTED COMMENT",
 }
-SECRETS = ("PLANTED", "1917", "7777")
+SECRETS = (b"planted", b"19170701", b"1917-07-01", b"77778888")  # too long to come by chance
+PACKED = rb"H4sI[A-Za-z0-9+/=]+"  # base64 of gzip, as report.html holds it
 
 
 def plant(path: Path, pixels: np.ndarray, number: int) -> None:
@@ -40,26 +51,98 @@ def plant(path: Path, pixels: np.ndarray, number: int) -> None:
     data.save_as(path)
 
 
+def planted_set(folder: Path) -> None:
+    """Eight images of four people with masks, a test image and a test loop of two frames."""
+    for part in ("images", "masks", "test"):
+        (folder / "data" / part).mkdir(parents=True)
+    for number in range(8):
+        pixels, mask = tiny_image(number, nerve=True)
+        plant(folder / "data" / "images" / f"{number}.dcm", pixels, number // 2)
+        Image.fromarray(mask * 255).save(folder / "data" / "masks" / f"{number}.png")
+    frames = np.stack([tiny_image(number, nerve=True)[0] for number in (8, 9)])
+    plant(folder / "data" / "test" / "8.dcm", frames[0], 4)
+    plant(folder / "data" / "test" / "loop.dcm", frames, 5)
+
+
+def left_in(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The content, and what is packed in it: zips (.npz, .pt), texts of PNG, gzip as base64."""
+    yield name, content
+    if content.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.namelist():
+                yield from left_in(f"{name}/{member}", member.encode() + archive.read(member))
+    elif content.startswith(b"\x89PNG"):
+        yield f"{name}, its texts", str(Image.open(io.BytesIO(content)).info).encode()
+    for text in re.findall(PACKED, content) if name.endswith(".html") else ():
+        yield f"{name}, packed", decompress(b64decode(text))
+
+
+def told_in(folder: Path, printed: str) -> list[tuple[str, bytes]]:
+    """Where a secret stands: in a name, in a file below the folder, or in what was printed."""
+    found = [("printed", printed.encode())]
+    for path in folder.rglob("*"):
+        found.append(("a name", path.name.encode()))
+        if path.is_file():
+            found += left_in(path.name, path.read_bytes())
+    return [(name, word) for name, text in found for word in SECRETS if word in text.lower()]
+
+
+def scored(pipeline: Path, *words: object) -> str:
+    """What score.py prints."""
+    command = [sys.executable, str(pipeline / "score.py"), *map(str, words)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ended.stdout + ended.stderr
+
+
 def test_nothing_that_a_header_tells_of_a_person_is_kept_or_printed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for folder in ("images", "masks"):
-        (tmp_path / "data" / folder).mkdir(parents=True)
-    for number in range(8):
-        pixels, mask = tiny_image(number, nerve=True)
-        plant(tmp_path / "data" / "images" / f"{number}.dcm", pixels, number // 2)
-        Image.fromarray(mask * 255).save(tmp_path / "data" / "masks" / f"{number}.png")
-    config = configured(
-        [f"data={tmp_path / 'data'}", f"runs_folder={tmp_path / 'runs'}"], "n_folds=2", "folds=[0]"
-    )
-    step(1).main(config)
-    told = capfd.readouterr()
-    run = tmp_path / "runs" / config.experiment_name
-    assert "p1" in (run / "folds.csv").read_text()
-    assert "8 DICOM files say that a name or a date is written in the picture" in told.out
-    found = {path.name: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    found["printed"] = (told.out + told.err).encode()
-    assert [(n, s) for n, content in found.items() for s in SECRETS if s.encode() in content] == []
+    """By 01 to 04, a comparison of two runs, and the exported scorer."""
+    planted_set(tmp_path)
+    more = ["epochs=1", "learning_rate=0.01", "build_scoring_pipelines=true"]
+    runs = [
+        chain(configured(settings_in(tmp_path), *more, f"experiment_name={name}", f"seed={seed}"))
+        for seed, name in enumerate("ab")
+    ]
+    compare(list(map(str, runs)))
+    out = tmp_path / "runs" / "scored"
+    test = tmp_path / "data" / "test"
+    words = ["--overlay", "--engine", "onnxruntime", "--csv", out / "all.csv"]
+    told = scored(runs[0] / "scoring", test, "--out", out, *words)
+    assert "masks of 3 images" in told
+    printed = capfd.readouterr()
+    assert "p1" in (runs[0] / "folds.csv").read_text()
+    assert "loop_2" in (runs[0] / "submission.csv").read_text()
+    assert "8 DICOM files say that a name or a date is written in the picture" in printed.out
+    assert told_in(tmp_path / "runs", printed.out + printed.err + told) == []
+
+
+def cut_off(path: Path) -> None:
+    """The pixels end too early."""
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def test_a_damaged_file_is_named_without_what_its_header_tells(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    planted_set(tmp_path)
+    config = configured([*settings_in(tmp_path), "build_scoring_pipelines=true", "epochs=1"])
+    run = chain(config)
+    (run / "test.npz").unlink()
+    cut_off(tmp_path / "data" / "test" / "8.dcm")
+    said = scored(run / "scoring", tmp_path / "data" / "test" / "8.dcm", "--out", tmp_path / "out")
+    assert "CANNOT BE USED" in said and "8.dcm" in said
+    said += refusal(lambda: step(3).main(config), "8")
+    cut_off(tmp_path / "data" / "images" / "3.dcm")
+    said += refusal(lambda: step(1).main(config), "3")
+    printed = capfd.readouterr()
+    assert told_in(tmp_path / "runs", printed.out + printed.err + said) == []
+
+
+def refusal(work: Callable[[], None], name: str) -> str:
+    with pytest.raises(InputError, match=name) as error:
+        work()
+    return str(error.value)
 
 
 @pytest.mark.parametrize("tag", ["WindowCenter", "NumberOfFrames", "RescaleSlope"])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lib import rle
 from lib.config.fields import Config
-from lib.data.images_of_test import read_test_table
+from lib.data.images_of_test import read_test_images, read_test_table
 from lib.data.layouts import load_settings
 from lib.data.pictures.arrays import read_image
 from lib.data.table import read_training_images
@@ -133,6 +133,14 @@ def test_test_images_need_no_table(data: Path, settings: list[str]) -> None:
     table = read_test_table(configured(settings))
     assert table is not None
     assert table["image"].tolist() == ["1", "2", "3", "10"]
+
+
+def test_test_images_that_are_not_compared_keep_no_textures(settings: list[str]) -> None:
+    config = configured(settings)
+    compared, others = read_test_images(config), read_test_images(config, compared=False)
+    assert compared and len(compared.textures) == len(compared.table) > 0
+    assert others and others.textures == []
+    assert others.table.equals(compared.table)
 
 
 def test_image_names_of_digits_keep_their_zeros(tmp_path: Path) -> None:

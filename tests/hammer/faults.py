@@ -5,6 +5,7 @@ from tests.hammer.changes import changes, forbidden
 from tests.hammer.disks import full_disks, refused_syncs
 from tests.hammer.ends import ranks, workers
 from tests.hammer.kills import kills, kills_of_all
+from tests.hammer.long_runs import long_runs
 from tests.hammer.numbers import numbers
 from tests.hammer.starts import starts
 from tests.hammer.table import Fault
@@ -29,4 +30,5 @@ FAULTS: list[Fault] = [
     Fault("rank killed", "all end in a minute; then the same bytes", ranks, enough=30),
     Fault("kills of a step", "the same bytes, nothing left", kills),
     Fault("kills of run_all.sh", "the same bytes, nothing left", kills_of_all, enough=30),
+    Fault("50,000 images", "memory and open files do not grow", long_runs),
 ]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 from pydicom.uid import RLELossless
@@ -64,6 +65,11 @@ def _volume(slices: np.ndarray, name: str) -> Write:
     return lambda path: SAVE_VOLUME[name](path, slices)
 
 
+def _fractions_of_64_bits(path: Path) -> None:
+    """Which Pillow does not write."""
+    cv2.imwrite(str(path), GREY / 255)
+
+
 FLOATS = (GREY / 255).astype(np.float32)
 # By format: names, each with what writes such a file.
 PICTURES: dict[str, list[tuple[str, Write]]] = {
@@ -87,6 +93,7 @@ PICTURES: dict[str, list[tuple[str, Write]]] = {
         ("a.tif", _saved(COLOUR, compression="jpeg")),
         ("a.tif", _saved(GREY, "1", compression="group4")),
         ("a.tif", _saved(FLOATS)),
+        ("a.tif", _fractions_of_64_bits),
         ("a.tif", _pages()),
         ("a.tif", _pages(big_tiff=True, compression="tiff_lzw")),
     ],

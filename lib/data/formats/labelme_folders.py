@@ -14,7 +14,7 @@ from lib.data.formats import labelme
 from lib.data.formats.parts.classes import is_no_class, joined
 from lib.data.formats.parts.collect import draw, enter, errors_of
 from lib.data.formats.parts.images import image_of
-from lib.data.label import Label, Labels
+from lib.data.label import Label, Labels, require_size
 from lib.data.pictures.arrays import ImageFile
 from lib.data.pictures.rasters import DAMAGED
 from lib.data.pictures.tree import Tree, tree_of
@@ -54,6 +54,7 @@ def _draw_all(label: Label, folder: Path) -> None:
     names = (folder / NAMES).read_text(encoding="utf-8-sig").splitlines()
     try:
         with Image.open(folder / NUMBERS) as image:
+            require_size((image.height, image.width))
             values = np.asarray(image)  # not the colours of its palette
     except DAMAGED as error:
         raise ValueError(f"{NUMBERS} is no picture: {error}") from None

@@ -186,7 +186,7 @@ def frame_of(path: Path, frame: int) -> Frame:
     """A frame, from 0. Raises DicomError, or FileNotFoundError."""
     try:
         header = pydicom.Dataset()
-        _require_room(path)
+        _require_room(path, *_state_of(path))
         try:
             with _opened(path) as file:
                 pixels = pixel_array(file, index=frame, ds_out=header)
@@ -207,20 +207,29 @@ def _without_values(error: Exception) -> str:
     return re.sub(r"'.*'|\".*\"", "…", line)[:LONGEST] or type(error).__name__
 
 
-def _require_room(path: Path) -> None:
+def _state_of(path: Path) -> tuple[int, int]:
+    """Another one where the file was written anew."""
+    about = path.stat()
+    return about.st_mtime_ns, about.st_size
+
+
+@lru_cache(maxsize=16)
+def _require_room(path: Path, _modified: int, _size: int) -> None:
+    """Kept for the frames of one loop, which follow each other."""
     with _opened(path) as file:
         _count_in(pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(SIZE)), path)
 
 
 def _without_a_plugin(path: Path, frame: int) -> tuple[npt.NDArray[Any], pydicom.Dataset]:
     """A frame of lossless JPEG of 8 bits, which Pillow decodes too, though pydicom does not ask."""
-    about = path.stat()
-    frames, header = _encoded(path, about.st_mtime_ns, about.st_size)
+    frames, header = _encoded(path, *_state_of(path))
     syntax = header.file_meta.TransferSyntaxUID
     plain = header.PhotometricInterpretation in ("MONOCHROME1", "MONOCHROME2", "RGB")
     if syntax in (JPEGLossless, JPEGLosslessSV1) and plain and header.BitsAllocated == 8:
         try:
             with Image.open(BytesIO(frames[frame])) as image:
+                if (image.height, image.width) != (header.Rows, header.Columns):
+                    raise DicomError("its header tells another size than its pixels")
                 if image.mode in ("L", "RGB"):
                     return np.asarray(image), header
         except OSError:  # a Pillow that cannot do it

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from lib.data.pictures.dicom import MOST_PIXELS
 from lib.data.pictures.greys import Array, UnusableImage, one_number, require_small
@@ -25,6 +25,7 @@ SEVERAL = {".tif", ".tiff", ".gif"}  # formats whose pages are the frames of a l
 ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
 TIFF = rb"II[*+]\0|MM\0[*+]"  # how one begins
 DESCRIPTION = 270
+WIDTH, HEIGHT, CHANNELS = 256, 257, 277
 BITS = 258  # the tag of how many a channel has
 QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
@@ -87,10 +88,24 @@ def _open(stream: BinaryIO) -> Image.Image:
 
 def _fractions_of_64_bits(content: bytes) -> Array | None:
     """Of a TIFF, which Pillow does not open; with 32, as it has those."""
+    tags = _tags_of(content)
+    if tags.get(BITS) != (64,) or tags.get(CHANNELS, 1) != 1:
+        return None
+    require_small(int(tags[HEIGHT]), int(tags[WIDTH]))  # OpenCV reads it at any size
     found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.float64 or found.ndim != 2:
         return None
     return found.astype(np.float32)
+
+
+def _tags_of(content: bytes) -> ImageFileDirectory_v2:
+    """Of the first picture of a TIFF; nothing is decoded."""
+    file = io.BytesIO(content)
+    start = file.read(16 if content[2:4] in (b"+\0", b"\0+") else 8)
+    tags = ImageFileDirectory_v2(start)
+    file.seek(tags.next)
+    tags.load(file)
+    return tags
 
 
 def _turn_to(image: Image.Image, page: int | None) -> None:

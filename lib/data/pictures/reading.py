@@ -34,7 +34,7 @@ class Images(NamedTuple):
     """All that 01 knows of the images of a folder."""
 
     table: pd.DataFrame  # a row an image that can be used
-    textures: list[Texture]  # one a row, for lib/folds/duplicates.py
+    textures: list[Texture]  # one a row, for lib/folds/duplicates.py; [] where none is compared
     unusable: dict[str, str]  # the others: why
     classes: list[str]  # of the masks
     doubts: Sequence[str] = ()  # about the masks, each a sentence
@@ -74,16 +74,14 @@ def in_threads(
     return good
 
 
-def about(pixels: Grey) -> dict[str, Any]:
-    return {
-        "height": pixels.shape[0],
-        "width": pixels.shape[1],
-        "texture": texture(pixels),
-    }
+def about(pixels: Grey, compared: bool = True) -> dict[str, Any]:
+    """`compared` with other images, and so with its texture, which takes 12 KiB."""
+    found = {"height": pixels.shape[0], "width": pixels.shape[1]}
+    return found | {"texture": texture(pixels)} if compared else found
 
 
 def images_of(rows: list[dict[str, Any]], unusable: dict[str, str], classes: list[str]) -> Images:
-    textures = [row.pop("texture") for row in rows]
+    textures = [row.pop("texture") for row in rows if "texture" in row]
     return Images(pd.DataFrame(rows), textures, unusable, classes)
 
 

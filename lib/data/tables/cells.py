@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pyarrow import ArrowException
 
 from lib.config.fields import DEFAULTS, Config
 from lib.data.pictures.arrays import PICTURE_SUFFIXES, ImageFile, composed
@@ -74,7 +75,7 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
         raise InputError(f"{name}={path}: there is no such file")
     with _readable(path):
         if _is_parquet(path):
-            table = pd.read_parquet(path)
+            table = _read_parquet(path)
         elif path.suffix.lower() == ".txt" and (names := _listed_in(path)):
             table = pd.DataFrame({DEFAULTS.image_column: names}, dtype=str)
         else:
@@ -107,10 +108,15 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         _refuse_workbook(path)
         yield
-    except InputError:
-        raise
-    except Exception as error:  # what csv, pandas and pyarrow raise has no common base
+    except (OSError, ValueError, csv.Error, ArrowException) as error:
         raise InputError(f"{path}: not a table that can be read ({error})") from None
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # what pandas raises for metadata has no common base
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _is_parquet(path: Path) -> bool:
@@ -204,7 +210,9 @@ def text_of(value: Any) -> str | list[str]:
 
 def _plain(value: Any) -> Any:
     """Of a parquet file's dictionaries: what JSON can hold."""
-    return value.decode() if isinstance(value, bytes) else value.tolist()
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
 
 
 def is_nothing(text: str) -> bool:

@@ -55,6 +55,13 @@ def test_without_a_picture_in_it_the_folder_names_the_image(tmp_path: Path) -> N
     assert_mask(read(labelme_folders, tmp_path).by_image["a.png"], ANGLE_MASK)
 
 
+def test_numbers_of_too_many_pixels_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a", ANGLE_MASK, "nerve")
+    Image.new("1", (8192, 8193)).save(tmp_path / "a_json" / "label.png")
+    (label,) = read(labelme_folders, tmp_path).by_image.values()
+    assert "a size of 8193 x 8192" in label.error
+
+
 def test_where_the_files_of_labelme_are_there_too_they_count(tmp_path: Path) -> None:
     write(tmp_path, "a", ANGLE_MASK, "nerve", beside=True)
     test_labelme.write(tmp_path, "a.png", test_labelme.shape(ANGLE))

@@ -8,6 +8,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -51,6 +52,19 @@ def large_tiff(path: Path) -> None:
         at = content.index(struct.pack("<HHI", tag, 4, 1)) + 8
         content = content[:at] + struct.pack("<I", SIDE) + content[at + 4 :]
     path.write_bytes(content)
+
+
+def large_fractions(path: Path, side: int = 9000) -> None:
+    """Of 64 bits, packed by zlib: each row is the same few bytes."""
+    row = zlib.compress(bytes(8 * side))
+    starts, lengths = (struct.pack("<I", value) * side for value in (8, len(row)))
+    at = 8 + len(row)
+    tags = [(256, 1, side), (257, 1, side), (258, 1, 64), (259, 1, 8), (262, 1, 1), (273, side, at)]
+    tags += [(277, 1, 1), (278, 1, 1), (279, side, at + 4 * side), (339, 1, 3)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, count, value) for tag, count, value in tags)
+    head = b"II*\0" + struct.pack("<I", at + 8 * side)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(head + row + starts + lengths + directory)
 
 
 def array(path: Path) -> None:
@@ -100,6 +114,7 @@ LIES: list[tuple[str, Callable[[Path], object], str]] = [
     ("a.png", png, "67,108,864 pixels: save it smaller"),
     ("a.png", lambda path: png(path, 9000), "is 9000 x 9000, more than 67,108,864 pixels"),
     ("a.tif", large_tiff, "67,108,864 pixels: save it smaller"),
+    ("a.tif", large_fractions, "is 9000 x 9000, more than 67,108,864 pixels: save it smaller"),
     ("a.npy", array, "not an array that can be read"),
     ("a.nii", nifti, "more than 536,870,912 values: save it as several files"),
     ("a.nii", lambda path: nifti(path, (3, 500, 500, 500)), "too short for that"),
@@ -143,6 +158,35 @@ def test_frames_of_a_compressed_loop_are_not_more_than_it_holds(tmp_path: Path) 
     assert len(images_of_file(path)) == 1
     with pytest.raises(UnusableImage, match="1,000,000,000 frames, which are more than it can"):
         read_picture(ImageFile(path))
+
+
+def test_pixels_of_another_size_than_the_header_tells_are_refused(tmp_path: Path) -> None:
+    path = save_lossless(tmp_path / "a.dcm", [PIXELS, PIXELS])
+    data = pydicom.dcmread(path)
+    data.Rows = 8
+    data.save_as(path)
+    with pytest.raises(UnusableImage, match="another size than its pixels"):
+        read_picture(ImageFile(path, 0))
+
+
+def test_the_size_of_a_loop_is_checked_once_until_its_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real, checks = tmp_path / "a.dcm", pydicom.dcmread, list[str]()
+
+    def dcmread(file: Any, **how: Any) -> pydicom.Dataset:
+        checks.append(file.name)
+        return real(file, **how)
+
+    dicom(path)
+    monkeypatch.setattr(pydicom, "dcmread", dcmread)
+    for frame in (0, 1, 0):
+        assert np.array_equal(read_picture(ImageFile(path, frame)).pixels, PIXELS)
+    assert len(checks) == 1
+    monkeypatch.undo()
+    dicom(path, NumberOfFrames=10**6)
+    with pytest.raises(UnusableImage, match="1,000,000 frames, which are more than it can hold"):
+        read_picture(ImageFile(path, 0))
 
 
 def test_pictures_of_the_most_pixels_are_read(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """score.py as a hospital runs it, a program of its own, and held to what lib makes of files."""
 
 import hashlib
+import io
 import json
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +38,7 @@ from tests.conftest import REPOSITORY, configured, settings_in, step, tiny_image
 from tests.data.pictures.test_arrays import PIXELS, UNUSABLE, rotated, save_dicom
 from tests.data.pictures.test_clips import GREYS, save_clip
 from tests.data.pictures.test_dicom import region
+from tests.data.pictures.test_lying_headers import MEMORY, large_fractions
 from tests.data.pictures.test_rasters import save_pages
 from tools.scoring import __main__ as command
 from tools.scoring.graph import Ensemble, write_graph
@@ -571,6 +574,17 @@ def test_dicom_is_read_to_the_bit_as_the_pipeline_reads_it(
         assert np.array_equal(image.grey(), expected)
 
 
+def test_fractions_that_would_fill_the_memory_are_refused_before(tmp_path: Path) -> None:
+    large_fractions(tmp_path / "a.tif")
+    (image,) = reading.images_in(tmp_path / "a.tif", 16)
+    tracemalloc.start()
+    with pytest.raises(reading.Unusable, match="is 9000 x 9000, more than 67,108,864"):
+        image.grey()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < MEMORY
+
+
 def test_values_above_the_bits_that_are_told_are_refused_in_dicom_too(tmp_path: Path) -> None:
     path = save_dicom(tmp_path / "scan.dcm", PIXELS.astype(np.uint16) * 16)
     (image,) = reading.images_in(path, 11)
@@ -649,3 +663,16 @@ def test_a_map_becomes_the_mask_that_the_pipeline_makes_of_it(
     expected = decide(levels, presence, rule)
     assert np.array_equal(score.decide(levels, presence, asdict(rule)), expected)
     assert writing.run_lengths(expected) == rle.encode(expected)
+
+
+def test_masks_of_a_class_of_any_name_lie_below_the_folder_each_in_its_own(tmp_path: Path) -> None:
+    classes = ["../up", "/etc", "..", "Nerve", "nerve", "overlays", "</script>", "a:b", "a:b_11"]
+    classes += ["\N{EXTRATERRESTRIAL ALIEN}" * 300, "A:B"]
+    output, mask = writing.Output(tmp_path / "out", classes, True), PIXELS > 150
+    masks = [mask.astype(np.uint8)] * len(classes)
+    output.write("1", "sha", PIXELS, masks)
+    made = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(made) == len(classes) + 1
+    assert all(path.parent.parent == tmp_path / "out" for path in made)
+    rows = pd.read_csv(io.BytesIO(output.table(["1"])), dtype=str)
+    assert rows["class_id"].tolist() == classes

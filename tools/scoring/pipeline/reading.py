@@ -5,6 +5,7 @@ filled up. Nothing is written, and of a DICOM file only what its pixels need is 
 """
 
 import hashlib
+import io
 import re
 import struct
 import zlib
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 NUMPY, SEVERAL = ".npy", {".tif", ".tiff", ".gif"}  # whose pages are the frames of a loop
 PICTURES = SEVERAL | {NUMPY, ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
@@ -27,6 +28,7 @@ VOLUMES = {".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"}  # are refused b
 COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}  # Pillow's modes
 # Tags of a TIFF, the first of them in EXIF too; WHITE_IS_ZERO is a value of PHOTOMETRIC.
 ORIENTATION, PHOTOMETRIC, DESCRIPTION, BITS, WHITE_IS_ZERO = 274, 262, 270, 258, 0
+WIDTH, HEIGHT, CHANNELS = 256, 257, 277
 QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
 EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
@@ -143,11 +145,32 @@ def opened(file: BinaryIO) -> Image.Image:
     except UnidentifiedImageError:
         file.seek(0)
         content = file.read()
-        if re.match(rb"II[*+]\0|MM\0[*+]", content):
-            found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-            if found is not None and found.dtype == np.float64 and found.ndim == 2:
-                return Image.fromarray(found.astype(np.float32))
+        if (found := fractions_of_64_bits(content)) is not None:
+            return Image.fromarray(found)
         raise
+
+
+def fractions_of_64_bits(content: bytes) -> Array | None:
+    """Of a TIFF of one channel; with 32."""
+    if not re.match(rb"II[*+]\0|MM\0[*+]", content):
+        return None
+    tags = tags_of(content)
+    if tags.get(BITS) != (64,) or tags.get(CHANNELS, 1) != 1:
+        return None
+    require_small(int(tags[HEIGHT]), int(tags[WIDTH]))  # OpenCV reads it at any size
+    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.float64 or found.ndim != 2:
+        return None
+    return found.astype(np.float32)
+
+
+def tags_of(content: bytes) -> ImageFileDirectory_v2:
+    """Of the first picture of a TIFF; nothing is decoded."""
+    file = io.BytesIO(content)
+    tags = ImageFileDirectory_v2(file.read(16 if content[2:4] in (b"+\0", b"\0+") else 8))
+    file.seek(tags.next)
+    tags.load(file)
+    return tags
 
 
 def turn_to(image: Image.Image, page: int | None) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 COLOURS = [(255, 255, 0), (0, 128, 255), (0, 255, 0), (255, 0, 255)]  # RGB of the outlines
+OVERLAYS = "overlays"
 HASH = "Source"  # the keyword of the PNG text that holds a hash
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -25,7 +27,7 @@ class Output:
 
     def __init__(self, folder: Path, classes: Sequence[str], overlays: bool) -> None:
         self._folder, self._overlays = folder, overlays
-        self._classes = {name: name if len(classes) > 1 else "" for name in classes}
+        self._classes = folders_of(classes) if len(classes) > 1 else dict.fromkeys(classes, "")
 
     def has(self, name: str, sha: str) -> bool:
         """Whether all files of that image are there with that hash."""
@@ -51,8 +53,21 @@ class Output:
         return text.getvalue().encode()
 
     def _files(self, name: str) -> list[Path]:
-        folders = [*self._classes.values(), *(["overlays"] * self._overlays)]
+        folders = [*self._classes.values(), *([OVERLAYS] * self._overlays)]
         return [self._folder / folder / f"{name}.png" for folder in folders]
+
+
+def folders_of(classes: Sequence[str]) -> dict[str, str]:
+    """Of each class: its name, but for what leads out of the folder or clashes with another."""
+    found: dict[str, str] = {}
+    taken = {"", OVERLAYS}
+    for k, name in enumerate(classes, 1):
+        folder = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name[:60]).strip(" .")
+        while folder.casefold() in taken:
+            folder = f"{folder}_{k}"
+        taken.add(folder.casefold())
+        found[name] = folder
+    return found
 
 
 def overlay(grey: Array, masks: Sequence[Array]) -> Array:
