@@ -225,7 +225,7 @@ class Trainer:
         watch.validating()
         began = time.monotonic()
         with self.learner.to_score() as model:
-            row = self._training_means() | self.validation.scores(model)
+            row = self._training_means() | self.validation.scores(model, self.done)
             if self.config.save_best_checkpoint and self._is_best(row):
                 self.best = {name: v.cpu().clone() for name, v in model.state_dict().items()}
         self.sums, self.learner.skipped = [0.0] * len(self.sums), 0

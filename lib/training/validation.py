@@ -36,15 +36,18 @@ class Validation:
         self._loader = plain_loader(self._own, config)
         self._folds, self._fold, self._config, self._device = folds, fold, config, device
 
-    def scores(self, model: nn.Module) -> Row:
-        """Loss at the network's size, IoU and Dice at the images' own, presence AUC.
+    def scores(self, model: nn.Module, after: int) -> Row:
+        """The row of a validation after so many updates.
+
+        Loss at the network's size, IoU and Dice at the images' own, presence AUC.
 
         Means over images, and classes where there are several; of those with a mask too. NaN where
         no image has one, and for the AUC where all have.
         """
         model.eval()
         batches = progress(self._loader, "validating", unit="batches", shown=rank() == 0)
-        answers = (self._answer(model, batch) for batch in batches)
+        when = f", in the validation after update {after}"
+        answers = (self._answer(model, batch, when) for batch in batches)
         own = list(chain.from_iterable(in_order(self._scores_of, answers, ahead=4)))
         every = sorted(score for scores in gathered(own) for score in scores)
         table = pd.DataFrame(every, columns=COLUMNS)
@@ -59,11 +62,13 @@ class Validation:
         }
         return {name: float(value) for name, value in means.items()}  # NumPy's are not saved
 
-    def _answer(self, model: nn.Module, batch: Batch) -> tuple[list[float], list[Unfinished]]:
+    def _answer(
+        self, model: nn.Module, batch: Batch, when: str
+    ) -> tuple[list[float], list[Unfinished]]:
         """The loss and the answer of each image."""
         outputs = outputs_of_batch(model, batch, self._config, self._device)
         losses = training_loss(outputs, batch.masks.to(self._device), self._config)
-        require_finite(losses, batch, self._own, self._fold)
+        require_finite(losses, batch, self._own, self._fold, when)
         return losses.tolist(), list(unfinished(answer_of(outputs), batch))
 
     def _scores_of(self, answers: tuple[list[float], list[Unfinished]]) -> list[tuple[Any, ...]]:
@@ -99,9 +104,7 @@ def _area(table: pd.DataFrame) -> float | None:
     return area_under_curve(table["nerve"].to_numpy(dtype=bool), table["presence"].to_numpy())
 
 
-def require_finite(
-    losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int, when: str = ""
-) -> None:
+def require_finite(losses: Tensor, batch: Batch, table: pd.DataFrame, fold: int, when: str) -> None:
     """InputError that names the images of the batch, rows of the table, whose loss is not."""
     wrong = ~losses.isfinite().cpu()
     if wrong.any():

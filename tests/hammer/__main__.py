@@ -2,7 +2,7 @@
 
     python -m tests.hammer [--minutes 10] [--only NAME ...] [--seed 0]
 
-Ends with 1 where anything was lost, and says what. The same seed makes the same faults.
+Ends with 1 where anything was lost, and says what, on standard error. The same seed makes the same faults.
 """
 
 import argparse
@@ -27,8 +27,8 @@ def main(minutes: float, only: list[str], seed: int) -> int:
         with tempfile.TemporaryDirectory() as folder:
             counts.append(hammer(fault, Path(folder) / "fault", share, seed))
         print(counts[-1].row, flush=True)
-    for line in losses(counts):
-        print(line)
+        for line in losses(counts[-1:]):
+            print(line, file=sys.stderr, flush=True)
     return 1 if losses(counts) else 0
 
 

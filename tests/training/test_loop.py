@@ -308,12 +308,31 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_images(config: Co
     assert not Run.of(config).model(0).exists()
 
 
+def test_weights_that_explode_before_a_validation_stop_the_run_by_image_and_update(
+    config: Config,
+) -> None:
+    training = trainer(config)
+    update = training.learner.update
+
+    def breaking(batches: Sequence[MicroBatch], number: int, updates: int) -> list[torch.Tensor]:
+        losses = update(batches, number, updates)
+        if number == training.updates - 1:
+            with torch.no_grad():
+                next(training.learner.model.parameters()).fill_(3e38)  # still a number
+        return losses
+
+    training.learner.update = breaking  # type: ignore[method-assign]
+    words = rf"in the validation after update {training.updates}: the loss is not finite on \d_\d"
+    with pytest.raises(InputError, match=words):
+        training.fit()
+
+
 def test_only_the_images_with_the_wrong_loss_are_named() -> None:
     table = pd.DataFrame({"image": list("abcdefgh")})
     losses = torch.tensor([0.5, math.inf, 0.2])
     rows = Batch(torch.tensor([3, 5, 7]), *[torch.empty(0)] * 4)
-    with pytest.raises(InputError, match=r"fold 2: the loss is not finite on f\. "):
-        require_finite(losses, rows, table, 2)
+    with pytest.raises(InputError, match=r"fold 2, update 9: the loss is not finite on f\. "):
+        require_finite(losses, rows, table, 2, ", update 9")
 
 
 def test_weights_that_break_in_the_last_update_are_not_kept(config: Config) -> None:

@@ -80,11 +80,11 @@ def test_a_training_killed_in_a_validation_repeats_only_that(
     training = trainer(config)
     scores, calls = training.validation.scores, []
 
-    def fatal(model: torch.nn.Module) -> Row:
+    def fatal(model: torch.nn.Module, after: int) -> Row:
         calls.append(1)
         if len(calls) == validation:
             raise Killed
-        return scores(model)
+        return scores(model, after)
 
     training.validation.scores = fatal  # type: ignore[method-assign]
     with pytest.raises(Killed):
@@ -219,9 +219,9 @@ def test_a_stop_in_the_last_validation_is_a_stop(settings: list[str], tmp_path: 
     training = trainer(config)
     scores = training.validation.scores
 
-    def interrupted(model: torch.nn.Module) -> Row:
+    def interrupted(model: torch.nn.Module, after: int) -> Row:
         os.kill(os.getpid(), signal.SIGINT)
-        return scores(model)
+        return scores(model, after)
 
     training.validation.scores = interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):

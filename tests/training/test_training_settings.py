@@ -36,9 +36,9 @@ def scoring(training: Trainer, ious: list[float], dices: list[float] | None = No
     """Lets the validations give these IoUs, and Dices, one after the other."""
     real, given = training.validation.scores, zip(ious, dices or ious, strict=True)
 
-    def scored(model: torch.nn.Module) -> Row:
+    def scored(model: torch.nn.Module, after: int) -> Row:
         iou, dice = next(given)
-        return real(model) | {"validation_iou": iou, "validation_dice": dice}
+        return real(model, after) | {"validation_iou": iou, "validation_dice": dice}
 
     training.validation.scores = scored  # type: ignore[method-assign]
 
@@ -47,9 +47,9 @@ def weights_at(training: Trainer) -> list[dict[str, torch.Tensor]]:
     """Fills with the model's weights at each validation."""
     real, found = training.validation.scores, []
 
-    def scored(model: torch.nn.Module) -> Row:
+    def scored(model: torch.nn.Module, after: int) -> Row:
         found.append({name: value.clone() for name, value in model.state_dict().items()})
-        return real(model)
+        return real(model, after)
 
     training.validation.scores = scored  # type: ignore[method-assign]
     return found
