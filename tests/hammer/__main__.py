@@ -2,7 +2,8 @@
 
     python -m tests.hammer [--minutes 10] [--only NAME ...] [--seed 0]
 
-Ends with 1 where anything was lost, and says what, on standard error. The same seed makes the same faults.
+Ends with 1 where anything was lost, and says what on standard error. The same seed makes the same
+faults.
 """
 
 import argparse

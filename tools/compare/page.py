@@ -5,7 +5,7 @@ from pathlib import Path
 from lib.runtime.files import written_whole
 from tools.compare.charts import plots_of
 from tools.compare.several import GROUPS, SideBySide
-from tools.compare.text import TOGETHER, duration
+from tools.compare.text import TOGETHER, chance, duration
 from tools.page.template import environment, in_script
 from tools.page.vega import for_page, script
 
@@ -15,7 +15,7 @@ PAGES = Path(__file__).parent / "pages"
 def write_page(found: SideBySide, path: Path) -> Path:
     plots = plots_of(found)
     made = environment(PAGES)
-    made.globals |= {"duration": duration}
+    made.globals |= {"chance": chance, "duration": duration}
     text = made.get_template("compare.html").render(
         found=found,
         first=found.standings[0].name,

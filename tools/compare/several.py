@@ -96,8 +96,7 @@ def side_by_side(runs: Sequence[Path]) -> SideBySide:
         for difference in _differences(masks[rows], name, runs)
     ]
     images, people = masks["image"].nunique(), len(set(subjects))
-    every = list(dict.fromkeys(warnings))
-    return SideBySide(metric, standings, differences, images, people, every)
+    return SideBySide(metric, standings, differences, images, people, _told(warnings, runs))
 
 
 def together(
@@ -127,6 +126,13 @@ def together(
         p = (as_large * len(largest) + 1) / (len(largest) + 1)  # a bootstrap cannot tell 0
         found.append(((mean - reach * error, mean + reach * error), p))
     return found
+
+
+def _told(warnings: list[str], runs: Sequence[Path]) -> list[str]:
+    """Each once, with the names of runs in place of their folders."""
+    for run in sorted(runs, key=lambda run: -len(str(run))):
+        warnings = [warning.replace(str(run), run.name) for warning in warnings]
+    return list(dict.fromkeys(warnings))
 
 
 def _of_all(runs: Sequence[Path], metric: Metric, warnings: list[str]) -> pd.DataFrame:

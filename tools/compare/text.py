@@ -51,7 +51,7 @@ def leaderboard(found: SideBySide) -> str:
         for row in sorted(rows, key=lambda row: -row.change):
             between = "one subject only"
             if row.interval:
-                between = f"95 % {row.interval[0]:+.4f} to {row.interval[1]:+.4f}, p {row.p:.3f}"
+                between = f"95 % {row.interval[0]:+.4f} to {row.interval[1]:+.4f}, {chance(row.p)}"
             lines.append(f"  {row.name:{wide}}  {row.change:+.4f}  {between}")
     return "\n".join([*lines, "", TOGETHER])
 
@@ -69,6 +69,13 @@ def _row(row: Standing, wide: int) -> str:
 
 def figure(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
+
+
+def chance(p: float | None) -> str:
+    """Such as p = 0.030."""
+    if p is None:
+        return "-"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def duration(seconds: float | None) -> str:
