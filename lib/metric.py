@@ -117,6 +117,14 @@ def interval_of(means: Floats, subjects: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def spread_of(subjects: int) -> float:
+    """How many times as far as draws of so many subjects spread, `interval_of` reaches."""
+    from scipy.special import ndtri, stdtrit  # slow to load, and overlaps need nothing of it
+
+    reach = stdtrit(subjects - 1, 0.025) * np.sqrt(subjects / (subjects - 1))
+    return float(reach / ndtri(0.025))
+
+
 def bootstrap_means(
     scores: Floats,
     subjects: npt.NDArray[np.str_],

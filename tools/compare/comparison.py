@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of two runs; see `compared_runs`."""
+    """Of two runs; see `paired_runs`."""
 
     masks: pd.DataFrame
     changes: list[Change]
@@ -54,7 +54,22 @@ class Comparison:
         return table.sort_values("dice_change", kind="stable").reset_index()
 
 
+class Paired(NamedTuple):
+    """Two runs, image by image; see `paired_runs`."""
+
+    masks: pd.DataFrame
+    warnings: list[str]
+    subjects_known: bool
+
+
 def compared_runs(a: Path, b: Path) -> Comparison:
+    """How the scores of run b differ from those of run a; see `paired_runs`."""
+    masks, warnings, known = paired_runs(a, b)
+    settings = settings_that_differ(a, b, warnings)
+    return Comparison(masks, _changes(masks), settings, warnings, known)
+
+
+def paired_runs(a: Path, b: Path) -> Paired:
     """The runs in two folders, such as runs/a, paired by image (and class where there are several).
 
     `masks` has a row a pair: image, class_id where there are several, subject, true_area, and
@@ -76,9 +91,7 @@ def compared_runs(a: Path, b: Path) -> Comparison:
     subject, known = _subjects(pairs, warnings)
     warnings += [*_other_folds(folds_a, folds_b), *_other_pixels(pairs, folds_a, folds_b)]
     warnings += [f"{run}: {sentence(caveat)}" for run in (a, b) for caveat in caveats(run)]
-    masks = _masks(pairs, keys, subject)
-    settings = settings_that_differ(a, b, warnings)
-    return Comparison(masks, _changes(masks), settings, warnings, known)
+    return Paired(_masks(pairs, keys, subject), warnings, known)
 
 
 def change_of(of: str, metric: str, masks: pd.DataFrame) -> Change:

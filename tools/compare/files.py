@@ -74,6 +74,14 @@ def caveats(run: Path) -> list[Caveat]:
     return read_caveats(found, path, step)
 
 
+def settings_of(run: Path) -> Config:
+    """Of config.yaml, and of the first trained model, which knows what 02 was told on top of it."""
+    config = load_config(run / SETTINGS)
+    for model in sorted(run.glob("fold*/model.pt"))[:1]:
+        config = _as_trained(config, model.parent)
+    return config
+
+
 def settings_that_differ(a: Path, b: Path, warnings: list[str]) -> list[str]:
     """Of config.yaml, and of a trained model, which knows what 02 was told on top of it.
 

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from tools.report.vega import BLUE, GREY, WHOLE, Plot, colour, plot_of, tooltips
+from tools.page.vega import BLUE, GREY, WHOLE, Plot, colour, plot_of, tooltips
 
 
 def reliability_plot(table: pd.DataFrame, name: str, title: str, what: str) -> Plot:

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from tools.report.vega import BLUE, GREY, PALETTE, Plot, colour, plot_of, tooltips
+from tools.page.vega import BLUE, GREY, PALETTE, Plot, colour, plot_of, tooltips
 
 
 def curves_plot(log: pd.DataFrame, column: str, title: str, reference: pd.DataFrame) -> Plot:

@@ -4,20 +4,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
-from lib.artifacts.caveats import sentence
 from lib.artifacts.run import Run
 from lib.decision.results import Results
 from lib.runtime.files import written_whole
+from tools.page.template import environment, in_script
+from tools.page.vega import Plot, for_page, save_pngs, script
 from tools.report import tables
 from tools.report.explorer import explorers
 from tools.report.pictures import chosen, pictures
 from tools.report.plots import MAIN_PLOTS, plots_of
 from tools.report.score_charts import live_histogram
 from tools.report.sections import columns_of, comparisons, of_the_run, of_the_scores
-from tools.report.vega import Plot, for_page, save_pngs, script
-from tools.report.words import WORDS
 
 PAGES = Path(__file__).parent / "pages"
 SECTIONS = (
@@ -64,7 +63,7 @@ def page(
     return template().render(
         live=live,
         plots=plots,
-        script=vega.replace("</script", "<\\/script"),
+        script=in_script(vega),
         compared=comparisons(Run.of(results.config).folder, others),
         **of_the_scores(results),
         subjects=subjects,
@@ -75,18 +74,9 @@ def page(
 @cache
 def template() -> Template:
     """pages/report.html, with all that it holds whatever the run."""
-    environment = Environment(
-        loader=FileSystemLoader(PAGES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "words": WORDS,
-        "sentence": sentence,
+    made = environment(PAGES)
+    made.globals |= {
         "sections": SECTIONS,
-        "css": (PAGES / "report.css").read_text(encoding="utf-8"),
         "js": "\n".join((PAGES / name).read_text(encoding="utf-8") for name in SCRIPTS),
     }
-    return environment.get_template("report.html")
+    return made.get_template("report.html")

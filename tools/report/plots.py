@@ -6,13 +6,13 @@ import pandas as pd
 
 from lib.config.fields import Config
 from lib.decision.results import Results
+from tools.page.vega import Plot
 from tools.report.calibration import expected_scores, pixel_reliability, presence_reliability
 from tools.report.calibration_charts import prior_plot, reliability_plot
 from tools.report.data_charts import areas_plot, curves_plot, places_plot
 from tools.report.hydrogen_torch import reference_run
 from tools.report.score_charts import scores_histogram, scores_plot, subjects_plot
 from tools.report.tables import areas, places, training_log
-from tools.report.vega import Plot
 
 # Those that are PNGs too, for a notebook or a paper; each takes a tenth of a second.
 MAIN_PLOTS = {

@@ -9,8 +9,8 @@ import pandas as pd
 from lib.decision.scores import score_in
 from lib.decision.text import NAMES
 from lib.metric import Metric, Score
+from tools.page.vega import GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
 from tools.report.hydrogen_torch import REFERENCE_IOU
-from tools.report.vega import GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
 
 SCORE_BINS = 20
 

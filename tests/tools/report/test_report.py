@@ -23,8 +23,8 @@ from tests.conftest import step
 from tests.decision.test_nested import config_of, write_run
 from tests.decision.test_search import evidence_of, made_up
 from tests.tools.report.browser import chromium
+from tools.page import vega
 from tools.report import __main__ as command
-from tools.report import vega
 from tools.report.calibration import calibration_error, expected_scores, pixel_reliability
 from tools.report.data_charts import curves_plot
 from tools.report.explorer import packed_counts

@@ -381,11 +381,12 @@ def test_the_command_prints_a_table_and_what_changed_most(tmp_path: Path) -> Non
         "  +1.0000  2_1 (0.0000, 1.0000)",
         "settings that differ (a, b):",
         f"  epochs: {Config().epochs}, 7",
+        str(tmp_path / "compare.html"),
     ]
 
 
 def test_a_wrong_folder_ends_the_command_with_one_message(tmp_path: Path) -> None:
-    result = command(tmp_path, tmp_path)
+    result = command(tmp_path, tmp_path / "b")
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert "folds.csv is missing: run 01_prepare_folds.py first" in result.stderr
