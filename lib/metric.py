@@ -37,6 +37,16 @@ def dice(counts: Overlap) -> float:
     return 2 * counts.both / total if total else 1.0
 
 
+def precision(counts: Overlap) -> float:
+    """|A and B| / |B|, B the predicted mask; 1 where both are empty, 0 where exactly one is."""
+    return counts.both / counts.prediction if counts.prediction else float(not counts.truth)
+
+
+def sensitivity(counts: Overlap) -> float:
+    """|A and B| / |A|, A the true mask; 1 where both are empty, 0 where exactly one is."""
+    return counts.both / counts.truth if counts.truth else float(not counts.prediction)
+
+
 class Metric(StrEnum):
     """How a mask is scored against the true one; the value is that of the setting `metric`."""
 
