@@ -35,7 +35,7 @@ def main(config: Config) -> None:
         print("an ensemble trains nothing: 03_infer.py averages its runs")
         return
     keep_freed_memory()
-    with joined(config.gpus), alone(config, "02_train.py"):
+    with joined(config.gpus), alone(config, "02_train.py", of_first):
         train(of_first(lambda: with_drawn_seed(config)))
 
 

@@ -32,7 +32,7 @@ from lib.runtime.processes import joined, of_first
 
 def main(config: Config) -> None:
     keep_freed_memory()
-    with joined(config.gpus), alone(config, "03_infer.py"):
+    with joined(config.gpus), alone(config, "03_infer.py", of_first):
         folds = load_folds(config)
         files = of_first(partial(files_to_make, folds, config))
         if config.ensemble:

@@ -1,8 +1,9 @@
 """One command at a time on the files of a run."""
 
+import operator
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -12,19 +13,21 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import LOCK, remove_parts
-from lib.runtime.processes import of_first
 
 HOLDER = ".in_use_by"  # beside the lock, whose content is filelock's
 WAIT = 5.0  # seconds: what was killed just now may need some to end
 
 
 @contextmanager
-def alone(config: Config, step: str) -> Iterator[None]:
+def alone(
+    config: Config, step: str, of_first: Callable[[Callable[[], str]], str] = operator.call
+) -> Iterator[None]:
     """No other command writes to the run as long as this lasts; InputError where one does now.
 
     The step that trains keeps its folds only, so that a cluster can train each in a job of its own;
-    the others keep the run. A lock ends with its process, however that ends. Of several processes
-    the first holds it for all. What killed ones left half-written is deleted.
+    the others keep the run. A lock ends with its process, however that ends. The first of several
+    processes holds it for all: steps that can have several give processes.of_first. Files that
+    killed ones left half-written are deleted.
     """
     run = Run.of(config)
     with ExitStack() as locks:

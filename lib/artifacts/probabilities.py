@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import IO, Any, Self
 
 import numpy as np
@@ -22,6 +21,7 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing, sha_of_file
+from lib.runtime.threads import PARSING
 
 Probability = npt.NDArray[np.uint8]
 
@@ -91,7 +91,6 @@ class Probabilities:
 
     def __init__(self, path: Path) -> None:
         self._path = existing(path, "03_infer.py")
-        self._opening = Lock()  # zipfile counts its open members without one
         try:
             self._arrays = np.load(path)
             names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
@@ -107,14 +106,17 @@ class Probabilities:
     def __getitem__(self, image: str) -> Probability:
         """uint8 (classes, height, width)."""
         try:
-            with self._opening:
+            with PARSING:  # zipfile too counts its open members without a lock
                 file = self._arrays.zip.open(f"{image}.npy")  # NumPy's own look-up tries two names
-            array = np.lib.format.read_array(file)
+                np.lib.format.read_magic(file)
+                shape, columns_first, dtype = np.lib.format.read_array_header_1_0(file)
+            values = np.frombuffer(bytearray(file.read()), dtype)  # one that may be written to
+            array = values.reshape(shape, order="F" if columns_first else "C")
         except DAMAGES as error:
             raise InputError(
                 f"{self._path}: {image} is damaged ({error}): delete the file and run 03_infer.py"
             ) from error
-        with self._opening:
+        with PARSING:
             file.close()
         return array[None] if array.ndim == 2 else array
 

@@ -8,9 +8,8 @@ import itertools
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -57,36 +56,61 @@ def joined(gpus: list[str]) -> Iterator[None]:
     # The first process may be long about what the others wait for, such as reading every image.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=timedelta(hours=4))
-    threading.Thread(target=_end_with_the_silent, daemon=True).start()
-    with Path(os.devnull).open("w") as nowhere:
+    with _watched(), Path(os.devnull).open("w") as nowhere:
         with redirect_stdout(sys.stdout if rank() == 0 else nowhere):
             yield
         dist.barrier()
     dist.destroy_process_group()  # not after an error: it might wait for what others never send
 
 
-def _end_with_the_silent() -> None:
+@contextmanager
+def _watched() -> Iterator[None]:
     """Ends this process where another gives no sign of life: it hangs, and none could go on.
 
-    Whatever a process is busy with, this thread of it counts on. The looks at the others are
-    counted and not the time, which goes on too while the whole machine sleeps.
+    Whatever a process is busy with, threads of it count on.
     """
-    place, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(place, port, is_master=False)
-    keys = [f"alive/{number}" for number in range(number_of_processes())]
-    last, silent = [b""] * len(keys), [0] * len(keys)
-    for beat in itertools.count():
-        try:
+    over, heard = threading.Event(), [b""] * number_of_processes()
+    talk = threading.Thread(target=_tell_and_hear, args=(heard, over), daemon=True)
+    watch = threading.Thread(target=_end_with_the_silent, args=(heard, over, talk), daemon=True)
+    talk.start()
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in (talk, watch):  # Python aborts where one ends in the middle of torch's code
+            thread.join(2 * BEAT)
+
+
+def _tell_and_hear(heard: list[bytes], over: threading.Event) -> None:
+    """Puts there what each process told last; ends where torchrun has ended, which tells them.
+
+    It has a thread of its own, for a store whose process hangs never answers.
+    """
+    keys = [f"alive/{number}" for number in range(len(heard))]
+    with suppress(RuntimeError):
+        store = dist.TCPStore(
+            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
+        )
+        for beat in itertools.count():
             store.set(keys[rank()], str(beat))
-            time.sleep(BEAT)
-            now = [store.get(key) for key in keys]
-        except RuntimeError:
-            return  # torchrun has ended: it tells the processes itself
+            if over.wait(BEAT):
+                return
+            for number, key in enumerate(keys):
+                if store.check([key]):  # else to get it would wait
+                    heard[number] = store.get(key)
+
+
+def _end_with_the_silent(heard: list[bytes], over: threading.Event, talk: threading.Thread) -> None:
+    """Counts the looks and not the time, which goes on too while the whole machine sleeps."""
+    last, silent = list(heard), [0] * len(heard)
+    while not over.wait(BEAT) and talk.is_alive():
+        now = list(heard)
         pairs = zip(silent, now, last, strict=True)
         silent = [count + 1 if new == old else 0 for count, new, old in pairs]
         last = now
         if max(silent) * BEAT >= SILENT:
-            which = f"process {silent.index(max(silent)) + 1} of {len(keys)}"
+            which = f"process {silent.index(max(silent)) + 1} of {len(silent)}"
             print(f"{which} has given no sign of life for {SILENT:g} s: all end", file=sys.stderr)
             os._exit(1)
 

@@ -6,6 +6,7 @@ It does without PyTorch, which takes 01 two seconds to load.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
 from lib.runtime.cores import usable_cores
@@ -13,6 +14,9 @@ from lib.runtime.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# Hold it while NumPy reads the header of an array. It uses Python's parser, which may fail
+# when threads share it, before Python 3.11.8: https://github.com/python/cpython/issues/106905
+PARSING = Lock()
 READERS = min(4, 2 * usable_cores())  # now and then one waits for the disk
 
 

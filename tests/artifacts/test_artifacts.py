@@ -1,3 +1,7 @@
+import gc
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +54,40 @@ def test_what_a_killed_step_left_half_written_is_gone_after_the_next(tmp_path: P
         file.write(b"whole")
     assert [part.name for part in tmp_path.iterdir()] == ["file"]
     assert path.read_bytes() == b"whole"
+
+
+class Garbage:
+    """When it is collected, another thread goes on."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        time.sleep(0)
+
+
+@pytest.fixture(params=[7, 50])
+def busy_collector(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(request.param, 1, 1)
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("busy_collector")
+def test_threads_read_probabilities_in_any_python(tmp_path: Path) -> None:
+    """Before 3.11.8, threads that read headers of arrays together failed now and then."""
+    write(tmp_path / "oof.npz", {"a": np.eye(5, 7, dtype=np.uint8)})
+
+    def read(_: int) -> int:
+        for _ in range(30):
+            garbage = [Garbage() for _ in range(3)]
+            del garbage
+            found = probabilities["a"]
+        return int(found.sum())
+
+    with Probabilities(tmp_path / "oof.npz") as probabilities, ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(read, range(40))) == {5}
 
 
 def test_probabilities_are_a_plain_npz_keyed_by_image(tmp_path: Path) -> None:

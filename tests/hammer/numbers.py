@@ -31,6 +31,11 @@ def number_planted(scene: Scene, random: random.Random) -> Try:
     return Try(what, wrong)
 
 
+def _plant(weights: torch.Tensor, value: float) -> None:
+    """In place, whatever their strides."""
+    weights[(0,) * weights.ndim] = value
+
+
 def _in_picture(scene: Scene, random: random.Random) -> tuple[str, str]:
     scene.back_to(0)
     name, value = f"{random.randint(1, 6)}_{random.randint(1, 4)}", random.choice(WRONG)
@@ -51,7 +56,7 @@ def _in_model(scene: Scene, random: random.Random) -> tuple[str, str]:
     path, value = scene.run / "fold0" / "model.pt", random.choice(WRONG)
     content = torch.load(path, weights_only=True)
     name = random.choice([n for n, w in content["weights"].items() if w.is_floating_point()])
-    content["weights"][name].view(-1)[0] = value
+    _plant(content["weights"][name], value)
     torch.save(content, path)
     (path.parent / "checksums.json").unlink(missing_ok=True)
     code, said = scene.step(3)
@@ -67,7 +72,7 @@ def _in_state(scene: Scene, random: random.Random) -> tuple[str, str]:
     (scene.run / "fold0" / "model.pt").unlink()
     content = torch.load(path, weights_only=True)
     name = random.choice([n for n, w in content["model"].items() if w.is_floating_point()])
-    content["model"][name].view(-1)[0] = value
+    _plant(content["model"][name], value)
     torch.save(content, path)
     (path.parent / "checksums.json").unlink(missing_ok=True)
     code, said = scene.step(2, "folds=[0]")

@@ -90,7 +90,7 @@ def set_member(config: Config, member: str, name: str, value: int) -> None:
     with Probabilities(path) as found:
         images = {image: np.full_like(found[image], value) for image in found.presence}
         presence, provenance = found.presence, found.provenance
-    with written_whole(path) as file, ProbabilityWriter(file, provenance) as writer:
+    with written_whole(path, summed=True) as file, ProbabilityWriter(file, provenance) as writer:
         for image, array in images.items():
             writer.add(image, array, presence[image])
 

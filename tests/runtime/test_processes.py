@@ -152,21 +152,26 @@ def test_a_process_that_fails_ends_the_run_with_its_error(
     assert "this one is broken" in result.stderr
 
 
-def test_a_process_that_hangs_ends_the_others_with_a_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rank", [0, 1])  # the first keeps what the others tell
+@pytest.mark.parametrize("beats", [0, 3])
+def test_a_process_that_hangs_ends_the_others_with_a_word(
+    tmp_path: Path, rank: int, beats: int
+) -> None:
     script = tmp_path / "hang.py"
     script.write_text(
-        "import os, signal\n"
+        "import os, signal, time\n"
         "import torch.distributed as dist\n"
         "from lib.runtime import processes\n"
         "processes.BEAT, processes.SILENT = 0.2, 2.0\n"
         "with processes.joined([]):\n"
-        "    if os.environ['RANK'] == '1':\n"
+        f"    time.sleep({0.2 * beats})\n"
+        f"    if os.environ['RANK'] == '{rank}':\n"
         "        os.kill(os.getpid(), signal.SIGSTOP)\n"
         "    dist.barrier()\n"
     )
     result = in_two(script)
-    assert result.returncode == 1
-    assert "process 2 of 2 has given no sign of life for 2 s: all end" in result.stderr
+    assert result.returncode
+    assert f"process {rank + 1} of 2 has given no sign of life for 2 s: all end" in result.stderr
 
 
 def test_a_training_of_two_processes_goes_on_after_a_stop(

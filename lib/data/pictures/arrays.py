@@ -31,6 +31,7 @@ from lib.data.pictures.tree import Tree, require_printable, tree_of
 from lib.data.pictures.volumes import suffix_of
 from lib.runtime.errors import InputError
 from lib.runtime.files import sha_of
+from lib.runtime.threads import PARSING
 
 NUMPY = ".npy"
 PICTURE_SUFFIXES = (
@@ -373,12 +374,14 @@ def _read_array(file: ImageFile) -> Picture:
 
 def _array_of(path: Path) -> Array:
     try:
-        told = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory, and cannot lie
+        with PARSING:
+            told = np.load(path, mmap_mode="r", allow_pickle=False)  # takes no memory, cannot lie
         if not isinstance(told, np.ndarray) or told.ndim != 2 or not told.size:
             raise UnusableImage("an array of (height, width) was expected")
         require_small(*told.shape)
         del told  # a mapped file that is cut off while it is read would end the process
-        return np.asarray(np.load(path, allow_pickle=False))
+        with PARSING:
+            return np.asarray(np.load(path, allow_pickle=False))
     except FileNotFoundError:
         raise UnusableImage("the file is missing") from None
     except UnusableImage:

@@ -324,9 +324,8 @@ def test_of_one_share_held_out_no_other_fold_is_missing(
 def test_speed_and_the_first_batch_are_shown_where_a_training_left_them(tmp_path: Path) -> None:
     config = made_run(tmp_path)
     fold = Run.of(config).fold(1)
-    pd.DataFrame({"device": ["some accelerator"], "images_per_second": [123.0]}).to_csv(
-        fold / "speed.csv", index=False
-    )
+    speed = {"epoch": [1.0], "device": ["some accelerator"], "images_per_second": [123.0]}
+    pd.DataFrame(speed).to_csv(fold / "speed.csv", index=False)
     cv2.imwrite(str(fold / "first_batch.png"), np.full((40, 60, 3), 200, dtype=np.uint8))
     text = text_of(results_of(config))
     words = words_of(text)
