@@ -44,7 +44,7 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "presence": decision["presence"],
         "test_scores": decision.get("test_scores"),
         "measures": tables.measures_tables(results),
-        "strata": tables.strata_tables(results),
+        "strata": tables.strata_table(results),
     }
 
 

@@ -109,17 +109,21 @@ def _told(value: Any, digits: int) -> str:
     return " to ".join(f"{end:.{digits}f}" for end in ends)
 
 
-def strata_tables(results: Results) -> dict[str, list[dict[str, Any]]]:
-    """Of each way to part the images, what `grouped` tells of each part."""
-    titles = {
-        "size": "nerve",
-        "near_duplicates": "near-duplicate",
-        "contradictory_labels": "contradictory label",
+def strata_table(results: Results) -> list[dict[str, Any]]:
+    """A row for each part of the images, by size, near-duplicates and contradictory labels.
+
+    `first` of its kind.
+    """
+    words = {
+        "size": "{} of the nerves",
+        "near_duplicates": "{} a near-duplicate",
+        "contradictory_labels": "{} a contradictory label",
     }
-    return {
-        titles[kind]: [{"name": name, **found} for name, found in parts.items()]
+    return [
+        {"name": words[kind].format(name), "first": not number, **found}
         for kind, parts in results.decision["strata"].items()
-    }
+        for number, (name, found) in enumerate(parts.items())
+    ]
 
 
 def unscored_folds(results: Results) -> list[int]:
