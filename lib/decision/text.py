@@ -117,8 +117,8 @@ def measures_table(found: dict[str, Any], config: Config, several: bool) -> str:
         cells = [_measure(found[of][key], key) for of in ("every_mask", "neither_empty")]
         lines.append((names[key].ljust(wide) + " | ".join(cells)).rstrip())
     lines.append(
-        f"{empty[0]} {masks} with both masks empty count as perfect; {empty[1]} missed and "
-        f"{empty[2]} false alarms as the worst: 0, or a distance of the diagonal"
+        f"both masks empty: {empty[0]} {masks}, counted as perfect; missed: {empty[1]}, false "
+        f"alarms: {empty[2]}, counted as the worst: 0, or a distance of the image's diagonal"
     )
     return "\n".join(lines)
 

@@ -121,7 +121,7 @@ def test_the_page_tells_each_measure_and_each_part_of_the_images(tmp_path: Path)
     assert cells["specificity of presence"][3:] == ["–"] * 3
     text = page(results, subjects_table(results), {}, [])
     assert f"the {table['both']} of which" in text
-    assert f"{found['missed']} missed and {found['false_alarms']} false alarms" in text
+    assert f"Missed: {found['missed']}, false alarms: {found['false_alarms']}" in text
     assert "smallest third of the nerves" in text
     rows = live_of(text)["rows"]
     assert {"hd95", "nsd"} < rows.keys()
