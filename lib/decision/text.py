@@ -118,7 +118,7 @@ def measures_table(found: dict[str, Any], config: Config, several: bool) -> str:
         lines.append((names[key].ljust(wide) + " | ".join(cells)).rstrip())
     lines.append(
         f"both masks empty: {empty[0]} {masks}, counted as perfect; missed: {empty[1]}, false "
-        f"alarms: {empty[2]}, counted as the worst: 0, or a distance of the image's diagonal"
+        f"alarms: {empty[2]}, counted as the worst (0, or the diagonal)"
     )
     return "\n".join(lines)
 
