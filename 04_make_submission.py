@@ -1,8 +1,8 @@
 """Turns probabilities into masks: scores those of the training images, submits those of the test.
 
-oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, decision.json, submission.csv, test_iou.csv
-(where the test set has labels), report.html, plots/; with build_scoring_pipelines
-fold{k}/model.pt as well -> scoring/
+oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, oof_masks.npz, decision.json, submission.csv,
+test_masks.npz, test_iou.csv (where the test set has labels), report.html, plots/; with
+build_scoring_pipelines fold{k}/model.pt as well -> scoring/
 
 The rule that does it is chosen on the training images, each predicted by the network that never
 saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen without the image.
@@ -15,19 +15,18 @@ from lib.artifacts.alone import alone
 from lib.artifacts.decision import save_decision
 from lib.artifacts.folds import TRAINING_ONLY, Folds
 from lib.artifacts.inference_settings import InferenceSettings
+from lib.artifacts.masks import save_masks
 from lib.artifacts.run import Run
 from lib.artifacts.submission import images_in, save
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.images_of_test import left_out_of_test, read_test_table
 from lib.data.layouts import load_settings
-from lib.decision.masks_of_test import encoded_masks
+from lib.decision.masks_of_test import drawn_masks
 from lib.decision.results import results_of
 from lib.decision.rule import Rule
-from lib.decision.scores import summarise
-from lib.decision.scores_of_test import labels_of, rows_of_test, text_of_test
+from lib.decision.scores_of_test import scores_of_test
 from lib.decision.text import told
-from lib.metric import Metric
 from lib.runtime.files import save_table
 from tools.report.page import write_report
 
@@ -41,12 +40,13 @@ def decide_and_submit(config: Config) -> None:
     results = results_of(config)
     folds, audit, decision = results.folds, results.audit, results.decision
     save_table(Run.of(config).scores, results.rows, summed=True)
+    save_masks(Run.of(config).oof_masks, results.drawn)
     rules = [found.rule for found in results.decided]
     print(told(results.rows, decision, rules, config))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
-    print(f"every image's scores: {Run.of(config).scores}")
+    print(f"every image's scores: {Run.of(config).scores}; its mask: {Run.of(config).oof_masks}")
     left_out = left_out_of_test(audit, config)
     scores = make_submission(folds, rules, left_out, results.unseen.inference, config)
     results = results._replace(decision=decision | {"test_scores": scores})
@@ -77,26 +77,21 @@ def make_submission(
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return None
-    masks = encoded_masks(test, folds, rules, inference, config)
+    drawn = drawn_masks(test, folds, rules, inference, config)
+    unused = [""] * len(rules)
+    runs = {image: drawn[image].runs if image in drawn else unused for image in test["image"]}
     table = {
         (image, name): pixels
-        for image, of_image in zip(test["image"], masks, strict=True)
+        for image, of_image in runs.items()
         for name, pixels in zip(folds.classes, of_image, strict=True)
     }
     if path.is_file() and (others := images_in(path)) != set(test["image"]):
         print(f"{path} held {len(others)} other test images and is replaced")
     save(path, table)
-    nerves = sum(any(of_image) for of_image in masks)
+    save_masks(Run.of(config).test_masks, drawn)
+    nerves = sum(map(any, runs.values()))
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
-    labels = labels_of(test, config)
-    if labels is None:
-        Run.of(config).test_scores.unlink(missing_ok=True)
-        return None
-    rows = rows_of_test(labels, test["image"].tolist(), masks, folds)
-    save_table(Run.of(config).test_scores, rows)
-    scores = summarise(rows)
-    print(text_of_test(scores, Metric(config.metric)))
-    return scores
+    return scores_of_test(test, drawn, folds, config)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ import pandas as pd
 from lib.artifacts.folds import true_mask
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.decision.evidence import open_all
 from lib.decision.results import Results, results_of
 from lib.decision.rule import Mask
 from lib.decision.search import Evidence, above_level
@@ -42,15 +41,12 @@ def main(run: Path) -> None:
     print("\n".join([*limits(table, config), "", *spread(people)]))
 
 
-def masks_out_of_fold(results: Results, config: Config) -> Iterator[tuple[dict[str, Any], Mask]]:
+def masks_out_of_fold(results: Results) -> Iterator[tuple[dict[str, Any], Mask]]:
     """Each image with a nerve of the first class: its row, and its mask as it is scored."""
     column = results.folds.masks[0]
     table = results.unseen.table.assign(place=range(len(results.unseen.table)))
-    with open_all(table, results.folds, config) as files:
-        for row in table[table[column] != ""].to_dict("records"):
-            file, image = files[row["fold"]], row["image"]
-            found = file[image], file.presence[image]
-            yield row, results.masks_of(row, *found)[0]
+    for row in table[table[column] != ""].to_dict("records"):
+        yield row, results.masks_of(row["image"])[0]
 
 
 def measured(results: Results, config: Config) -> pd.DataFrame:
@@ -59,7 +55,7 @@ def measured(results: Results, config: Config) -> pd.DataFrame:
     labels = dict(zip(results.folds.table["image"], results.folds.table[column], strict=True))
     twins, best = nearest_twins(config), best_thresholds(results.unseen.evidence[0])
     rows = []
-    for row, mask in masks_out_of_fold(results, config):
+    for row, mask in masks_out_of_fold(results):
         truth = true_mask(row, column)
         moved, scaled = placed(mask, truth, 1.0), placed(mask, truth, same_area(mask, truth))
         found = {

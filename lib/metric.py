@@ -37,6 +37,16 @@ def dice(counts: Overlap) -> float:
     return 2 * counts.both / total if total else 1.0
 
 
+def precision(counts: Overlap) -> float:
+    """|A and B| / |B|, B the predicted mask; 1 where both are empty, 0 where exactly one is."""
+    return counts.both / counts.prediction if counts.prediction else float(not counts.truth)
+
+
+def sensitivity(counts: Overlap) -> float:
+    """|A and B| / |A|, A the true mask; 1 where both are empty, 0 where exactly one is."""
+    return counts.both / counts.truth if counts.truth else float(not counts.prediction)
+
+
 class Metric(StrEnum):
     """How a mask is scored against the true one; the value is that of the setting `metric`."""
 
@@ -102,6 +112,19 @@ def mean_score(
     return Score(mean, low, high, len(set(subjects)))
 
 
+def mean_scores(scores: Floats, subjects: npt.NDArray[np.str_]) -> list[Score]:
+    """`mean_score` of each column of (images, columns), by the same draws of subjects."""
+    n = len(set(subjects))
+    if not len(scores):
+        return [Score(None, None, None, n)] * scores.shape[1]
+    means = bootstrap_means(scores, subjects)
+    intervals: list[tuple[float | None, float | None]] = [(None, None)] * scores.shape[1]
+    if means is not None:
+        intervals = [interval_of(column, n) for column in means.T]
+    pairs = zip(scores.mean(axis=0).tolist(), intervals, strict=True)
+    return [Score(mean, *interval, n) for mean, interval in pairs]
+
+
 def interval_of(means: Floats, subjects: int) -> tuple[float, float]:
     """95 % interval: the middle of the means of draws of so many subjects.
 
@@ -134,19 +157,21 @@ def bootstrap_means(
     """The mean score in each of so many draws of whole subjects with replacement: (draws,).
 
     The frames of one subject are near-copies, so the subject is the sample (cluster bootstrap:
-    Davison and Hinkley 1997, section 3.8). `scores` and `subjects` are one value an image. None for
-    fewer than two subjects. The same input gives the same draws. `weights` make it a weighted mean;
-    a subject of no weight is none.
+    Davison and Hinkley 1997, section 3.8). `scores` and `subjects` are one value an image; scores
+    (images, columns) give (draws, columns). None for fewer than two subjects. The same input gives
+    the same draws. `weights` make it a weighted mean; a subject of no weight is none.
     """
     _, index = np.unique(subjects, return_inverse=True)
     weights = np.ones(len(scores)) if weights is None else weights
-    sums, sizes = np.bincount(index, weights * scores), np.bincount(index, weights)
-    sums, sizes = sums[sizes > 0], sizes[sizes > 0]
+    columns = scores.T if scores.ndim > 1 else scores[None]
+    sizes = np.bincount(index, weights)
+    sums = np.stack([np.bincount(index, weights * column) for column in columns], axis=-1)
+    sums, sizes = sums[sizes > 0].reshape(-1, *scores.shape[1:]), sizes[sizes > 0]
     if len(sums) < 2:
         return None
     random, equal = np.random.default_rng(0), np.full(len(sums), 1 / len(sums))
-    means = np.empty(draws)
+    means = np.empty((draws, *scores.shape[1:]))
     for at in range(0, draws, 500):  # so many at a time that memory stays small with any number
         times = random.multinomial(len(sums), equal, min(500, draws - at))
-        means[at : at + 500] = times @ sums / (times @ sizes)
+        means[at : at + 500] = ((times @ sums).T / (times @ sizes)).T
     return means

@@ -7,7 +7,7 @@ from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.files import existing, save_table
 
-COLUMNS = ["image", "height", "width", "subject", "sha"]
+COLUMNS = ["image", "height", "width", "subject", "sha", "spacing"]  # the last as in folds.csv
 
 
 def save_test_labels(config: Config, table: pd.DataFrame | None) -> None:

@@ -3,22 +3,20 @@
 Keyed by image name, at the image's own size, axes (height, width); with what they were made from.
 """
 
-import io
 import json
-import os
-import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts.folds import Folds
+from lib.artifacts.npz import MemberWriter, Packed, members_of, packed, packed_image
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
@@ -29,35 +27,9 @@ Probability = npt.NDArray[np.uint8]
 
 # Members of a probability file that are not images.
 PRESENCE, PROVENANCE = "_presence", "_provenance"
-# Bytes before a member's name in a zip (APPNOTE.TXT of the zip format, 4.3.7).
-LOCAL_HEADER = 30
 # What zipfile and NumPy raise where some bit is another; RuntimeError: where it says "encrypted".
 DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
 RUN_03 = "03_infer.py, with the settings of that run,"  # the step, where another run lacks it
-
-
-class Packed(NamedTuple):
-    """A compressed member of a probability file."""
-
-    name: str  # of the file in the zip
-    size: int  # in bytes, before
-    checksum: int  # CRC-32, before
-    deflated: bytes
-
-
-def packed(name: str, array: npt.NDArray[Any]) -> Packed:
-    """An array as a member. Any thread may do it: zlib holds up no other."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, allow_pickle=False)
-    content = buffer.getbuffer()
-    deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)  # without zlib's own header
-    deflated = deflate.compress(content) + deflate.flush()
-    return Packed(f"{name}.npy", len(content), zlib.crc32(content), deflated)
-
-
-def packed_image(image: str, probability: Probability) -> Packed:
-    """Probability (classes, height, width)."""
-    return packed(image, probability[0] if len(probability) == 1 else probability)
 
 
 class ProbabilityWriter:
@@ -70,8 +42,7 @@ class ProbabilityWriter:
     """
 
     def __init__(self, file: IO[bytes], provenance: dict[str, Any]) -> None:
-        self._file, self._provenance = file, provenance
-        self._members: list[zipfile.ZipInfo] = []
+        self._members, self._provenance = MemberWriter(file), provenance
         self._presence: list[npt.NDArray[np.float32]] = []
 
     def add(self, image: str, probability: Probability, presence: npt.NDArray[np.float32]) -> None:
@@ -80,7 +51,7 @@ class ProbabilityWriter:
 
     def add_packed(self, member: Packed, presence: npt.NDArray[np.float32]) -> None:
         """What packed_image made of an image, and its presence (classes,)."""
-        self._write(member)
+        self._members.add(member)
         self._presence.append(presence[0] if len(presence) == 1 else presence)
 
     def add_all_of(self, path: Path) -> None:
@@ -88,8 +59,8 @@ class ProbabilityWriter:
         with np.load(path) as arrays:
             presence = arrays[PRESENCE]
         self._presence += list(presence)
-        for member in islice(_members_of(path), len(presence)):  # the others stand behind them
-            self._write(member)
+        for member in islice(members_of(path), len(presence)):  # the others stand behind them
+            self._members.add(member)
 
     def __enter__(self) -> Self:
         return self
@@ -97,20 +68,10 @@ class ProbabilityWriter:
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is not None:
             return  # a file that nobody will read
-        self._write(packed(PRESENCE, np.array(self._presence, dtype=np.float32)))
-        self._write(packed(PROVENANCE, np.array(json.dumps(self._provenance, sort_keys=True))))
-        with zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.filelist += self._members  # begins where the members end
-
-    def _write(self, member: Packed) -> None:
-        """Does what ZipFile.writestr does, which would compress, one member at a time."""
-        info = zipfile.ZipInfo(member.name)  # dated 1980, whenever it is written
-        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
-        info.CRC, info.file_size = member.checksum, member.size
-        info.compress_size, info.header_offset = len(member.deflated), self._file.tell()
-        self._file.write(info.FileHeader())
-        self._file.write(member.deflated)
-        self._members.append(info)
+        self._members.add(packed(PRESENCE, np.array(self._presence, dtype=np.float32)))
+        provenance = np.array(json.dumps(self._provenance, sort_keys=True))
+        self._members.add(packed(PROVENANCE, provenance))
+        self._members.close()
 
 
 def is_sound(path: Path) -> bool:
@@ -120,17 +81,6 @@ def is_sound(path: Path) -> bool:
             return archive.testzip() is None
     except (OSError, *DAMAGES):
         return False
-
-
-def _members_of(path: Path) -> Iterator[Packed]:
-    """The members of a zip that ProbabilityWriter wrote, in its order."""
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-        for info in archive.infolist():
-            file.seek(info.header_offset + LOCAL_HEADER - 4)
-            name, extra = struct.unpack("<HH", file.read(4))  # lengths of what follows the header
-            file.seek(name + extra, os.SEEK_CUR)
-            deflated = file.read(info.compress_size)
-            yield Packed(info.filename, info.file_size, info.CRC, deflated)
 
 
 class Probabilities:

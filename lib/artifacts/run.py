@@ -110,6 +110,14 @@ class Run:
     # 04_make_submission.py
 
     @property
+    def oof_masks(self) -> Path:
+        return self.folder / "oof_masks.npz"
+
+    @property
+    def test_masks(self) -> Path:
+        return self.folder / "test_masks.npz"
+
+    @property
     def test_scores(self) -> Path:
         return self.folder / "test_iou.csv"
 

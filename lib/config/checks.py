@@ -74,6 +74,8 @@ def _typed(kind: Any, value: Any) -> Any:
         return [str(item) for item in value]
     if kind == list[float] and isinstance(value, list):
         return [_number(item) for item in value]
+    if kind == list[float] and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return [_number(value)]
     expected = {bool: "true or false", int: "a whole number", float: "a number"}
     raise ValueError(f"{expected.get(kind, 'a list, such as [a, b]')} was expected")
 
@@ -118,6 +120,11 @@ def conflicts(config: Config) -> list[str]:
     share = config.positive_share
     if share and (len(share) != 2 or not all(0 <= value <= 1 for value in share)):
         errors.append(f"positive_share: {share}: allowed: two shares of 0 to 1, or []")
+    spacing = config.pixel_spacing_mm
+    if len(spacing) > 2 or not all(value > 0 for value in spacing):
+        errors.append(
+            f"pixel_spacing_mm: {spacing}: allowed: one number above 0, two (down, across), or []"
+        )
     errors += _data_conflicts(config)
     errors += _inference_conflicts(config)
     errors += _idle(config)

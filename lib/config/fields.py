@@ -389,6 +389,25 @@ class Config:
         choices=("error", "empty"),
     )
     n_folds: int = setting("pipeline", 5, "folds the images are divided into", low=2, high=1000)
+    nsd_tolerance: float = setting(
+        "pipeline",
+        7.0,
+        "pixels that the boundary of a mask may be off and still be right, in the score nsd: as "
+        "far as labels of nearly the same picture of the competition are apart: docs/evaluation.md",
+        low=0,
+    )
+    nsd_tolerance_mm: float = setting(
+        "pipeline",
+        1.0,
+        "the same in millimetres, in the score nsd_mm of images whose spacing is known",
+        low=0,
+    )
+    pixel_spacing_mm: list[float] = setting(
+        "pipeline",
+        [],
+        "millimetres a pixel of all images, such as 0.1, or down and across, such as [0.1, 0.08]: "
+        "scores are told in millimetres too; []: as DICOM, NIfTI, NRRD and MetaImage files tell",
+    )
     positive_share: list[float] = setting(
         "pipeline",
         [],

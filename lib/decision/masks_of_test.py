@@ -1,4 +1,4 @@
-"""test.npz and the rules -> the masks of the test images, as run lengths."""
+"""test.npz and the rules -> the masks of the test images."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import pandas as pd
 from lib import rle
 from lib.artifacts.folds import Folds
 from lib.artifacts.inference_settings import InferenceSettings
+from lib.artifacts.masks import Drawn
 from lib.artifacts.probabilities import Probabilities, open_current
 from lib.artifacts.run import Run
 from lib.config.fields import Config
@@ -16,14 +17,14 @@ from lib.runtime.errors import InputError
 from lib.runtime.threads import with_bar
 
 
-def encoded_masks(
+def drawn_masks(
     test: pd.DataFrame,
     folds: Folds,
     rules: Sequence[Rule],
     inference: InferenceSettings,
     config: Config,
-) -> list[list[str]]:
-    """Run lengths of each test image, one a class; "" where the image is not to be used.
+) -> dict[str, Drawn]:
+    """The masks of each test image by its name, but of those that are not to be used.
 
     `rules` are one a class; `inference` is how the images that chose them were predicted.
     InputError where the test images were predicted otherwise.
@@ -33,14 +34,14 @@ def encoded_masks(
     with open_current(path, config, numbers, usable, folds) as probabilities:
         _require_same_settings(probabilities, inference)
 
-        def encoded(image: str) -> list[str]:
-            if image not in probabilities.presence:
-                return [""] * len(rules)
+        def draw(image: str) -> Drawn:
             planes, presence = probabilities[image], probabilities.presence[image].tolist()
             of_classes = zip(planes, presence, rules, strict=True)
-            return [rle.encode(decide(*of_class)) for of_class in of_classes]
+            masks = [decide(*of_class) for of_class in of_classes]
+            return Drawn(planes[0].shape, [rle.encode(mask) for mask in masks])
 
-        return list(with_bar(encoded, test["image"].tolist(), "encoding"))
+        images = [image for image in test["image"] if image in probabilities.presence]
+        return dict(zip(images, with_bar(draw, images, "encoding"), strict=True))
 
 
 def _require_same_settings(probabilities: Probabilities, expected: InferenceSettings) -> None:

@@ -5,6 +5,7 @@ takes a second reading of the probabilities, with the rest of the rule as it was
 no rule gives a mask are not read, masks of one piece without a hole are not cleaned.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from lib.artifacts.folds import Folds, true_mask
 from lib.artifacts.probabilities import Probability
 from lib.config.fields import Config
 from lib.decision.evidence import Unseen, open_all
-from lib.decision.rule import Mask, Rule, cleaned, has_pieces_or_holes
+from lib.decision.rule import Mask, Rule, cleaned, decide, has_pieces_or_holes
 from lib.decision.search import (
     Evidence,
     Masks,
@@ -76,6 +77,17 @@ def decide_all(unseen: Unseen, part: Parts, folds: Folds, config: Config) -> lis
         _decided(*of_class, part, candidates, config)
         for of_class in zip(unseen.evidence, rules, counts, strict=True)
     ]
+
+
+def nested_masks(
+    planes: Probability, presence: Sequence[float], part: int, decided: Sequence[Decided]
+) -> list[Mask]:
+    """The masks of an image of the part, one a class, each by the rule chosen without the part.
+
+    `planes` (classes, height, width) and `presence`, one a class, are of its probability file.
+    """
+    rules = [found.nested_rules[part] for found in decided]
+    return [decide(*of_class) for of_class in zip(planes, presence, rules, strict=True)]
 
 
 def parts_of(table: pd.DataFrame, config: Config) -> Parts:

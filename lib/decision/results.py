@@ -1,21 +1,21 @@
 """All that 04 finds out of fold: the images counted, the rules chosen, the scores."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from lib import rle
 from lib.artifacts.audit import load_audit
 from lib.artifacts.folds import Folds, load_folds
-from lib.artifacts.probabilities import Probability
+from lib.artifacts.masks import Drawn
 from lib.config.fields import Config
 from lib.decision.evidence import Unseen, read_unseen
+from lib.decision.measures import measured, told_measures
 from lib.decision.nested import Decided, decide_all, parts_of
-from lib.decision.rule import Mask, decide
+from lib.decision.rule import Mask
 from lib.decision.scores import content, image_rows
 from lib.decision.search import Parts
+from lib.decision.strata import strata_of
 from lib.metric import Metric
 
 
@@ -28,6 +28,7 @@ class Results(NamedTuple):
     unseen: Unseen
     part: Parts  # of each image: its rule was chosen without it
     decided: list[Decided]
+    drawn: dict[str, Drawn]  # the masks that are scored, by image
     rows: pd.DataFrame  # oof_iou.csv
     decision: dict[str, Any]  # decision.json
 
@@ -36,21 +37,10 @@ class Results(NamedTuple):
         """What the rule was chosen by."""
         return Metric(self.config.metric)
 
-    def masks_of(
-        self,
-        row: Mapping[str, Any],
-        planes: Probability,
-        presence: npt.NDArray[np.float32],
-    ) -> list[Mask]:
-        """One a class, as the image is scored: by the rule that was chosen without its part.
-
-        `row` is one of `unseen.table` and its number `place`; `planes` (classes, height, width) and
-        `presence` (classes,) are of its probability file.
-        """
-        part = int(self.part[row["place"]])
-        rules = [found.nested_rules[part] for found in self.decided]
-        of_classes = zip(planes, presence.tolist(), rules, strict=True)
-        return [decide(*of_class) for of_class in of_classes]
+    def masks_of(self, image: str) -> list[Mask]:
+        """One a class, as the image is scored: by the rule that was chosen without its part."""
+        shape, runs = self.drawn[image]
+        return [rle.decode(text, shape, image) for text in runs]
 
 
 def results_of(config: Config) -> Results:
@@ -59,7 +49,9 @@ def results_of(config: Config) -> Results:
     unseen = read_unseen(folds, config)
     part = parts_of(unseen.table, config)
     decided = decide_all(unseen, part, folds, config)
-    rows = image_rows(unseen, decided, folds)
+    found = measured(unseen, decided, part, folds, config)
+    rows = image_rows(unseen, decided, folds, measures=found.tables)
     audit = load_audit(config, folds)
     decision = content(rows, unseen, decided, folds, audit, config)
-    return Results(config, folds, audit, unseen, part, decided, rows, decision)
+    decision |= {"measures": told_measures(rows, config), "strata": strata_of(rows, config)}
+    return Results(config, folds, audit, unseen, part, decided, found.drawn, rows, decision)

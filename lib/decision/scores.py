@@ -17,7 +17,7 @@ from lib.config.fields import Config
 from lib.decision.evidence import Unseen
 from lib.decision.nested import Areas, Decided
 from lib.decision.search import Evidence, presence_of, weights_of
-from lib.metric import Floats, Metric, Score, area_under_curve, mean_score
+from lib.metric import Floats, Metric, Score, area_under_curve, mean_score, mean_scores
 
 ABOUT = {
     "rules": "By class; for new images. presence = head_weight x the network's presence + (1 - "
@@ -30,18 +30,25 @@ ABOUT = {
     "part. These are the figures to quote.",
     "tuned": "By the rules above, on the images that chose them: flatters.",
     "fixed": "The pixels above probability_threshold; nothing was chosen.",
+    "measures": "Nested. In every_mask two empty masks are perfect and one empty mask is the worst "
+    "there can be: 0, or a distance of the image's diagonal. neither_empty: no such pairs.",
     "label_noise_ceiling": "Each image given the label of its nearest near-duplicate.",
 }
 NEAR_GATE = 0.05  # share of the images, those of presence next to the gate
 
 
 def image_rows(
-    unseen: Unseen, decided: list[Decided], folds: Folds, areas: list[Areas] | None = None
+    unseen: Unseen,
+    decided: list[Decided],
+    folds: Folds,
+    areas: list[Areas] | None = None,
+    measures: list[pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
     """A row an image, and class where there are several: oof_iou.csv.
 
     IoU, Dice, area (pixels) and presence are those of the nested rule, chosen without the image's
-    part: nothing in the table flatters. Other masks are given by their `areas`, one a class.
+    part: nothing in the table flatters. Other masks are given by their `areas`, one a class;
+    `measures` are further columns, a table a class.
     """
     tables = []
     for k, name in enumerate(folds.classes):
@@ -54,6 +61,8 @@ def image_rows(
             true_area=truth,
             presence=decided[k].presence,
         )
+        if measures:
+            table = table.join(measures[k])
         if len(folds.classes) > 1:
             table.insert(0, "class_id", name)
         tables.append(table)
@@ -123,17 +132,34 @@ def other_scores(
     }
 
 
-def grouped(rows: pd.DataFrame, column: str) -> dict[str, Any]:
-    """Of each value of the column: images, those with a nerve, IoU and Dice."""
-    return {
-        str(name): {
-            "images": part["image"].nunique(),
-            "with_nerve": part["image"][part["true_area"] > 0].nunique(),
-            "iou": float(part["iou"].mean()),
-            "dice": float(part["dice"].mean()),
-        }
-        for name, part in rows.groupby(column)
+def grouped(rows: pd.DataFrame, by: Any) -> dict[str, Any]:
+    """Of each group of rows: `_of_group`. `by` is the name of a column, or a value a row."""
+    known = bool((rows["subject"] != "").all())
+    groups = rows.groupby(by, observed=True)
+    return {str(name): _of_group(part, known) for name, part in groups}
+
+
+def _of_group(rows: pd.DataFrame, known: bool) -> dict[str, Any]:
+    """Images, masks that are missed and false alarms; IoU and Dice with their intervals, NSD.
+
+    hd95_median is that of the masks of which neither is empty, in pixels.
+    """
+    there, shown = rows["true_area"] > 0, rows["area"] > 0
+    subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
+    both = rows["hd95"][there & shown]
+    found: dict[str, Any] = {
+        "images": rows["image"].nunique(),
+        "with_nerve": rows["image"][there].nunique(),
+        "missed": int((there & ~shown).sum()),
+        "false_alarms": int((~there & shown).sum()),
+        "nsd": float(rows["nsd"].mean()),
+        "hd95_median": float(both.median()) if len(both) else None,
     }
+    metrics = list(Metric)
+    values = rows[[metric.column for metric in metrics]].to_numpy(dtype=float)
+    for metric, score in zip(metrics, mean_scores(values, subjects), strict=True):
+        found |= score_content(score, metric)
+    return found
 
 
 def presence_scores(evidence: Evidence, decided: Decided, config: Config) -> dict[str, Any]:

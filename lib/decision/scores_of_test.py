@@ -1,20 +1,40 @@
 """Masks of the test set held against its labels, where somebody gave them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lib import rle
 from lib.artifacts.folds import Folds, true_mask
 from lib.artifacts.labels_of_test import load_test_labels
+from lib.artifacts.masks import Drawn
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.table import with_sha
-from lib.decision.scores import score_in
+from lib.decision.measures import in_order, measures_of, spacing_of, told_measures
+from lib.decision.scores import score_in, summarise
 from lib.decision.text import quoted, unit_of
-from lib.metric import Metric
+from lib.metric import Metric, dice, iou, overlap
+from lib.runtime.files import save_table
+
+
+def scores_of_test(
+    test: pd.DataFrame, drawn: Mapping[str, Drawn], folds: Folds, config: Config
+) -> dict[str, Any] | None:
+    """Writes test_iou.csv and says what is in it; None, and no such file, without labels.
+
+    `drawn` are the masks of the images of `test`.
+    """
+    path, labels = Run.of(config).test_scores, labels_of(test, config)
+    if labels is None:
+        path.unlink(missing_ok=True)
+        return None
+    rows = rows_of_test(labels, drawn, folds, config)
+    save_table(path, rows)
+    scores = summarise(rows) | {"measures": told_measures(rows, config)}
+    print(text_of_test(scores, Metric(config.metric)))
+    return scores
 
 
 def labels_of(test: pd.DataFrame, config: Config) -> pd.DataFrame | None:
@@ -36,26 +56,28 @@ def labels_of(test: pd.DataFrame, config: Config) -> pd.DataFrame | None:
 
 
 def rows_of_test(
-    labels: pd.DataFrame, images: Sequence[str], masks: Sequence[Sequence[str]], folds: Folds
+    labels: pd.DataFrame, drawn: Mapping[str, Drawn], folds: Folds, config: Config
 ) -> pd.DataFrame:
     """A row a labelled test image, and class where there are several: test_iou.csv.
 
-    `masks` are the run lengths of each of `images`, one a class; `labels` are those of
-    test_labels.csv.
+    `drawn` are the masks of the test images; one that has none gets an empty one. `labels` are
+    those of test_labels.csv.
     """
-    found = dict(zip(images, masks, strict=True))
-    rows = []
+    rows, measures = [], []
     for row in labels.to_dict("records"):
-        for name, column, text in zip(folds.classes, folds.masks, found[row["image"]], strict=True):
+        nothing = Drawn((row["height"], row["width"]), [""] * len(folds.classes))
+        texts, spacing = drawn.get(row["image"], nothing).runs, spacing_of(row, config)
+        for name, column, text in zip(folds.classes, folds.masks, texts, strict=True):
             truth = true_mask(row, column)
             mask = rle.decode(text, truth.shape, row["image"])
-            area, both = np.count_nonzero(mask), np.count_nonzero(mask & truth)
-            counts = [np.array([n]) for n in (np.count_nonzero(truth), area, both)]
-            scores = {metric.column: float(metric.of_counts(*counts)[0]) for metric in Metric}
+            counts = overlap(truth, mask)
             of_class = {"class_id": name} if len(folds.classes) > 1 else {}
-            about = {"image": row["image"], "subject": row["subject"], **scores}
-            rows.append({**of_class, **about, "area": area, "true_area": int(counts[0][0])})
-    return pd.DataFrame(rows)
+            about = {"image": row["image"], "subject": row["subject"]}
+            scores = {"iou": iou(counts), "dice": dice(counts)}
+            areas = {"area": counts.prediction, "true_area": counts.truth}
+            rows.append({**of_class, **about, **scores, **areas})
+            measures.append(measures_of(truth, mask, spacing, config))
+    return pd.DataFrame(rows).join(in_order(measures))
 
 
 def text_of_test(scores: dict[str, Any], metric: Metric) -> str:

@@ -7,11 +7,12 @@ import pandas as pd
 
 from lib.artifacts.caveats import beside_scores, sentence
 from lib.config.fields import Config
+from lib.decision.measures import IN_MM, IN_PIXELS, names_of
 from lib.decision.rule import NEVER, Rule
 from lib.decision.scores import score_in
 from lib.metric import Metric, Score
 
-NAMES = {
+WAYS = {
     "nested": "rule chosen without the images scored",
     "tuned": "rule chosen on these images: flatters",
     "fixed": "pixels above {threshold:g}, nothing chosen",
@@ -26,6 +27,7 @@ def told(
     lines = [
         score_table(scores) + beside_scores(decision["caveats"]),
         comparison(decision, config),
+        measures_table(decision["measures"]["all"], config, "class_id" in scores),
         *(presence_text(name, found, config.metric) for name, found in names.items()),
         subjects_text(decision),
     ]
@@ -77,13 +79,13 @@ def comparison(decision: dict[str, Any], config: Config) -> str:
     ways = {"nested": scores} | decision["other_scores"]
     if not decision["chosen_on_these_images"]:
         ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
-    wide = max(len(name) for name in NAMES.values()) + 2
+    wide = max(len(name) for name in WAYS.values()) + 2
     lines = [
         f"{decision['metric']}, and 95 % over subjects".ljust(wide)
         + "  ".join(f"{heads[part]:<19}" for part in parts)
     ]
     for name, way in ways.items():
-        words = NAMES[name].format(threshold=config.probability_threshold)
+        words = WAYS[name].format(threshold=config.probability_threshold)
         cells = [_cell(score_in(way[part], metric)) for part in parts]
         lines.append(words.ljust(wide) + "  ".join(cells))
     empty = [_number(scores[part]["all_empty"]).ljust(19) for part in parts]
@@ -93,6 +95,47 @@ def comparison(decision: dict[str, Any], config: Config) -> str:
         kind = "no image shows a nerve" if scores["all"]["all_empty"] else "all images show a nerve"
         lines.append(f"{kind}, so no score can be told for test_positive_share")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def measures_table(found: dict[str, Any], config: Config, several: bool) -> str:
+    """What is told of masks besides; `found` is what `summarised` gives.
+
+    In millimetres where the spacing of every image is known, else in pixels.
+    """
+    masks, every = ("masks" if several else "images"), found["every_mask"]
+    in_mm = "hd95_mm" in every and every["hd95_mm"]["masks"] == found["masks"]
+    keys = [IN_MM.get(key, key) if in_mm else key for key in IN_PIXELS]
+    names = names_of(config)
+    wide = max(len(names[key]) for key in keys) + 2
+    empty = found["both_empty"], found["missed"], found["false_alarms"]
+    heads = [f"all {found['masks']} {masks}", f"the {found['masks'] - sum(empty)} with both masks"]
+    lines = [
+        ("".ljust(wide) + " | ".join(f"{head:<34}" for head in heads)).rstrip(),
+        "".ljust(wide) + " | ".join([f"{'mean':<9}{'95 %':<18}{'median':>7}"] * 2),
+    ]
+    for key in keys:
+        cells = [_measure(found[of][key], key) for of in ("every_mask", "neither_empty")]
+        lines.append((names[key].ljust(wide) + " | ".join(cells)).rstrip())
+    lines.append(
+        f"both masks empty: {empty[0]} {masks}, counted as perfect; missed: {empty[1]}, false "
+        f"alarms: {empty[2]}, counted as the worst (0, or the diagonal)"
+    )
+    return "\n".join(lines)
+
+
+def _measure(found: dict[str, Any], key: str) -> str:
+    if found["mean"] is None:
+        return f"{'-':<27}{'-':>7}"
+    digits = digits_of(key)
+    between = " to ".join(f"{end:.{digits}f}" for end in found["interval"] or ())
+    return f"{found['mean']:<9.{digits}f}{between:<18}{found['median']:>7.{digits}f}"
+
+
+def digits_of(key: str) -> int:
+    """After the point, of a measure: shares have three, distances in pixels one."""
+    if key.removesuffix("_mm") in ("precision", "sensitivity", "presence_specificity", "nsd"):
+        return 3
+    return 2 if "_mm" in key else 1
 
 
 def _cell(score: Score) -> str:

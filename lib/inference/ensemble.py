@@ -10,7 +10,8 @@ import pandas as pd
 
 from lib.artifacts.caveats import Caveat, read_caveats
 from lib.artifacts.folds import Folds
-from lib.artifacts.probabilities import Probabilities, packed_image, provenance_of
+from lib.artifacts.npz import packed_image
+from lib.artifacts.probabilities import Probabilities, provenance_of
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.inference.pieces import Member

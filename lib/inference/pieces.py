@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lib.artifacts.probabilities import Packed, Probabilities, ProbabilityWriter, is_sound
+from lib.artifacts.npz import Packed
+from lib.artifacts.probabilities import Probabilities, ProbabilityWriter, is_sound
 from lib.runtime.files import sha_of, written_whole
 from lib.runtime.processes import gathered, number_of_processes, of_first, rank
 from lib.runtime.progress import progress

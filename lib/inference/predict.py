@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lib.artifacts.model import load_model
-from lib.artifacts.probabilities import Probability, packed_image
+from lib.artifacts.npz import packed_image
+from lib.artifacts.probabilities import Probability
 from lib.config.fields import Config
 from lib.dataset import Batch, plain_loader
 from lib.inference.pieces import Member

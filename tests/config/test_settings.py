@@ -74,6 +74,13 @@ HELD_BY = {
     "training/test_pretrained.py": {
         "test_weights_are_read_from_a_local_file": ["pretrained_weights"],
     },
+    "decision/test_measures.py": {
+        "test_millimetres_are_pixels_of_their_size_and_have_a_tolerance_of_their_own": [
+            "nsd_tolerance",
+            "nsd_tolerance_mm",
+        ],
+        "test_the_spacing_is_the_settings_else_the_files": ["pixel_spacing_mm"],
+    },
     "decision/test_nested.py": {
         "test_one_group_or_the_setting_leave_one_part": ["tune_decision"],
         "test_the_expected_score_is_that_at_the_share_of_nerves_asked_for": ["test_positive_share"],

@@ -182,9 +182,16 @@ def test_a_gate_that_parts_nothing_is_not_checked(gate: float) -> None:
 
 def test_scores_by_subject_name_the_worst_and_the_best() -> None:
     unseen, decided, folds = case()
-    rows = image_rows(unseen, [decided], folds)
+    rows = image_rows(unseen, [decided], folds).assign(hd95=[0, 2, 9, 9, 0], nsd=[1, 0.5, 0, 0, 1])
     found = grouped(rows, "subject")
-    assert found["x"] == pytest.approx({"images": 2, "with_nerve": 2, "iou": 2 / 3, "dice": 0.75})
+    counts = {"images": 2, "with_nerve": 2, "missed": 0, "false_alarms": 0}
+    scores = {"iou": 2 / 3, "dice": 0.75, "nsd": 0.75, "hd95_median": 1}
+    alone = {"iou_interval": None, "dice_interval": None}
+    assert found["x"] == pytest.approx({**counts, **scores, **alone})
+    assert (found["y"]["missed"], found["y"]["false_alarms"], found["y"]["hd95_median"]) == (
+        *(1, 1),
+        None,
+    )
     decision = {"metric": "IoU", "by_subject": found, "scores": {"subjects_known": True}}
     assert subjects_text(decision) == "by subject: IoU from 0.000 (y) to 1.000 (z), median 0.667"
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.artifacts.probabilities import Probabilities, ProbabilityWriter, packed_image
+from lib.artifacts.npz import packed_image
+from lib.artifacts.probabilities import Probabilities, ProbabilityWriter
 from lib.inference.pieces import Member, is_whole, write_in_pieces
 from lib.runtime.errors import InputError
 from lib.runtime.files import written_whole

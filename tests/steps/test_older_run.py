@@ -23,7 +23,7 @@ def make_older(run: Run) -> None:
         file.write("fit_ensemble: false\n")
     rewrite(run.audit, lambda audit: audit | {"leaks": list(map(sentence, audit["leaks"]))})
     rewrite(run.decision, lambda found: found | {"way": found.pop("inference"), "caveats": []})
-    for path in run.folder.glob("*.npz"):
+    for path in (*run.folder.glob("oof_fold*.npz"), run.test):
         make_older_probabilities(path)
 
 

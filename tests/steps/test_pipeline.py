@@ -67,6 +67,8 @@ def test_the_four_steps_leave_every_artifact(finished_once: Path) -> None:
         "oof_fold1.npz",
         "test.npz",
         "oof_iou.csv",
+        "oof_masks.npz",
+        "test_masks.npz",
         "decision.json",
         "submission.csv",
     }
@@ -139,11 +141,13 @@ def test_the_submission_has_the_ids_and_order_of_the_sample_and_the_masks_of_the
     sample = pd.read_csv(finished_once / "data/sample_submission.csv", dtype=str)
     assert submission.columns.tolist() == ["img", "pixels"]
     assert submission["img"].tolist() == sample["img"].tolist()
-    with np.load(folder / "test.npz") as arrays:
+    with np.load(folder / "test.npz") as arrays, np.load(folder / "test_masks.npz") as masks:
         presence = dict(zip(arrays.files, arrays["_presence"].tolist(), strict=False))
+        assert masks.files == sample["img"].tolist()
         for image, pixels in zip(submission["img"], submission["pixels"], strict=True):
             mask = decide(arrays[image], presence[image], rule)
             assert np.array_equal(rle.decode(pixels, (60, 80)), mask)
+            assert np.array_equal(masks[image], mask)
 
 
 def test_a_test_image_gets_the_mean_over_the_folds(finished_once: Path) -> None:
@@ -180,9 +184,8 @@ def test_a_chain_run_again_changes_no_byte_and_trains_nothing(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = snapshot(chain(config))
-    times = {
-        path: Path(path).stat().st_mtime_ns for path in before if path.endswith((".pt", "npz"))
-    }
+    kept = [path for path in before if path.endswith((".pt", "npz")) and "_masks" not in path]
+    times = {path: Path(path).stat().st_mtime_ns for path in kept}
     capsys.readouterr()
     assert snapshot(chain(config)) == before
     assert {path: Path(path).stat().st_mtime_ns for path in times} == times

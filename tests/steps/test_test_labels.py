@@ -18,6 +18,7 @@ from lib.data.images_of_test import read_test_table
 from lib.data.labels_of_test import read_test_labels
 from lib.data.layouts import load_settings
 from lib.data.table import read_training_images
+from lib.decision.measures import measures_of
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, SHAPE, chain, configured, step, tiny_image
 
@@ -58,7 +59,12 @@ def test_labelled_test_images_are_scored_and_choose_nothing(
         mask, true = rle.decode(pixels, truth[row["image"]].shape), truth[row["image"]]
         both, either = np.count_nonzero(mask & true), np.count_nonzero(mask | true)
         assert row["iou"] == pytest.approx(both / either if either else 1)
+        expected = measures_of(true, mask, None, config)
+        assert {key: row[key] for key in expected} == pytest.approx(expected, nan_ok=True, rel=1e-5)
     assert after["test_scores"]["all"]["iou"] == pytest.approx(rows["iou"].mean())
+    measures = after["test_scores"]["measures"]["all"]
+    assert measures["every_mask"]["assd"]["mean"] == pytest.approx(rows["assd"].mean())
+    assert measures["masks"] == 3
     assert f"test IoU over the 3 labelled test images: {rows['iou'].mean():.3f}" in told
     assert "the 3 labelled test images" in (folder / "report.html").read_text()
 

@@ -22,6 +22,17 @@ WORDS = {
     "leak": "Pictures or people that a network is scored on were also in its training images. The "
     "scores are too high.",
     "contradictory twins": "Nearly the same picture twice, with different labels.",
+    "precision": "Of the pixels that were marked, the share that is nerve.",
+    "sensitivity": "Of the nerve's pixels, the share that was marked.",
+    "specificity of presence": "Of the images without a nerve, the share that gets no mask.",
+    "HD95": "Between the boundaries of both masks: 95 % of their pixels have one of the other "
+    "within this distance.",
+    "ASSD": "The mean distance from a boundary pixel of one mask to the other's boundary.",
+    "NSD": "The share of both boundaries that has the other's within the tolerance.",
+    "centroids apart": "How far the centre of the mask is from the true centre.",
+    "area error": "The mask's area less the true area: below 0 it is too small.",
+    "neither empty": "Pairs of a true and a predicted mask that both have pixels: no value of "
+    "theirs is made up.",
     "cost": "How much the mean over all images would rise if this subject scored the mean.",
     "calibration error": "The mean distance between what was predicted and what is true.",
 }

@@ -41,7 +41,7 @@ DETAIL = 0.7  # pixels by which an outline may be off
 def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
     """What `_picture` gives, by image; and in words why some or all are missing."""
     try:
-        table = results.unseen.table.assign(place=range(len(results.unseen.table)))
+        table = results.unseen.table
         wanted = table[table["image"].isin(images)]
         files = files_told(wanted, results.config)
     except (InputError, OSError):
@@ -53,9 +53,8 @@ def pictures(results: Results, images: list[str]) -> tuple[dict[str, Any], str]:
             grey = present_image(files[row["image"]], row)
             if grey is None:
                 return None
-            file = probabilities[row["fold"]]
-            planes, presence = file[row["image"]], file.presence[row["image"]]
-            masks = results.masks_of(row, planes, presence)
+            planes = probabilities[row["fold"]][row["image"]]
+            masks = results.masks_of(row["image"])
             return _picture(grey, planes, masks, row, results.folds.masks)
 
         drawn = list(with_bar(draw, rows, "pictures"))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.decision.scores import score_in
-from lib.decision.text import NAMES
+from lib.decision.text import WAYS
 from lib.metric import Metric, Score
 from tools.page.vega import GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
 from tools.report.hydrogen_torch import REFERENCE_IOU
@@ -48,7 +48,7 @@ def _ways(
     if not decision["chosen_on_these_images"]:
         ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
     return [
-        _way(NAMES[name].format(threshold=probability_threshold), of, score_in(way[kind], metric))
+        _way(WAYS[name].format(threshold=probability_threshold), of, score_in(way[kind], metric))
         for name, way in ways.items()
         for kind, of in kinds.items()
         if way[kind][metric.column] is not None

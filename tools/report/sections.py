@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib.artifacts.caveats import marks
 from lib.artifacts.run import Run
+from lib.decision.measures import MEASURES
 from lib.decision.results import Results
 from lib.decision.text import rule_text
 from tools.compare.comparison import Comparison, compared_runs
@@ -15,6 +16,7 @@ from tools.report.calibration import calibration_error
 from tools.report.pictures import embedded, first_batches
 from tools.report.plots import reliabilities
 
+SHOWN = {"hd95": 1, "nsd": 3}  # of the measures, beside an image, and their digits
 SHEET_SIDE = 1600  # pixels of the sheet of contradictory twins
 
 
@@ -41,6 +43,8 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "rules": rules,
         "presence": decision["presence"],
         "test_scores": decision.get("test_scores"),
+        "measures": tables.measures_tables(results),
+        "strata": tables.strata_table(results),
     }
 
 
@@ -72,8 +76,9 @@ def of_the_run(results: Results, twins: pd.DataFrame, missing: str) -> dict[str,
 
 def columns_of(rows: pd.DataFrame, twins: set[str]) -> dict[str, list[Any]]:
     """The rows of oof_iou.csv by column, shortened to what is read."""
-    table = rows.assign(twin=rows["image"].isin(twins).astype(int))
-    digits = {"iou": 4, "dice": 4, "loss": 4, "presence": 4}
+    kept = [key for key in rows if key not in MEASURES or key in SHOWN]
+    table = rows[kept].assign(twin=rows["image"].isin(twins).astype(int))
+    digits = {"iou": 4, "dice": 4, "loss": 4, "presence": 4, **SHOWN}
     return {str(name): values.tolist() for name, values in table.round(digits).items()}
 
 

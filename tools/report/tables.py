@@ -9,8 +9,10 @@ import pandas as pd
 from lib.artifacts.folds import TRAINING_ONLY, mask_areas, masks_in, true_mask
 from lib.artifacts.run import Run
 from lib.config.fields import Config
+from lib.decision.measures import names_of
 from lib.decision.results import Results
 from lib.decision.scores import score_content
+from lib.decision.text import digits_of
 from lib.metric import Floats, Metric, mean_score
 from lib.runtime.files import existing
 
@@ -60,6 +62,68 @@ def _scored(
         values = rows[metric.column].to_numpy(dtype=float)
         row |= score_content(mean_score(values, units, draws), metric)
     return row
+
+
+def measures_tables(results: Results) -> list[dict[str, Any]]:
+    """A table for each class, or of all, and one of the test images where they have labels.
+
+    A row is a measure: its name, and mean, interval and median in words, of all masks and of those
+    of which neither is empty.
+    """
+    decision = results.decision
+    found, test = decision["measures"], decision.get("test_scores")
+    parts = found.get("by_class") or {"": found["all"]}
+    if test:
+        parts = parts | {"labelled test images": test["measures"]["all"]}
+    names = names_of(results.config)
+    return [
+        {
+            "title": title,
+            "found": part,
+            "both": part["masks"] - part["both_empty"] - part["missed"] - part["false_alarms"],
+            "rows": [
+                {
+                    "name": names[key],
+                    "word": names[key].partition(",")[0].partition(" at ")[0],
+                    "cells": _words(part, key),
+                }
+                for key in part["every_mask"]
+            ],
+        }
+        for title, part in parts.items()
+    ]
+
+
+def _words(part: dict[str, Any], key: str) -> list[str]:
+    digits, words = digits_of(key), []
+    for found in (part["every_mask"][key], part["neither_empty"][key]):
+        values = [found["mean"], found["interval"], found["median"]]
+        words += [_told(value, digits) for value in values]
+    return words
+
+
+def _told(value: Any, digits: int) -> str:
+    if value is None:
+        return "–"
+    ends = value if isinstance(value, tuple) else (value,)
+    return " to ".join(f"{end:.{digits}f}" for end in ends)
+
+
+def strata_table(results: Results) -> list[dict[str, Any]]:
+    """A row for each part of the images, by size, near-duplicates and contradictory labels.
+
+    `first` of its kind.
+    """
+    words = {
+        "size": "{} of the nerves",
+        "near_duplicates": "{} a near-duplicate",
+        "contradictory_labels": "{} a contradictory label",
+    }
+    return [
+        {"name": words[kind].format(name), "first": not number, **found}
+        for kind, parts in results.decision["strata"].items()
+        for number, (name, found) in enumerate(parts.items())
+    ]
 
 
 def unscored_folds(results: Results) -> list[int]:

@@ -31,7 +31,7 @@ from tools.report.explorer import packed_counts
 from tools.report.page import page, write_report
 from tools.report.pictures import chosen, outline
 from tools.report.plots import plots_of
-from tools.report.tables import places, subjects_table, twins_table
+from tools.report.tables import measures_tables, places, subjects_table, twins_table
 
 
 def test_an_outline_leads_around_the_mask_and_around_its_hole() -> None:
@@ -108,6 +108,24 @@ def test_the_expected_score_is_the_mean_of_both_kinds_weighted_by_the_share(
     assert line.loc[0] == pytest.approx(empty)
     assert line.iloc[-1] == pytest.approx(nerve)
     assert line.iloc[10] == pytest.approx((nerve + empty) / 2)
+
+
+def test_the_page_tells_each_measure_and_each_part_of_the_images(tmp_path: Path) -> None:
+    results = results_of(made_run(tmp_path, "pixel_spacing_mm=0.1"))
+    (table,) = measures_tables(results)
+    found = results.decision["measures"]["all"]
+    cells = {row["name"]: row["cells"] for row in table["rows"]}
+    for name, key, digits in (("HD95, mm", "hd95_mm", 2), ("NSD at 7 px", "nsd", 3)):
+        wanted = [f"{found[of][key]['mean']:.{digits}f}" for of in ("every_mask", "neither_empty")]
+        assert [cells[name][0], cells[name][3]] == wanted
+    assert cells["specificity of presence"][3:] == ["–"] * 3
+    text = page(results, subjects_table(results), {}, [])
+    assert f"the {table['both']} of which" in text
+    assert f"Missed: {found['missed']}, false alarms: {found['false_alarms']}" in text
+    assert "smallest third of the nerves" in text
+    rows = live_of(text)["rows"]
+    assert {"hd95", "nsd"} < rows.keys()
+    assert "assd" not in rows
 
 
 def test_places_are_the_share_of_masks_that_cover_them(tmp_path: Path) -> None:

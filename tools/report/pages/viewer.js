@@ -19,7 +19,7 @@ function drawViewer() {
     drawn("rect", { ...size, id: "overlay", fill: "#e0409a", mask: "url(#probability)" }));
   find("viewer-picture").replaceChildren(box);
   find("viewer-title").textContent = `${row.image}${live.several ? ` ${row.class_id}` : ""} (${state.at + 1} of ${state.rows.length})`;
-  const words = [row.subject && `subject ${row.subject}`, `fold ${row.fold}`, `IoU ${three(row.iou)}`, `Dice ${three(row.dice)}`, `loss ${three(row.loss)}`, `presence ${three(row.presence)}`, `true area ${row.true_area} px`, `predicted ${row.area} px`, KIND_WORDS[kindOf(i)], row.twin && "has a twin labelled differently"];
+  const words = [row.subject && `subject ${row.subject}`, `fold ${row.fold}`, `IoU ${three(row.iou)}`, `Dice ${three(row.dice)}`, `loss ${three(row.loss)}`, `HD95 ${row.hd95} px`, `NSD ${three(row.nsd)}`, `presence ${three(row.presence)}`, `true area ${row.true_area} px`, `predicted ${row.area} px`, KIND_WORDS[kindOf(i)], row.twin && "has a twin labelled differently"];
   find("viewer-facts").textContent = words.filter(Boolean).join(" · ");
   drawOverlay();
 }
