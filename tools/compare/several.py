@@ -109,19 +109,19 @@ def together(
     Journal 50). `changes` are one value an image, of the same images in each. They are as much
     wider as lib.metric.interval_of makes those of one run. None for fewer than two subjects.
     """
-    drawn = [bootstrap_means(change, subjects) for change in changes]
-    means = [float(change.mean()) for change in changes]
-    off = np.array([d - mean for d, mean in zip(drawn, means, strict=True) if d is not None])
-    if not len(off):
+    drawn = bootstrap_means(np.stack(changes, axis=1), subjects)
+    if drawn is None:
         return None
-    errors = off.std(axis=1)
+    means = np.mean(changes, axis=1)
+    off = drawn - means
+    errors = off.std(axis=0)
     errors[errors < 1e-12] = 0  # the same change on each image, but for rounding
     with np.errstate(invalid="ignore", divide="ignore"):
-        largest = np.where(errors[:, None] > 0, np.abs(off) / errors[:, None], 0).max(axis=0)
+        largest = np.where(errors > 0, np.abs(off) / errors, 0).max(axis=1)
     largest *= spread_of(len(set(subjects)))
     reach = float(np.quantile(largest, LEVEL))
     found = []
-    for mean, error in zip(means, errors.tolist(), strict=True):
+    for mean, error in zip(means.tolist(), errors.tolist(), strict=True):
         as_large = (largest >= abs(mean) / error).mean() if error else float(mean == 0)
         p = (as_large * len(largest) + 1) / (len(largest) + 1)  # a bootstrap cannot tell 0
         found.append(((mean - reach * error, mean + reach * error), p))
