@@ -84,7 +84,8 @@ def tooltips(table: pd.DataFrame) -> list[alt.Tooltip]:
 def plot_of(
     name: str, title: str, about: str, chart: alt.TopLevelMixin, table: pd.DataFrame
 ) -> Plot:
-    return Plot(name, title, about, specification(chart), table)
+    told = {"description": f"{title}. {about}"}  # Vega makes it the aria-label
+    return Plot(name, title, about, specification(chart) | told, table)
 
 
 def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:

@@ -183,6 +183,17 @@ def test_moving_a_slider_changes_every_figure_at_once(scored: Page) -> None:
     assert np.array(rows).sum() == 96
 
 
+def test_plots_tell_what_they_show_to_people_who_do_not_see_them(scored: Page) -> None:
+    told = scored.look().ask(
+        "[...document.querySelectorAll('figure.chart')].map((figure) => ["
+        "figure.querySelector('.plot').getAttribute('aria-label'), "
+        "`${figure.querySelector('h3').textContent}. "
+        "${figure.querySelector('figcaption').textContent}`])"
+    )
+    assert len(told) > 5
+    assert [pair for pair in told if pair[0] != pair[1]] == []
+
+
 def test_a_share_of_test_images_with_a_nerve_weighs_the_score(scored: Page) -> None:
     browser = scored.look()
     choose(browser, "share", "100")
