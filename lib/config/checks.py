@@ -84,7 +84,7 @@ def _number(value: float | str) -> float:
     """YAML reads 1e-3 as a text, for want of a point."""
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, TypeError):  # the latter of a list in the list
         number = math.nan
     if not math.isfinite(number):
         raise ValueError("a number was expected")

@@ -42,14 +42,14 @@ def run(
             main(config)
     except InputError as error:
         sys.exit(str(error))
+    except (RuntimeError, ConnectionError) as error:
+        if (reason := of_another_process(error)) is None:
+            raise
+        sys.exit(f"{reason}. Start the same command again to go on: finished work is kept.")
     except OSError as error:
         if error.filename is None:
             raise
         sys.exit(f"{error.filename}: cannot be read or written ({error.strerror})")
-    except RuntimeError as error:
-        if (reason := of_another_process(error)) is None:
-            raise
-        sys.exit(f"{reason}. Start the same command again to go on: finished work is kept.")
     except KeyboardInterrupt:
         sys.exit("\nStopped. Start the same command again to go on: finished work is kept.")
 

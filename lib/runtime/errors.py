@@ -27,8 +27,10 @@ OTHERS = {
 }
 
 
-def of_another_process(error: RuntimeError) -> str | None:
+def of_another_process(error: RuntimeError | ConnectionError) -> str | None:
     """What has become of a process that this one needs; None for an error of another kind."""
+    if isinstance(error, ConnectionError):  # on the way between a loader and its worker
+        return OTHERS["DataLoader worker"]
     texts = (text for begin, text in OTHERS.items() if begin in str(error))
     return next(texts, None)
 

@@ -74,7 +74,9 @@ def _refusal(error: Exception, raw: _Watched | None, temporary: Path) -> OSError
     if raw and raw.refused:
         return raw.refused
     ours = [None, str(temporary), *map(str, temporary.parents)]
-    return error if isinstance(error, OSError) and error.filename in ours else None
+    if not isinstance(error, OSError) or isinstance(error, ConnectionError):  # that of a worker
+        return None
+    return error if error.filename in ours else None
 
 
 def _advice(reason: OSError, raw: _Watched | None) -> str:

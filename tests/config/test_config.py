@@ -146,6 +146,7 @@ REFUSED = [
     ("positive_share=[0.8]", "two shares of 0 to 1"),
     ("positive_share=[0.8, 1.2]", "two shares of 0 to 1"),
     ("positive_share=[a, b]", "a number was expected"),
+    ("positive_share=[[0.8], 0.4]", "a number was expected"),
     ("test_time_augmentations=['Diagonal flip']", "allowed: Horizontal flip, Vertical flip"),
     ("test_time_augmentations=[Scale, Scale]", "each once"),
     ("architecture=PAN & image_height=128 & test_time_augmentations=[Scale]", "160 with Scale"),

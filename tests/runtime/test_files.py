@@ -112,6 +112,12 @@ def test_a_file_that_is_not_as_it_was_written_is_refused_with_the_step(
     assert intact(path)
 
 
+def test_a_worker_that_ends_while_a_file_is_written_is_no_fault_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionResetError), written_whole(tmp_path / "file"):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_kill_between_the_hash_and_the_name_leaves_a_file_that_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
