@@ -62,7 +62,7 @@ def _typed(kind: Any, value: Any) -> Any:
         if value is None:
             return "None"
         if isinstance(value, str):
-            return value
+            return _text(value)
         raise ValueError("a text was expected: put it in quotes")
     if kind is bool and isinstance(value, bool):
         return value
@@ -71,13 +71,24 @@ def _typed(kind: Any, value: Any) -> Any:
     if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         return _number(value)
     if kind == list[str] and isinstance(value, list):
-        return [str(item) for item in value]
+        return [_text(str(item)) for item in value]
     if kind == list[float] and isinstance(value, list):
         return [_number(item) for item in value]
     if kind == list[float] and isinstance(value, (int, float)) and not isinstance(value, bool):
         return [_number(value)]
     expected = {bool: "true or false", int: "a whole number", float: "a number"}
     raise ValueError(f"{expected.get(kind, 'a list, such as [a, b]')} was expected")
+
+
+def _text(value: str) -> str:
+    """ValueError for what neither a file nor its name can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a half of a letter (a surrogate) is no text") from None
+    if "\0" in value:
+        raise ValueError("a text without null bytes was expected")
+    return value
 
 
 def _number(value: float | str) -> float:
