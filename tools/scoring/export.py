@@ -26,7 +26,10 @@ TEMPLATE = Path(__file__).with_name("pipeline")
 
 PROGRAMS = ("score.py", "engines.py", "reading.py", "writing.py")
 # They need nothing else of lib, and do alike there.
-SHARED = [REPOSITORY / "lib/data/pictures/dicom.py", REPOSITORY / "lib/runtime/cores.py"]
+SHARED = [
+    REPOSITORY / "lib" / name
+    for name in ("data/pictures/dicom.py", "data/pictures/tiff.py", "runtime/cores.py")
+]
 
 PACKAGES = ("onnx", "onnxscript")
 

@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from lib.data.pictures.dicom import MOST_PIXELS
 from lib.data.pictures.greys import Array, UnusableImage, one_number, require_small
+from lib.data.pictures.tiff import BEGINNING, BITS, fractions_of_64_bits
 
 COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
 MODES = COLOURS | {"1", "L", "I", "I;16", "I;16L", "I;16B", "F"}
@@ -23,10 +23,7 @@ SEVERAL = {".tif", ".tiff", ".gif"}  # formats whose pages are the frames of a l
 # TIFF's tags, the first of them in EXIF too: of a picture that is to be shown rotated or mirrored,
 # and of one whose lowest value is white.
 ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO = 274, 262, 0
-TIFF = rb"II[*+]\0|MM\0[*+]"  # how one begins
 DESCRIPTION = 270
-WIDTH, HEIGHT, CHANNELS = 256, 257, 277
-BITS = 258  # the tag of how many a channel has
 QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
 EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
@@ -79,33 +76,11 @@ def _open(stream: BinaryIO) -> Image.Image:
         return Image.open(stream)
     except UnidentifiedImageError:
         stream.seek(0)
-        if re.match(TIFF, stream.read(4)):
+        if re.match(BEGINNING, stream.read(4)):
             stream.seek(0)
-            if (found := _fractions_of_64_bits(stream.read())) is not None:
+            if (found := fractions_of_64_bits(stream.read(), require_small)) is not None:
                 return Image.fromarray(found)
         raise
-
-
-def _fractions_of_64_bits(content: bytes) -> Array | None:
-    """Of a TIFF, which Pillow does not open; with 32, as it has those."""
-    tags = _tags_of(content)
-    if tags.get(BITS) != (64,) or tags.get(CHANNELS, 1) != 1:
-        return None
-    require_small(int(tags[HEIGHT]), int(tags[WIDTH]))  # OpenCV reads it at any size
-    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.float64 or found.ndim != 2:
-        return None
-    return found.astype(np.float32)
-
-
-def _tags_of(content: bytes) -> ImageFileDirectory_v2:
-    """Of the first picture of a TIFF; nothing is decoded."""
-    file = io.BytesIO(content)
-    start = file.read(16 if content[2:4] in (b"+\0", b"\0+") else 8)
-    tags = ImageFileDirectory_v2(start)
-    file.seek(tags.next)
-    tags.load(file)
-    return tags
 
 
 def _turn_to(image: Image.Image, page: int | None) -> None:
@@ -232,7 +207,7 @@ def pages_in(path: Path) -> int:
     try:
         with path.open("rb") as file:
             start = file.read(16)
-            if re.match(TIFF, start):
+            if re.match(BEGINNING, start):
                 return _pages_of_tiff(file, start)
         if start[:3] != b"GIF":
             return 1

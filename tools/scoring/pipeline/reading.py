@@ -5,7 +5,6 @@ filled up. Nothing is written, and of a DICOM file only what its pixels need is 
 """
 
 import hashlib
-import io
 import re
 import struct
 import zlib
@@ -18,7 +17,12 @@ from typing import Any, BinaryIO, NamedTuple
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+if __package__:
+    from lib.data.pictures.tiff import BITS, fractions_of_64_bits
+else:  # in a scoring pipeline it stands beside this file
+    from tiff import BITS, fractions_of_64_bits  # type: ignore[import-not-found, no-redef]
 
 NUMPY, SEVERAL = ".npy", {".tif", ".tiff", ".gif"}  # whose pages are the frames of a loop
 PICTURES = SEVERAL | {NUMPY, ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm"}
@@ -27,8 +31,7 @@ VIDEOS, DICOMS = {".mp4", ".m4v", ".avi", ".mov"} | ESTIMATED, {".dcm", ".dicom"
 VOLUMES = {".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"}  # are refused by name
 COLOURS = {"P", "PA", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}  # Pillow's modes
 # Tags of a TIFF, the first of them in EXIF too; WHITE_IS_ZERO is a value of PHOTOMETRIC.
-ORIENTATION, PHOTOMETRIC, DESCRIPTION, BITS, WHITE_IS_ZERO = 274, 262, 270, 258, 0
-WIDTH, HEIGHT, CHANNELS = 256, 257, 277
+ORIENTATION, PHOTOMETRIC, DESCRIPTION, WHITE_IS_ZERO = 274, 262, 270, 0
 QUARTER_TURNS = range(5, 9)  # the orientations that exchange height and width
 # Where files other than TIFF keep an orientation, by the names that Pillow gives these places.
 EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
@@ -144,33 +147,9 @@ def opened(file: BinaryIO) -> Image.Image:
         return Image.open(file)
     except UnidentifiedImageError:
         file.seek(0)
-        content = file.read()
-        if (found := fractions_of_64_bits(content)) is not None:
+        if (found := fractions_of_64_bits(file.read(), require_small)) is not None:
             return Image.fromarray(found)
         raise
-
-
-def fractions_of_64_bits(content: bytes) -> Array | None:
-    """Of a TIFF of one channel; with 32."""
-    if not re.match(rb"II[*+]\0|MM\0[*+]", content):
-        return None
-    tags = tags_of(content)
-    if tags.get(BITS) != (64,) or tags.get(CHANNELS, 1) != 1:
-        return None
-    require_small(int(tags[HEIGHT]), int(tags[WIDTH]))  # OpenCV reads it at any size
-    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.float64 or found.ndim != 2:
-        return None
-    return found.astype(np.float32)
-
-
-def tags_of(content: bytes) -> ImageFileDirectory_v2:
-    """Of the first picture of a TIFF; nothing is decoded."""
-    file = io.BytesIO(content)
-    tags = ImageFileDirectory_v2(file.read(16 if content[2:4] in (b"+\0", b"\0+") else 8))
-    file.seek(tags.next)
-    tags.load(file)
-    return tags
 
 
 def turn_to(image: Image.Image, page: int | None) -> None:
