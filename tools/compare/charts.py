@@ -4,6 +4,7 @@ import altair as alt
 import pandas as pd
 
 from tools.compare.several import GROUPS, SideBySide
+from tools.page.curves import Line, lines_by_epoch
 from tools.page.vega import GREY, PALETTE, Plot, colour, plot_of, tooltips
 
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]  # so that more runs than colours are told apart
@@ -53,22 +54,11 @@ def _differences(found: SideBySide) -> Plot:
 
 
 def _curves(table: pd.DataFrame, found: SideBySide) -> Plot:
-    names = [row.name for row in found.standings]
-    colours = [PALETTE[k % len(PALETTE)] for k in range(len(names))]
-    dashes = [DASHES[k // len(PALETTE) % len(DASHES)] for k in range(len(names))]
-    chart = (
-        alt.Chart(table)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("score:Q", title=f"validation {found.metric}", scale=alt.Scale(zero=False)),
-            color=alt.Color("run:N", scale=alt.Scale(domain=names, range=colours), title=None),
-            strokeDash=alt.StrokeDash(
-                "run:N", scale=alt.Scale(domain=names, range=dashes), title=None
-            ),
-            tooltip=tooltips(table),
-        )
-    )
+    lines = [
+        Line(row.name, PALETTE[k % len(PALETTE)], DASHES[k // len(PALETTE) % len(DASHES)])
+        for k, row in enumerate(found.standings)
+    ]
+    chart = lines_by_epoch(table, "score", lines, f"validation {found.metric}")
     about = "The mean of the folds at each validation, before a rule is chosen."
     return plot_of("curves", "Learning curves", about, chart, table)
 

@@ -14,7 +14,7 @@ PAGES = Path(__file__).parent / "pages"
 
 def write_page(found: SideBySide, path: Path) -> Path:
     plots = plots_of(found)
-    made = environment(PAGES)
+    made = environment(PAGES, ["compare.js"])
     made.globals |= {"chance": chance, "duration": duration}
     text = made.get_template("compare.html").render(
         found=found,
@@ -23,7 +23,7 @@ def write_page(found: SideBySide, path: Path) -> Path:
         settings=list(dict.fromkeys(name for row in found.standings for name in row.settings)),
         together=TOGETHER,
         plots=plots,
-        charts={name: for_page(plot.chart) for name, plot in plots.items()},
+        live={"charts": {name: for_page(plot.chart) for name, plot in plots.items()}},
         script=in_script(script(path.parent / ".cache")),
     )
     with written_whole(path) as file:

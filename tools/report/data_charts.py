@@ -4,6 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from tools.page.curves import Line, lines_by_epoch
 from tools.page.vega import BLUE, GREY, PALETTE, Plot, colour, plot_of, tooltips
 
 
@@ -14,31 +15,13 @@ def curves_plot(log: pd.DataFrame, column: str, title: str, reference: pd.DataFr
         table = pd.concat([table, reference[["epoch", column]].assign(run="Hydrogen Torch")])
     table = table[["run", "epoch", column]].dropna()
     runs = list(dict.fromkeys(table["run"]))
-    dashes = [[5, 4] if run == "Hydrogen Torch" else [1, 0] for run in runs]
-    colours = _run_colours(runs)
-    chart = (
-        alt.Chart(table)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("epoch:Q", scale=alt.Scale(nice=False), axis=_epochs(table["epoch"].max())),
-            y=alt.Y(f"{column}:Q", title=None, scale=alt.Scale(zero=False)),
-            color=alt.Color("run:N", scale=alt.Scale(domain=runs, range=colours), title=None),
-            strokeDash=alt.StrokeDash(
-                "run:N", scale=alt.Scale(domain=runs, range=dashes), title=None
-            ),
-            tooltip=tooltips(table),
-        )
-    )
+    colours = iter(PALETTE * len(runs))
+    lines = [
+        Line(run, GREY, [5, 4]) if run == "Hydrogen Torch" else Line(run, next(colours), [1, 0])
+        for run in runs
+    ]
+    chart = lines_by_epoch(table, column, lines)
     return plot_of(f"training_{column}", title, "A line for each fold, by epoch.", chart, table)
-
-
-def _epochs(last: float) -> alt.Axis:
-    return alt.Axis(values=list(range(0, int(last) + 1, max(1, int(last) // 6))), format="d")
-
-
-def _run_colours(runs: list[str]) -> list[str]:
-    folds = iter(PALETTE * len(runs))
-    return [GREY if run == "Hydrogen Torch" else next(folds) for run in runs]
 
 
 def areas_plot(table: pd.DataFrame) -> Plot:

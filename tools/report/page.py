@@ -74,9 +74,6 @@ def page(
 @cache
 def template() -> Template:
     """pages/report.html, with all that it holds whatever the run."""
-    made = environment(PAGES)
-    made.globals |= {
-        "sections": SECTIONS,
-        "js": "\n".join((PAGES / name).read_text(encoding="utf-8") for name in SCRIPTS),
-    }
+    made = environment(PAGES, SCRIPTS)
+    made.globals |= {"sections": SECTIONS}
     return made.get_template("report.html")

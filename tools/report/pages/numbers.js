@@ -1,6 +1,4 @@
-"use strict";
 // One object holds what the page shows; every control changes it and draws anew what follows from it.
-const live = JSON.parse(document.getElementById("live").textContent);
 const find = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const three = (value) => (Number.isFinite(value) ? value.toFixed(3) : "–");

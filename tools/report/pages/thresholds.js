@@ -1,22 +1,3 @@
-// --- plots
-
-const views = {};
-
-function specificationOf(name) {
-  return JSON.parse(JSON.stringify(live.charts[name]));
-}
-
-async function drawPlots() {
-  if (!window.vegaEmbed) return; // made without vl-convert
-  const places = [...document.querySelectorAll("[data-chart]")];
-  await Promise.all(places.map(async (place) => {
-    const options = { renderer: "svg", actions: false, tooltip: { theme: dark() ? "dark" : "light" } };
-    views[place.dataset.chart] = (await vegaEmbed(place, specificationOf(place.dataset.chart), options)).view;
-  }));
-}
-
-const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-
 // --- thresholds
 
 let explorer = null;

@@ -1,0 +1,1 @@
+drawPlots().then(() => { document.documentElement.dataset.ready = "yes"; });
