@@ -20,6 +20,7 @@ from lib.decision.boundary import PIXELS, Spacing, apart
 from lib.decision.evidence import Unseen, open_all
 from lib.decision.nested import Decided, nested_masks
 from lib.decision.rule import Mask
+from lib.decision.scores import drawn_by, empty_masks, subjects_known
 from lib.decision.search import Parts
 from lib.metric import mean_scores, overlap, precision, sensitivity
 from lib.runtime.threads import with_bar
@@ -149,17 +150,14 @@ def summarised(rows: pd.DataFrame) -> dict[str, Any]:
     sets = {"every_mask": rows, "with_nerve": rows[there], "neither_empty": rows[there & shown]}
     return {
         "masks": len(rows),
-        "both_empty": int((~there & ~shown).sum()),
-        "missed": int((there & ~shown).sum()),
-        "false_alarms": int((~there & shown).sum()),
+        **empty_masks(rows),
         **{name: _of_each(part) for name, part in sets.items()},
     }
 
 
 def _of_each(rows: pd.DataFrame) -> dict[str, Any]:
     keys = [key for key in MEASURES if key in rows]
-    known = (rows["subject"] != "").all()
-    subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
+    subjects = drawn_by(rows, subjects_known(rows))
     values = rows[keys].to_numpy(dtype=float)
     told = ~np.isnan(values)
     alike = defaultdict(list)  # measures of the same images have the same draws of subjects

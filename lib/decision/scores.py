@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts.caveats import caveats
@@ -76,7 +77,7 @@ def summarise(rows: pd.DataFrame, positive_share: float = 0.0) -> dict[str, Any]
     `expected` is of a set of which `positive_share` of the images show a nerve, where it is given
     and these are of both kinds.
     """
-    known = bool((rows["subject"] != "").all())
+    known = subjects_known(rows)
     summary: dict[str, Any] = {"subjects_known": known}
     if "class_id" in rows:
         by_class = rows.drop(columns="class_id").groupby(rows["class_id"])
@@ -92,8 +93,27 @@ def summarise(rows: pd.DataFrame, positive_share: float = 0.0) -> dict[str, Any]
     return summary
 
 
+def subjects_known(rows: pd.DataFrame) -> bool:
+    return bool((rows["subject"] != "").all())
+
+
+def drawn_by(rows: pd.DataFrame, known: bool) -> npt.NDArray[np.str_]:
+    """Whom a bootstrap draws: the subject of each row, or its image where they are not known."""
+    return rows["subject" if known else "image"].to_numpy(dtype=str)
+
+
+def empty_masks(rows: pd.DataFrame) -> dict[str, int]:
+    """How many rows have an empty mask, by what is empty."""
+    there, shown = rows["true_area"] > 0, rows["area"] > 0
+    return {
+        "both_empty": int((~there & ~shown).sum()),
+        "missed": int((there & ~shown).sum()),
+        "false_alarms": int((~there & shown).sum()),
+    }
+
+
 def _means(rows: pd.DataFrame, known: bool, weights: Floats | None) -> dict[str, Any]:
-    subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
+    subjects = drawn_by(rows, known)
     empty = (rows["true_area"] == 0).to_numpy(dtype=float)  # what an empty mask scores
     found: dict[str, Any] = {
         "images": rows["image"].nunique(),
@@ -134,7 +154,7 @@ def other_scores(
 
 def grouped(rows: pd.DataFrame, by: Any) -> dict[str, Any]:
     """Of each group of rows: `_of_group`. `by` is the name of a column, or a value a row."""
-    known = bool((rows["subject"] != "").all())
+    known = subjects_known(rows)
     groups = rows.groupby(by, observed=True)
     return {str(name): _of_group(part, known) for name, part in groups}
 
@@ -145,13 +165,13 @@ def _of_group(rows: pd.DataFrame, known: bool) -> dict[str, Any]:
     hd95_median is that of the masks of which neither is empty, in pixels.
     """
     there, shown = rows["true_area"] > 0, rows["area"] > 0
-    subjects = rows["subject" if known else "image"].to_numpy(dtype=str)
+    subjects, counts = drawn_by(rows, known), empty_masks(rows)
     both = rows["hd95"][there & shown]
     found: dict[str, Any] = {
         "images": rows["image"].nunique(),
         "with_nerve": rows["image"][there].nunique(),
-        "missed": int((there & ~shown).sum()),
-        "false_alarms": int((~there & shown).sum()),
+        "missed": counts["missed"],
+        "false_alarms": counts["false_alarms"],
         "nsd": float(rows["nsd"].mean()),
         "hd95_median": float(both.median()) if len(both) else None,
     }

@@ -192,7 +192,9 @@ def _cost(run: Path) -> tuple[float | None, float | None, str]:
     files = [model.with_name("speed.csv") for model in models]
     if not files or not all(file.is_file() for file in files):
         return None, None, ""
-    table = pd.concat([pd.read_csv(existing(file, "02_train.py")) for file in files])
+    from tools.watch.speed import load_speed  # loads torch, which takes seconds
+
+    table = pd.concat(map(load_speed, files))
     seconds = float(table[["training_seconds", "validation_seconds"]].sum().sum())
     devices = " and ".join(sorted(set(table["device"])))
     return seconds, float(table["peak_memory_gib"].max()), devices
