@@ -22,6 +22,7 @@ from lib.data.images_of_test import left_out_of_test, read_test_table
 from lib.data.layouts import load_settings
 from lib.data.table import with_files, with_sha
 from lib.inference.ensemble import averaged, caveats_of, opened_members
+from lib.inference.looks import known_images, of_one_network, unlike
 from lib.inference.predict import packed_predictions, trained_network
 from lib.inference.prediction_file import PredictionFile, provenance, write_unless_done
 from lib.inference.tta import views_of
@@ -73,7 +74,10 @@ def predict_by_networks(files: list[PredictionFile], folds: Folds, config: Confi
         origins = {str(fold): model.sha for fold, model in of_file.items()}
         caveats = [caveat for model in models for caveat in training_caveats(model.settings)]
         made_from = provenance(file, folds, origins, settings, caveats)
-        make = partial(packed_predictions, [model.network for model in models], config, device)
+        of_test = file.fold is None
+        looks_of = unlike(known_images(folds, config)) if of_test else of_one_network
+        networks = [model.network for model in models]
+        make = partial(packed_predictions, networks, config, device, looks_of)
         write_unless_done(file, made_from, f"by {len(models)} network(s)", config.batch_size, make)
 
 

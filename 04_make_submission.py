@@ -1,20 +1,18 @@
 """Turns probabilities into masks: scores those of the training images, submits those of the test.
 
 oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, oof_masks.npz, decision.json, submission.csv,
-test_masks.npz, test_iou.csv (where the test set has labels), report.html, plots/; with
-build_scoring_pipelines fold{k}/model.pt as well -> scoring/
+test_masks.npz, test_quality.csv, test_iou.csv (where the test set has labels), report.html,
+plots/; with build_scoring_pipelines fold{k}/model.pt as well -> scoring/
 
 The rule that does it is chosen on the training images, each predicted by the network that never
 saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen without the image.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from lib.artifacts.alone import alone
 from lib.artifacts.decision import save_decision
-from lib.artifacts.folds import TRAINING_ONLY, Folds
-from lib.artifacts.inference_settings import InferenceSettings
+from lib.artifacts.folds import TRAINING_ONLY
 from lib.artifacts.masks import save_masks
 from lib.artifacts.run import Run
 from lib.artifacts.submission import images_in, save
@@ -22,10 +20,10 @@ from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.images_of_test import left_out_of_test, read_test_table
 from lib.data.layouts import load_settings
-from lib.decision.masks_of_test import drawn_masks
-from lib.decision.results import results_of
-from lib.decision.rule import Rule
-from lib.decision.scores_of_test import scores_of_test
+from lib.decision.of_test.masks import masks_of_test
+from lib.decision.of_test.quality import quality_of_test
+from lib.decision.of_test.scores import scores_of_test
+from lib.decision.results import Results, results_of
 from lib.decision.text import told
 from lib.runtime.files import save_table
 from tools.report.page import write_report
@@ -48,7 +46,7 @@ def decide_and_submit(config: Config) -> None:
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
     print(f"every image's scores: {Run.of(config).scores}; its mask: {Run.of(config).oof_masks}")
     left_out = left_out_of_test(audit, config)
-    scores = make_submission(folds, rules, left_out, results.unseen.inference, config)
+    scores = make_submission(results, left_out)
     results = results._replace(decision=decision | {"test_scores": scores})
     save_decision(config, results.decision)
     print(f"the page to inspect it all: {write_report(results)}")
@@ -58,27 +56,22 @@ def decide_and_submit(config: Config) -> None:
         print(f"the scoring pipeline: {export(config)}")
 
 
-def make_submission(
-    folds: Folds,
-    rules: Sequence[Rule],
-    left_out: list[str],
-    inference: InferenceSettings,
-    config: Config,
-) -> dict[str, Any] | None:
+def make_submission(results: Results, left_out: list[str]) -> dict[str, Any] | None:
     """submission.csv: a row a test image, and class where there are several, in the given order.
 
-    `rules` are one a class, `inference` is how the images they were chosen on were
-    predicted. The masks of the test images `left_out` are empty. Returns the scores of the
-    test images that have a label.
+    The masks of the test images `left_out` are empty. Returns the scores of the test images that
+    have a label.
     """
+    config, folds = results.config, results.folds
     path = Run.of(config).submission
     test = read_test_table(config, left_out)
     if test is None:
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return None
-    drawn = drawn_masks(test, folds, rules, inference, config)
-    unused = [""] * len(rules)
+    rules = [found.rule for found in results.decided]
+    masks = masks_of_test(test, folds, rules, results.unseen.inference, config)
+    drawn, unused = masks.drawn, [""] * len(rules)
     runs = {image: drawn[image].runs if image in drawn else unused for image in test["image"]}
     table = {
         (image, name): pixels
@@ -91,6 +84,8 @@ def make_submission(
     save_masks(Run.of(config).test_masks, drawn)
     nerves = sum(map(any, runs.values()))
     print(f"the submission: {path}, {len(test)} test images, {nerves} with a nerve")
+    steps = results.decision["quality"]["unlike"]
+    quality_of_test(test, masks, results.expected, steps, folds, config)
     return scores_of_test(test, drawn, folds, config)
 
 

@@ -24,6 +24,7 @@ NOT_REPEATABLE = {"PSPNet", "UPerNet"}  # on a GPU: they pool to several sizes
 class Outputs(NamedTuple):
     logits: Tensor  # (n, classes, height, width)
     presence: Tensor | None  # (n, classes): logits of the presence head, where there is one
+    features: Tensor | None = None  # (n, channels): what `seen_by` tells of the image as a whole
 
 
 def build_model(
@@ -82,6 +83,22 @@ def outputs_of(model: nn.Module, images: Tensor) -> Outputs:
     """The network's answer to what `to_input` made."""
     answer = model(images)
     return Outputs(*answer) if isinstance(answer, tuple) else Outputs(answer, None)
+
+
+def seen_by(model: nn.Module, images: Tensor) -> Outputs:
+    """`outputs_of`, with the mean over the image of the encoder's last features but one.
+
+    Those tell an image of another kind from those that the network knows; the last are too much of
+    the nerve, the first of the grey values (docs/benchmarks.md). None for a network of another
+    make.
+    """
+    if not isinstance(model, smp.base.SegmentationModel):
+        return outputs_of(model, images)
+    features = model.encoder(images)
+    logits = model.segmentation_head(model.decoder(features))
+    head = model.classification_head
+    presence = None if head is None else head(features[-1])
+    return Outputs(logits, presence, features[-2].mean((2, 3)))
 
 
 def to_input(images: Tensor, config: Config) -> Tensor:

@@ -15,7 +15,7 @@ ORDER = [
     {"lib.config"},
     {"lib.artifacts", "lib.unet", "lib.augment", "lib.bce_dice"},
     {"lib.data", "lib.losses"},
-    {"lib.dataset", "lib.folds"},
+    {"lib.dataset", "lib.folds", "lib.quality"},
     {"lib.inference"},
     {"lib.decision"},
     {"lib.training"},

@@ -1,6 +1,6 @@
 """oof_masks.npz, test_masks.npz: the masks that 04 drew, an image a member, named as the image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ class Drawn(NamedTuple):
 
     shape: tuple[int, int]
     runs: list[str]  # run lengths, one a class
+    believed: Sequence[float]  # lib.quality.expected.believed of each
 
 
 def save_masks(path: Path, drawn: Mapping[str, Drawn]) -> None:

@@ -24,9 +24,12 @@ from lib.runtime.files import existing, sha_of_file
 from lib.runtime.threads import PARSING
 
 Probability = npt.NDArray[np.uint8]
+# Of an out-of-fold image the features of `lib.unet.seen_by`, (channels,); of a test image, (1,),
+# how many times as far from those it is as they are from each other (lib.quality.unlike).
+Looks = npt.NDArray[np.float32]
 
 # Members of a probability file that are not images.
-PRESENCE, PROVENANCE = "_presence", "_provenance"
+NOT_IMAGES = PRESENCE, LOOKS, PROVENANCE = "_presence", "_looks", "_provenance"
 # What zipfile and NumPy raise where some bit is another; RuntimeError: where it says "encrypted".
 DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
 RUN_03 = "03_infer.py, with the settings of that run,"  # the step, where another run lacks it
@@ -37,27 +40,34 @@ class ProbabilityWriter:
 
     The file is a NumPy .npz: one member an image, named as the image, uint8 (height, width), or
     (classes, height, width) where there are several, 0..255 = probability 0..1; `_presence` float32
-    in the order of the images, (images,) or (images, classes); `_provenance` a JSON text of what
-    the file was made from. The same content gives the same bytes. A context manager.
+    in the order of the images, (images,) or (images, classes); `_looks` a row an image, where every
+    image has some; `_provenance` a JSON text of what the file was made from. The same content gives
+    the same bytes. A context manager.
     """
 
     def __init__(self, file: IO[bytes], provenance: dict[str, Any]) -> None:
         self._members, self._provenance = MemberWriter(file), provenance
         self._presence: list[npt.NDArray[np.float32]] = []
+        self._looks: list[Looks] = []
 
     def add(self, image: str, probability: Probability, presence: npt.NDArray[np.float32]) -> None:
         """Probability (classes, height, width), presence (classes,)."""
         self.add_packed(packed_image(image, probability), presence)
 
-    def add_packed(self, member: Packed, presence: npt.NDArray[np.float32]) -> None:
+    def add_packed(
+        self, member: Packed, presence: npt.NDArray[np.float32], looks: Looks | None = None
+    ) -> None:
         """What packed_image made of an image, and its presence (classes,)."""
         self._members.add(member)
         self._presence.append(presence[0] if len(presence) == 1 else presence)
+        if looks is not None:
+            self._looks.append(looks)
 
     def add_all_of(self, path: Path) -> None:
         """The images of another probability file, as they are compressed there."""
         with np.load(path) as arrays:
             presence = arrays[PRESENCE]
+            self._looks += list(arrays[LOOKS]) if LOOKS in arrays.files else []
         self._presence += list(presence)
         for member in islice(members_of(path), len(presence)):  # the others stand behind them
             self._members.add(member)
@@ -69,6 +79,8 @@ class ProbabilityWriter:
         if error is not None:
             return  # a file that nobody will read
         self._members.add(packed(PRESENCE, np.array(self._presence, dtype=np.float32)))
+        if self._looks and len(self._looks) == len(self._presence):
+            self._members.add(packed(LOOKS, np.stack(self._looks)))
         provenance = np.array(json.dumps(self._provenance, sort_keys=True))
         self._members.add(packed(PROVENANCE, provenance))
         self._members.close()
@@ -86,18 +98,21 @@ def is_sound(path: Path) -> bool:
 class Probabilities:
     """A probability file, read an image at a time, by any number of threads; a context manager.
 
-    `presence` is (classes,) for each image by name.
+    `presence` is (classes,) for each image by name, `looks` a row an image in the order of
+    `presence`; None where the file has none.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = existing(path, "03_infer.py")
         try:
             self._arrays = np.load(path)
-            names = [name for name in self._arrays.files if name not in (PRESENCE, PROVENANCE)]
+            names = [name for name in self._arrays.files if name not in NOT_IMAGES]
             presence = self._arrays[PRESENCE]
             presence = presence.reshape(len(names), -1) if names else presence
             self.provenance: dict[str, Any] = json.loads(str(self._arrays[PROVENANCE]))
             self.presence = dict(zip(names, presence, strict=True))
+            told = LOOKS in self._arrays.files
+            self.looks: Looks | None = self._arrays[LOOKS] if told else None
         except (OSError, KeyError, *DAMAGES) as error:
             raise InputError(
                 f"{path} is not a probability file ({error}): delete it and run 03_infer.py"

@@ -118,6 +118,10 @@ class Run:
         return self.folder / "test_masks.npz"
 
     @property
+    def test_quality(self) -> Path:
+        return self.folder / "test_quality.csv"
+
+    @property
     def test_scores(self) -> Path:
         return self.folder / "test_iou.csv"
 

@@ -1,6 +1,6 @@
 """What the networks say of images that they never saw, counted image by image."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from lib.decision.rule import Levels, Mask, levels_of
 from lib.decision.search import Evidence
 from lib.losses import loss_per_image
 from lib.metric import Floats
+from lib.quality.unlike import own_times_as_far
 from lib.runtime.errors import InputError
 from lib.runtime.threads import with_bar
 
@@ -41,6 +42,7 @@ class Unseen(NamedTuple):
     losses: list[Floats]  # one a class, (images,)
     caveats: list[Caveat]  # what in the networks' training flatters their scores
     inference: InferenceSettings  # how they were predicted
+    unlike: Floats  # (images,): lib.quality.unlike.own_times_as_far in each fold; NaN if not told
 
 
 def read_unseen(folds: Folds, config: Config) -> Unseen:
@@ -58,7 +60,7 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
             ]
 
         rows = list(with_bar(count, table.to_dict("records"), "counting"))
-        inference = _same_settings(files.values())
+        inference, unlike = _same_settings(files.values()), _unlike(files, table)
         caveats = [
             caveat
             for fold, file in files.items()
@@ -69,7 +71,17 @@ def read_unseen(folds: Folds, config: Config) -> Unseen:
     by_class = [[row[k] for row in rows] for k in range(len(folds.classes))]
     losses = [np.array([cell.loss for cell in cells]) for cells in by_class]
     evidence = [_evidence(cells, inference.presence_head) for cells in by_class]
-    return Unseen(table, evidence, losses, without_doubles(caveats), inference)
+    return Unseen(table, evidence, losses, without_doubles(caveats), inference, unlike)
+
+
+def _unlike(files: Mapping[int, Probabilities], table: pd.DataFrame) -> Floats:
+    found = pd.Series(np.nan, table["image"])
+    group = table.set_index("image")["group"]
+    for file in files.values():
+        if file.looks is not None:
+            images = list(file.presence)
+            found[images] = own_times_as_far(file.looks, group[images].to_numpy(dtype=str))
+    return found.to_numpy()
 
 
 def _same_settings(files: Iterable[Probabilities]) -> InferenceSettings:

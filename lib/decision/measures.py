@@ -22,7 +22,8 @@ from lib.decision.nested import Decided, nested_masks
 from lib.decision.rule import Mask
 from lib.decision.scores import drawn_by, empty_masks, subjects_known
 from lib.decision.search import Parts
-from lib.metric import mean_scores, overlap, precision, sensitivity
+from lib.metric import Floats, Metric, mean_scores, overlap, precision, sensitivity
+from lib.quality.expected import believed
 from lib.runtime.threads import with_bar
 
 # Columns of oof_iou.csv and test_iou.csv, and what a person calls them; {} is the tolerance.
@@ -94,6 +95,7 @@ def in_order(rows: list[dict[str, float]]) -> pd.DataFrame:
 class Measured(NamedTuple):
     tables: list[pd.DataFrame]  # one a class: `in_order`, a row an image
     drawn: dict[str, Drawn]  # the masks, by image
+    believed: list[Floats]  # one a class, (images,): lib.quality.expected.believed
 
 
 def measured(
@@ -104,27 +106,32 @@ def measured(
     Images that the rules give no mask of any class are not read.
     """
     shown = np.any([of_class.nested.area > 0 for of_class in decided], axis=0)
+    metric = Metric(config.metric)
     rows = unseen.table.assign(part=part, shown=shown).to_dict("records")
     with open_all(unseen.table, folds, config) as files:
 
         def measure(row: dict[str, Any]) -> tuple[list[dict[str, float]], Drawn]:
             shape = row["height"], row["width"]
             masks: list[Mask] = [np.zeros(shape, np.uint8)] * len(decided)
+            told = [np.nan] * len(decided)
             if row["shown"]:
                 file, image = files[row["fold"]], row["image"]
-                presence = file.presence[image].tolist()
-                masks = nested_masks(file[image], presence, row["part"], decided)
+                planes, presence = file[image], file.presence[image].tolist()
+                masks = nested_masks(planes, presence, row["part"], decided)
+                told = [believed(*pair, metric) for pair in zip(planes, masks, strict=True)]
             spacing = spacing_of(row, config)
             found = [
                 measures_of(true_mask(row, column), mask, spacing, config)
                 for column, mask in zip(folds.masks, masks, strict=True)
             ]
-            return found, Drawn(shape, [rle.encode(mask) for mask in masks])
+            return found, Drawn(shape, [rle.encode(mask) for mask in masks], told)
 
         found = list(with_bar(measure, rows, "distances"))
     by_class = [in_order([of_image[k] for of_image, _ in found]) for k in range(len(decided))]
     names = (row["image"] for row in rows)
-    return Measured(by_class, {name: drawn for name, (_, drawn) in zip(names, found, strict=True)})
+    drawn = {name: of_image for name, (_, of_image) in zip(names, found, strict=True)}
+    told = np.array([of_image.believed for of_image in drawn.values()]).reshape(-1, len(decided))
+    return Measured(by_class, drawn, list(told.T))
 
 
 def told_measures(rows: pd.DataFrame, config: Config) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from lib.decision.rule import Mask
 from lib.decision.scores import content, image_rows
 from lib.decision.search import Parts
 from lib.decision.strata import strata_of
+from lib.decision.trust import expectations, trust_content, trust_tables
 from lib.metric import Metric
+from lib.quality.expected import Expectation
 
 
 class Results(NamedTuple):
@@ -30,6 +32,7 @@ class Results(NamedTuple):
     decided: list[Decided]
     drawn: dict[str, Drawn]  # the masks that are scored, by image
     rows: pd.DataFrame  # oof_iou.csv
+    expected: list[Expectation]  # of new masks
     decision: dict[str, Any]  # decision.json
 
     @property
@@ -39,7 +42,7 @@ class Results(NamedTuple):
 
     def masks_of(self, image: str) -> list[Mask]:
         """One a class, as the image is scored: by the rule that was chosen without its part."""
-        shape, runs = self.drawn[image]
+        shape, runs, _ = self.drawn[image]
         return [rle.decode(text, shape, image) for text in runs]
 
 
@@ -50,8 +53,14 @@ def results_of(config: Config) -> Results:
     part = parts_of(unseen.table, config)
     decided = decide_all(unseen, part, folds, config)
     found = measured(unseen, decided, part, folds, config)
-    rows = image_rows(unseen, decided, folds, measures=found.tables)
+    trust = trust_tables(unseen, decided, found.believed, config)
+    columns = [table.join(more) for table, more in zip(found.tables, trust, strict=True)]
+    rows = image_rows(unseen, decided, folds, measures=columns)
     audit = load_audit(config, folds)
     decision = content(rows, unseen, decided, folds, audit, config)
     decision |= {"measures": told_measures(rows, config), "strata": strata_of(rows, config)}
-    return Results(config, folds, audit, unseen, part, decided, found.drawn, rows, decision)
+    expected = expectations(unseen, decided, found.believed, config)
+    decision["quality"] = trust_content(rows, unseen, expected, found.believed, folds, config)
+    return Results(
+        config, folds, audit, unseen, part, decided, found.drawn, rows, expected, decision
+    )

@@ -41,8 +41,7 @@ def decide(probability: Probability, presence: float, rule: Rule) -> Mask:
 
     `presence` is that of the probability file.
     """
-    evidence = top_mean(levels_of(probability)[None], rule.top_share)
-    if blended(np.array([presence], dtype=np.float64), evidence, rule.head_weight)[0] < rule.gate:
+    if against_gate(probability, presence, rule) < rule.gate:
         return np.zeros_like(probability)
     mask = above(probability, rule.threshold)
     if rule.never_empty and not mask.any():
@@ -50,6 +49,13 @@ def decide(probability: Probability, presence: float, rule: Rule) -> Mask:
     if np.count_nonzero(mask) < rule.least_area * mask.size:
         return np.zeros_like(probability)
     return cleaned(mask, rule.components, rule.fill_holes)
+
+
+def against_gate(probability: Probability, presence: float, rule: Rule) -> float:
+    """The presence 0..1 that the rule holds against its gate; `presence` is the file's."""
+    evidence = top_mean(levels_of(probability)[None], rule.top_share)
+    found = blended(np.array([presence], dtype=np.float64), evidence, rule.head_weight)
+    return float(found[0])
 
 
 def above(probability: Probability, threshold: float) -> Mask:

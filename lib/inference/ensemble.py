@@ -84,6 +84,6 @@ def averaged(
         presence = presence_of(probability)
         if heads:
             presence = np.sum([weight * m.presence[image] for weight, m in pairs], axis=0)
-        return Member(packed_image(image, probability), presence)
+        return Member(packed_image(image, probability), presence, None)
 
     return in_order(mean, images["image"], AHEAD)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lib.artifacts.npz import Packed
-from lib.artifacts.probabilities import Probabilities, ProbabilityWriter, is_sound
+from lib.artifacts.probabilities import Looks, Probabilities, ProbabilityWriter, is_sound
 from lib.runtime.files import sha_of, written_whole
 from lib.runtime.processes import gathered, number_of_processes, of_first, rank
 from lib.runtime.progress import progress
@@ -29,6 +29,7 @@ class Member(NamedTuple):
 
     packed: Packed
     presence: npt.NDArray[np.float32]  # (classes,)
+    looks: Looks | None
 
 
 Make = Callable[[pd.DataFrame], Iterator[Member]]  # for each row of a table, in its order

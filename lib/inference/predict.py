@@ -1,6 +1,6 @@
 """Networks and images -> probabilities at each image's own size, an image at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lib.artifacts.model import load_model
 from lib.artifacts.npz import packed_image
-from lib.artifacts.probabilities import Probability
+from lib.artifacts.probabilities import Looks, Probability
 from lib.config.fields import Config
 from lib.dataset import Batch, plain_loader
 from lib.inference.pieces import Member
@@ -21,20 +21,24 @@ from lib.inference.tta import View, views_of
 from lib.runtime.device import precision, side_by_side
 from lib.runtime.errors import InputError
 from lib.runtime.threads import in_order
-from lib.unet import Outputs, build_model, outputs_of, placed, to_input
+from lib.unet import Outputs, build_model, placed, seen_by, to_input
 
 CHUNK = 4  # images that a single core predicts at once
+
+Features = npt.NDArray[np.float32]  # (networks, channels)
 
 
 class Prediction(NamedTuple):
     row: int  # of the table
     probability: Probability  # uint8 (classes, height, width) of the image, 0..255 = 0..1
     presence: npt.NDArray[np.float32]  # (classes,) 0..1: of the head, else the largest pixel's
+    features: Features | None
 
 
 class Answer(NamedTuple):
     pixels: Tensor  # float32 (n, classes, height, width), 0..1, at the size the network sees
     presence: Tensor | None  # (n, classes), 0..1: of the presence head, where there is one
+    features: Tensor | None = None  # (n, networks, channels) of the image as it is
 
 
 class Unfinished(NamedTuple):
@@ -44,6 +48,7 @@ class Unfinished(NamedTuple):
     pixels: npt.NDArray[np.float32]  # (classes, height, width), 0..1
     presence: npt.NDArray[np.float32] | None
     size: tuple[int, int]  # (height, width) of the image's file
+    features: Features | None
 
     def finished(self) -> Prediction:
         """Stretched to the size of the file. Any thread may do it; most of it is OpenCV's work."""
@@ -51,7 +56,7 @@ class Unfinished(NamedTuple):
         planes = [cv2.resize(p, width_first, interpolation=cv2.INTER_LINEAR) for p in self.pixels]
         probability = to_bytes(np.stack(planes))
         presence = presence_of(probability) if self.presence is None else self.presence
-        return Prediction(self.row, probability, presence)
+        return Prediction(self.row, probability, presence, self.features)
 
 
 class Trained(NamedTuple):
@@ -116,18 +121,24 @@ def chunks_of(batch: Batch) -> Iterator[Batch]:
 
 
 def packed_predictions(
-    models: Sequence[nn.Module], config: Config, device: torch.device, images: pd.DataFrame
+    models: Sequence[nn.Module],
+    config: Config,
+    device: torch.device,
+    looks_of: Callable[[Features], Looks | None],
+    images: pd.DataFrame,
 ) -> Iterator[Member]:
     """What `predict` says of each image, as a member of a probability file.
 
     Answers are stretched to the image's own size and compressed in threads, while the next batches
-    are predicted.
+    are predicted. `looks_of` makes of the features what the file keeps of them.
     """
 
     def member(answer: Unfinished) -> Member:
         prediction = answer.finished()
         image = images["image"].iloc[prediction.row]
-        return Member(packed_image(image, prediction.probability), prediction.presence)
+        looks = None if prediction.features is None else looks_of(prediction.features)
+        packed = packed_image(image, prediction.probability)
+        return Member(packed, prediction.presence, looks)
 
     answers = predict(models, images, config, device)
     return in_order(member, answers, ahead=2 * config.batch_size)
@@ -144,17 +155,22 @@ def mean_answer(
     images = to_input(batch.images.to(device, non_blocking=True), config)
     size = (images.shape[2], images.shape[3])
     total, times = torch.zeros((), device=device), torch.zeros((), device=device)
-    presences = []
+    presences, features = [], []
     for view in views:
         shown, seen = view.shown(images), view.seen(size, device)
         for model in models:
-            answer = answer_of(outputs_to(model, shown, config, device))
+            outputs = outputs_to(model, shown, config, device)
+            answer = answer_of(outputs)
+            if view is views[0] and outputs.features is not None:
+                features.append(outputs.features)
             total = total + view.undone(answer.pixels, size) * seen
             times = times + seen
             presences.append(answer.presence)
     heads = [presence for presence in presences if presence is not None]
     whole = len(heads) == len(presences)
-    return Answer(total / times, torch.stack(heads).mean(0) if whole else None)
+    presence = torch.stack(heads).mean(0) if whole else None
+    told = len(features) == len(models)
+    return Answer(total / times, presence, torch.stack(features, 1) if told else None)
 
 
 def outputs_of_batch(
@@ -172,8 +188,8 @@ def outputs_to(model: nn.Module, images: Tensor, config: Config, device: torch.d
     """
     try:
         with torch.inference_mode(), precision(device, config.mixed_precision_inference):
-            logits, presence = outputs_of(model, images)
-        return Outputs(logits.float(), None if presence is None else presence.float())
+            found = seen_by(model, images)
+        return Outputs(found.logits.float(), *map(in_float32, found[1:]))
     except torch.OutOfMemoryError as error:
         if len(images) == 1:
             raise InputError(
@@ -183,10 +199,14 @@ def outputs_to(model: nn.Module, images: Tensor, config: Config, device: torch.d
     # Not while the error is handled: it holds on to what the network had made so far.
     torch.cuda.empty_cache()
     halves = [outputs_to(model, half, config, device) for half in images.tensor_split(2)]
-    presences = [half.presence for half in halves if half.presence is not None]
+    logits, *others = zip(*halves, strict=True)
     return Outputs(
-        torch.cat([half.logits for half in halves]), torch.cat(presences) if presences else None
+        torch.cat(logits), *(None if half[0] is None else torch.cat(half) for half in others)
     )
+
+
+def in_float32(values: Tensor | None) -> Tensor | None:
+    return None if values is None else values.float()
 
 
 def answer_of(outputs: Outputs) -> Answer:
@@ -202,9 +222,11 @@ def at_own_size(answer: Answer, batch: Batch) -> Iterator[Prediction]:
 def unfinished(answer: Answer, batch: Batch) -> Iterator[Unfinished]:
     """The answer to a batch, taken from the device and apart."""
     arrays = answer.pixels.cpu().numpy()
-    presences = [None] * len(arrays) if answer.presence is None else answer.presence.cpu().numpy()
+    nothing = [None] * len(arrays)
+    presences = nothing if answer.presence is None else answer.presence.cpu().numpy()
+    features = nothing if answer.features is None else answer.features.cpu().numpy()
     sizes = [(height, width) for height, width in batch.sizes.tolist()]
-    yield from map(Unfinished, batch.rows.tolist(), arrays, presences, sizes)
+    yield from map(Unfinished, batch.rows.tolist(), arrays, presences, sizes, features)
 
 
 def to_bytes(probability: npt.NDArray[np.float32]) -> Probability:

@@ -70,7 +70,8 @@ def case(rule: Rule | None = None) -> tuple[Unseen, Decided, Folds]:
     presence = np.array([0.9, 0.8, 0.3, 0.6, 0.1])
     evidence = Evidence(levels(4, 4, 0, 3, 0), true_levels(*TRUTH), presence, True)
     decided = Decided(rule, [rule, rule], NESTED, presence, TUNED, FIXED)
-    return Unseen(table, [evidence], [np.arange(5.0)], [], SETTINGS), decided, Folds(table, "sha")
+    unseen = Unseen(table, [evidence], [np.arange(5.0)], [], SETTINGS, np.full(5, np.nan))
+    return unseen, decided, Folds(table, "sha")
 
 
 def test_rows_of_images_are_those_of_the_nested_rule() -> None:
@@ -89,7 +90,7 @@ def test_rows_of_images_are_those_of_the_nested_rule() -> None:
 def test_several_classes_stand_below_each_other_image_by_image() -> None:
     unseen, decided, folds = case()
     table = folds.table.rename(columns={"rle_mask": "rle_mask_nerve"}).assign(rle_mask_vessel="")
-    two = Unseen(unseen.table, unseen.evidence * 2, unseen.losses * 2, [], SETTINGS)
+    two = unseen._replace(evidence=unseen.evidence * 2, losses=unseen.losses * 2)
     rows = image_rows(two, [decided, decided], Folds(table, "sha"))
     assert rows["class_id"].tolist() == ["nerve", "vessel"] * 5
     assert rows["image"].tolist() == list("aabbccddee")

@@ -36,7 +36,9 @@ class Maker:
                 raise KeyboardInterrupt
             self.made.append(image)
             presence = np.full(self.classes, len(image) / 10, dtype=np.float32)
-            yield Member(packed_image(image, probability_of(image, self.classes)), presence)
+            looks = np.array([len(self.made), len(image)], dtype=np.float32)
+            packed = packed_image(image, probability_of(image, self.classes))
+            yield Member(packed, presence, looks)
 
 
 def table() -> pd.DataFrame:

@@ -49,7 +49,7 @@ def test_a_probability_that_is_no_number_is_an_error_with_the_images_name(
 ) -> None:
     """As float16 gives them beyond 65,504."""
     pixels = np.zeros((1, 4, 4), np.float32)
-    good, bad = (Unfinished(row, pixels + row, None, (4, 4)) for row in (0, 1))
+    good, bad = (Unfinished(row, pixels + row, None, (4, 4), None) for row in (0, 1))
     bad.pixels[0, 2, 2] = np.nan
     table = pd.DataFrame({"image": ["1_1", "1_2"]})
     require_numbers([good], table, configured(settings, *more))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lib.artifacts.probabilities import PRESENCE, PROVENANCE
+from lib.artifacts.probabilities import NOT_IMAGES
 from lib.config.fields import Config
 from lib.data.pictures.arrays import (
     Grey,
@@ -91,7 +91,7 @@ def name_errors(images: Iterable[str], files: dict[str, ImageFile], folder: Path
     named: dict[ImageFile, str] = {}
     seen: set[str] = set()
     for image in images:
-        if image in (PRESENCE, PROVENANCE):
+        if image in NOT_IMAGES:
             errors[image] = "the name is kept for the pipeline's own use: rename it"
         elif image not in files:
             errors[image] = f"there is no such image in {folder}{_near(image, files, errors)}"

@@ -1,6 +1,7 @@
 """test.npz and the rules -> the masks of the test images."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -12,36 +13,54 @@ from lib.artifacts.probabilities import Probabilities, open_current
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.data.table import with_sha
-from lib.decision.rule import Rule, decide
+from lib.decision.rule import Rule, against_gate, decide
+from lib.metric import Metric
+from lib.quality.expected import believed
 from lib.runtime.errors import InputError
 from lib.runtime.threads import with_bar
 
 
-def drawn_masks(
+class TestMasks(NamedTuple):
+    """By image, of those that are to be used."""
+
+    drawn: dict[str, Drawn]
+    presence: dict[str, list[float]]  # one a class: what its rule holds against the gate
+    unlike: dict[str, float]  # lib.quality.unlike.Known.times_as_far; no image where not told
+
+
+def masks_of_test(
     test: pd.DataFrame,
     folds: Folds,
     rules: Sequence[Rule],
     inference: InferenceSettings,
     config: Config,
-) -> dict[str, Drawn]:
-    """The masks of each test image by its name, but of those that are not to be used.
+) -> TestMasks:
+    """`rules` are one a class; `inference` is how the images that chose them were predicted.
 
-    `rules` are one a class; `inference` is how the images that chose them were predicted.
     InputError where the test images were predicted otherwise.
     """
     usable = with_sha(test.dropna(subset="file"))
-    path, numbers = Run.of(config).test, config.fold_numbers
+    path, numbers, metric = Run.of(config).test, config.fold_numbers, Metric(config.metric)
     with open_current(path, config, numbers, usable, folds) as probabilities:
         _require_same_settings(probabilities, inference)
 
-        def draw(image: str) -> Drawn:
+        def draw(image: str) -> tuple[Drawn, list[float]]:
             planes, presence = probabilities[image], probabilities.presence[image].tolist()
-            of_classes = zip(planes, presence, rules, strict=True)
+            of_classes = list(zip(planes, presence, rules, strict=True))
             masks = [decide(*of_class) for of_class in of_classes]
-            return Drawn(planes[0].shape, [rle.encode(mask) for mask in masks])
+            told = [believed(*pair, metric) for pair in zip(planes, masks, strict=True)]
+            drawn = Drawn(planes[0].shape, [rle.encode(mask) for mask in masks], told)
+            return drawn, [against_gate(*of_class) for of_class in of_classes]
 
         images = [image for image in test["image"] if image in probabilities.presence]
-        return dict(zip(images, with_bar(draw, images, "encoding"), strict=True))
+        found = dict(zip(images, with_bar(draw, images, "encoding"), strict=True))
+        looks = probabilities.looks
+        far = {} if looks is None else dict(zip(probabilities.presence, looks[:, 0], strict=True))
+    return TestMasks(
+        {image: drawn for image, (drawn, _) in found.items()},
+        {image: presence for image, (_, presence) in found.items()},
+        {image: float(times) for image, times in far.items()},
+    )
 
 
 def _require_same_settings(probabilities: Probabilities, expected: InferenceSettings) -> None:

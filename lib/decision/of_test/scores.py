@@ -65,7 +65,7 @@ def rows_of_test(
     """
     rows, measures = [], []
     for row in labels.to_dict("records"):
-        nothing = Drawn((row["height"], row["width"]), [""] * len(folds.classes))
+        nothing = Drawn((row["height"], row["width"]), [""] * len(folds.classes), [])
         texts, spacing = drawn.get(row["image"], nothing).runs, spacing_of(row, config)
         for name, column, text in zip(folds.classes, folds.masks, texts, strict=True):
             truth = true_mask(row, column)
