@@ -63,6 +63,7 @@ class Timed(Scorer):
 
     def __init__(self, folder: Path, engine: str) -> None:
         super().__init__(folder, engine)
+        self.quality["unlike"] = None  # no output of the network is left to tell it
         self.answer = np.empty(0, np.float32)  # (1, rows, columns), instead of the network's
         self.times: list[float] = []  # ms
         self.network_times: list[float] = []  # ms, the resizing before it included

@@ -28,6 +28,7 @@ def told(
         score_table(scores) + beside_scores(decision["caveats"]),
         comparison(decision, config),
         measures_table(decision["measures"]["all"], config, "class_id" in scores),
+        trust_text(decision["quality"]),
         *(presence_text(name, found, config.metric) for name, found in names.items()),
         subjects_text(decision),
     ]
@@ -207,6 +208,29 @@ def rule_text(name: str, rule: Rule) -> str:
     if rule.fill_holes:
         steps.append("holes filled")
     return words + ", ".join(steps)
+
+
+def trust_text(quality: dict[str, Any]) -> str:
+    """How well the score of a mask is told without its truth; "" where it is not."""
+    if "referral" not in quality:
+        return ""
+    metric, last = quality["metric"], quality["referral"][-1]
+    lines = [
+        f"{metric} to expect of a mask without its truth: off by {quality['mean_error']:.3f} on "
+        f"average, the mean of all by {quality['mean_error_of_the_mean']:.3f}"
+    ]
+    if (found := quality["rank_correlation"])["value"] is not None:
+        lines[0] += f"; rank correlation {found['value']:.2f}{_between(found['interval'])}"
+    lines.append(
+        f"without the {100 * last['referred']:.0f} % of the images of least expectation: {metric} "
+        f"{last['score']:.3f}{_between(last['interval'], 3)} in place of {quality['score']:.3f}; "
+        f"{last['perfect']:.3f} if the truth told which"
+    )
+    return "\n".join(lines)
+
+
+def _between(interval: tuple[float, float] | None, digits: int = 2) -> str:
+    return "" if interval is None else " ({:.{d}f} to {:.{d}f})".format(*interval, d=digits)
 
 
 def headline(decision: dict[str, Any]) -> str:

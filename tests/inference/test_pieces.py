@@ -36,7 +36,7 @@ class Maker:
                 raise KeyboardInterrupt
             self.made.append(image)
             presence = np.full(self.classes, len(image) / 10, dtype=np.float32)
-            looks = np.array([len(self.made), len(image)], dtype=np.float32)
+            looks = np.array([len(image), 0.1], dtype=np.float32)
             packed = packed_image(image, probability_of(image, self.classes))
             yield Member(packed, presence, looks)
 
@@ -59,8 +59,10 @@ def test_pieces_joined_are_the_file_written_at_once(tmp_path: Path, classes: int
             writer.add_packed(*member)
     assert (tmp_path / "joined.npz").read_bytes() == at_once.read_bytes()
     with Probabilities(tmp_path / "joined.npz") as probabilities:
-        for image in table()["image"]:
+        assert probabilities.looks is not None and len(probabilities.looks) == COUNT
+        for image, looks in zip(table()["image"], probabilities.looks, strict=True):
             assert np.array_equal(probabilities[image], probability_of(image, classes))
+            assert looks.tolist() == [len(image), pytest.approx(0.1)]
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["at_once.npz", "checksums.json", "joined.npz"]
 

@@ -68,6 +68,7 @@ def test_the_four_steps_leave_every_artifact(finished_once: Path) -> None:
         "test.npz",
         "oof_iou.csv",
         "oof_masks.npz",
+        "test_quality.csv",
         "test_masks.npz",
         "decision.json",
         "submission.csv",
@@ -82,7 +83,7 @@ def test_every_training_image_is_scored_once_at_its_own_size(finished_once: Path
     for fold in (0, 1):
         with np.load(folder / f"oof_fold{fold}.npz") as arrays:
             held_out = folds.loc[folds["fold"] == str(fold), "image"]
-            assert set(arrays.files) == {*held_out, "_presence", "_provenance"}
+            assert set(arrays.files) == {*held_out, "_presence", "_looks", "_provenance"}
             assert all(arrays[image].shape == (60, 80) for image in held_out)
             assert all(arrays[image].dtype == np.uint8 for image in held_out)
 

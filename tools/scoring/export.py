@@ -19,12 +19,12 @@ from lib.config.fields import Config
 from lib.runtime.errors import InputError
 from lib.runtime.files import written_whole
 from lib.runtime.versions import REPOSITORY
-from tools.scoring.graph import load_ensemble, write_graph
+from tools.scoring.graph import Ensemble, load_ensemble, write_graph
 from tools.scoring.samples import samples_of, write_samples
 
 TEMPLATE = Path(__file__).with_name("pipeline")
 
-PROGRAMS = ("score.py", "engines.py", "reading.py", "writing.py")
+PROGRAMS = ("score.py", "engines.py", "reading.py", "trust.py", "writing.py")
 # They need nothing else of lib, and do alike there.
 SHARED = [
     REPOSITORY / "lib" / name
@@ -54,7 +54,7 @@ def export(config: Config) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)  # what a stopped run left
     unfinished.mkdir()
     write_graph(unfinished / "model.onnx", ensemble, config)
-    _write_rule(unfinished, decision, config)
+    _write_rule(unfinished, decision, ensemble, config)
     write_samples(unfinished / "samples", samples_of(ensemble, folds, decision, config))
     for name in (*PROGRAMS, "README.md", "requirements.txt"):
         shutil.copyfile(TEMPLATE / name, unfinished / name)
@@ -85,7 +85,7 @@ def _require_plain(settings: dict[str, Any]) -> None:
             )
 
 
-def _write_rule(folder: Path, decision: dict[str, Any], config: Config) -> None:
+def _write_rule(folder: Path, decision: dict[str, Any], ensemble: Ensemble, config: Config) -> None:
     """decision.json with what masks depend on and their scores, and nothing of single people."""
     scores = {"about": decision["about"]["scores"], "all": decision["scores"]["all"]}
     scores["with_nerve"] = decision["scores"]["with_nerve"]
@@ -96,10 +96,21 @@ def _write_rule(folder: Path, decision: dict[str, Any], config: Config) -> None:
         "network_size": [config.image_height, config.image_width],
         "image_bits": config.image_bits,
         "scores": scores,
+        "quality": _quality(decision["quality"], ensemble),
         "models": decision["models"],
     }
     with written_whole(folder / "decision.json") as file:
         file.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _quality(told: dict[str, Any], ensemble: Ensemble) -> dict[str, Any]:
+    """What the score to expect, and a percentile of unlikeness, follow from."""
+    return {
+        "about": told["about"],
+        "metric": told["metric"],
+        "expected": told["expected"],
+        "unlike": told["unlike"] if ensemble.known else None,
+    }
 
 
 def _write_sums(folder: Path) -> None:

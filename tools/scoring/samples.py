@@ -24,6 +24,8 @@ from tools.scoring.graph import Ensemble
 
 SAMPLES, CANDIDATES, SEEDS = 3, 4, (1, 2, 3)  # frames of each of three phantom people
 
+KEPT = ("probabilities", "masks", "unlike")  # of a sample, as arrays
+
 SLACK = 2e-5  # by which engines and processors differ, in probability
 
 
@@ -33,6 +35,7 @@ class Sample(NamedTuple):
     grey: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]  # (classes, height, width) at the network's size
     masks: npt.NDArray[np.uint8]  # (classes, height, width) of the frame
+    unlike: npt.NDArray[np.float32]  # (1,), or empty: the last output of the graph
     unsure: int  # pixels of the masks that hang on less than SLACK
 
 
@@ -68,16 +71,18 @@ def _sample(
     batch = Batch(torch.tensor([0]), small, torch.empty(0), size, torch.ones(1))
     with torch.inference_mode():
         found = ensemble(small)
+    told = found[: len(found) - bool(ensemble.known)]
 
     def masks(shift: float) -> Mask:
-        answer = Answer(*(value + shift for value in found), *[None] * (2 - len(found)))
+        answer = Answer(*(value + shift for value in told), *[None] * (2 - len(told)))
         prediction = next(at_own_size(answer, batch))
         of_classes = zip(prediction.probability, prediction.presence.tolist(), rules, strict=True)
         return np.stack([decide(p, told, rules[name]) for p, told, name in of_classes])
 
     plain = masks(0.0)
     unsure = sum(int((masks(shift) != plain).sum()) for shift in (-SLACK, SLACK))
-    return Sample(grey, found[0][0].numpy(), plain, unsure)
+    unlike = torch.cat(found[len(told) :] or [torch.empty(0)]).numpy()
+    return Sample(grey, found[0][0].numpy(), plain, unlike, unsure)
 
 
 def write_samples(folder: Path, samples: Sequence[Sample]) -> None:
@@ -89,7 +94,8 @@ def write_samples(folder: Path, samples: Sequence[Sample]) -> None:
             several = f"_{k}" if len(sample.masks) > 1 else ""
             _write_png(folder / "masks" / f"{number}{several}.png", mask * 255)
         with written_whole(folder / f"{number}.npz") as file:
-            np.savez_compressed(file, probabilities=sample.probabilities, masks=sample.masks)
+            arrays = sample._asdict()
+            np.savez_compressed(file, **{name: arrays[name] for name in KEPT})
 
 
 def _write_png(path: Path, pixels: Grey) -> None:

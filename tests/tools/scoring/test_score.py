@@ -30,7 +30,7 @@ from lib.config.fields import Config
 from lib.data.pictures.arrays import PICTURE_SUFFIXES, ImageFile, UnusableImage, read_image
 from lib.data.pictures.clips import SUFFIXES
 from lib.data.pictures.dicom_notes import screen_note
-from lib.decision.rule import NEVER, Rule, decide
+from lib.decision.rule import NEVER, Rule, against_gate, decide
 from lib.inference.predict import predict, trained_network
 from lib.runtime.device import device_of
 from lib.unet import build_model
@@ -61,7 +61,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Of a finished run of two networks, with its scoring pipeline."""
     folder = tmp_path_factory.mktemp("scoring")
-    write_competition(folder / "data")
+    write_competition(folder / "data", subjects=24)  # enough to tell how unlike an image is
     more = ["learning_rate=0.01", "presence_head=0.5", "build_scoring_pipelines=true"]
     made = configured(settings_in(folder), *more)
     for number in range(1, 5):
@@ -78,7 +78,7 @@ def test_a_run_is_exported_alike_by_04_and_by_hand_and_tells_nothing_of_people(
     samples = {
         f"samples/{name}" for k in "123" for name in (f"{k}.png", f"{k}.npz", f"masks/{k}.png")
     }
-    programs = {"score.py", "engines.py", "reading.py", "writing.py"}
+    programs = {"score.py", "engines.py", "reading.py", "trust.py", "writing.py"}
     programs |= {"dicom.py", "tiff.py", "cores.py"}
     rest = {"README.md", "requirements.txt", "model.onnx", "decision.json"}
     assert files == {"SHA256SUMS", *programs, *rest, *samples}
@@ -170,7 +170,7 @@ def test_a_changed_file_fails_the_self_test_by_name(pipeline: Path) -> None:
 def test_other_probabilities_fail_the_self_test(pipeline: Path) -> None:
     path = pipeline / "samples" / "1.npz"
     arrays = dict(np.load(path))
-    np.savez(path, probabilities=arrays["probabilities"] + 0.002, masks=arrays["masks"])
+    np.savez(path, **arrays | {"probabilities": arrays["probabilities"] + 0.002})
     sums = pipeline / "SHA256SUMS"
     kept = [line for line in sums.read_text().splitlines() if not line.endswith("/1.npz")]
     sums.write_text("\n".join(kept) + "\n")
@@ -214,6 +214,37 @@ def test_a_folder_of_odd_sizes_gets_the_masks_that_the_four_steps_give(
         assert ((mask > 0) == expected).mean() >= 0.9999
         assert (mask > 0).any() == expected.any()
         assert np.array_equal(rle.decode(runs[name], mask.shape), mask > 0)
+
+
+def test_the_quality_of_a_mask_is_that_of_the_four_steps(
+    config: Config, pipeline: Path, tmp_path: Path
+) -> None:
+    """Also where it is read from masks that were there before; strange images are told as such."""
+    test = Path(config.data_folder).parent / "test"
+    words = [test, "--quality", tmp_path / "quality.csv", "--engine", "onnxruntime"]
+    expected = pd.read_csv(Run.of(config).test_quality, dtype={"image": str})
+    assert expected["expected_iou"].notna().all() and expected["unlike"].notna().all()
+    for _ in range(2):
+        assert run(pipeline, *words).returncode == 0
+        found = pd.read_csv(tmp_path / "quality.csv", dtype={"img": str})
+        both = expected.merge(found, left_on="image", right_on="img", suffixes=("", "_scorer"))
+        assert len(both) == len(expected) == 3
+        assert np.allclose(both["expected_iou"], both["expected_iou_scorer"], atol=0.01)
+        assert np.allclose(both["unlike"], both["unlike_scorer"], atol=0.02)
+    cv2.imwrite(str(tmp_path / "white.png"), np.full((60, 80), 255, np.uint8))
+    run(pipeline, tmp_path / "white.png", "--quality", tmp_path / "white.csv")
+    assert pd.read_csv(tmp_path / "white.csv")["unlike"].tolist() == [1]
+
+
+def test_a_changed_distance_fails_the_self_test(pipeline: Path) -> None:
+    path = pipeline / "samples" / "1.npz"
+    arrays = dict(np.load(path))
+    assert arrays["unlike"].shape == (1,)
+    np.savez(path, **arrays | {"unlike": arrays["unlike"] * 1.1})
+    sums = pipeline / "SHA256SUMS"
+    kept = [line for line in sums.read_text().splitlines() if not line.endswith("/1.npz")]
+    sums.write_text("\n".join(kept) + "\n")
+    assert run(pipeline, "--self-test").returncode == 1
 
 
 def test_it_goes_on_and_makes_anew_what_another_image_or_model_made(
@@ -291,8 +322,8 @@ def test_a_clip_is_averaged_over_its_own_frames_only(
             if k:
                 mean = [0.6 * a + 0.4 * b for a, b in zip(mean, found, strict=True)]
             expected, plain = (
-                score.decide(to_levels(planes[0], frame.shape), float(presence[0]), asdict(rule))
-                for planes, presence in (mean, found)
+                decide(to_levels(planes[0], frame.shape), float(presence[0]), rule)
+                for planes, presence, *_ in (mean, found)
             )
             mask = read_mask(tmp_path / "masks" / f"{name}_{k + 1}.png")
             assert np.array_equal(mask > 0, expected > 0)
@@ -662,7 +693,9 @@ def test_a_map_becomes_the_mask_that_the_pipeline_makes_of_it(
     levels: np.ndarray, presence: float, rule: Rule
 ) -> None:
     expected = decide(levels, presence, rule)
-    assert np.array_equal(score.decide(levels, presence, asdict(rule)), expected)
+    held = score.against_gate(levels, presence, asdict(rule))
+    assert held == against_gate(levels, presence, rule)
+    assert np.array_equal(score.decide(levels, held, asdict(rule)), expected)
     assert writing.run_lengths(expected) == rle.encode(expected)
 
 
@@ -671,7 +704,7 @@ def test_masks_of_a_class_of_any_name_lie_below_the_folder_each_in_its_own(tmp_p
     classes += ["\N{EXTRATERRESTRIAL ALIEN}" * 300, "A:B"]
     output, mask = writing.Output(tmp_path / "out", classes, True), PIXELS > 150
     masks = [mask.astype(np.uint8)] * len(classes)
-    output.write("1", "sha", PIXELS, masks)
+    output.write("1", "sha", PIXELS, masks, ["0.5000 -"] * len(classes))
     made = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(made) == len(classes) + 1
     assert all(path.parent.parent == tmp_path / "out" for path in made)

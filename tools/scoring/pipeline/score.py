@@ -1,6 +1,7 @@
 """Ultrasound images -> masks, by the networks and the rule beside this file.
 
-    python score.py PATH [PATH ...] [--out DIR] [--overlay] [--csv FILE] [--average SHARE]
+    python score.py PATH [PATH ...] [--out DIR] [--overlay] [--csv FILE] [--quality FILE]
+                    [--average SHARE]
     python score.py --self-test
 
 A PATH is an image, a video, a DICOM file or a folder of such (reading.py reads them). DIR/NAME.png
@@ -26,11 +27,12 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 if __package__:
-    from . import engines, reading, writing
+    from . import engines, reading, trust, writing
 else:
     sys.path.insert(0, str(HERE))  # python -I leaves it out
     import engines  # type: ignore[import-not-found, no-redef]
     import reading  # type: ignore[import-not-found, no-redef]
+    import trust  # type: ignore[import-not-found, no-redef]
     import writing  # type: ignore[import-not-found, no-redef]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -47,6 +49,7 @@ class Scorer:
         about: dict[str, Any] = json.loads((folder / "decision.json").read_text(encoding="utf-8"))
         self.rules: dict[str, dict[str, Any]] = about["rules"]
         self.bits, self.head = int(about["image_bits"]), bool(about["presence_head"])
+        self.quality: dict[str, Any] = about["quality"]
         self._size = tuple(about["network_size"])
         self.engine, self._run = engines.started(folder / "model.onnx", engine)
         self.average, self._before = average, list[Array]()
@@ -63,42 +66,68 @@ class Scorer:
 
     def probabilities(self, grey: Array) -> list[Array]:
         """uint8 (height, width) -> float32 (classes, rows, columns) at the networks' size, 0..1;
-        then the presence (classes,) that they tell, where they have a head for it."""
+        then the presence (classes,) that they tell, where they have a head for it; then, where it
+        is known, how many times as far as usual the image is from those of the training."""
         smaller = self._size[0] <= grey.shape[0] and self._size[1] <= grey.shape[1]
         how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         small = cv2.resize(grey, self._size[::-1], interpolation=how)
         answer = self._run(np.ascontiguousarray(small)[None, None])
-        return [output[0] for output in answer[: 1 + self.head]]
+        return [output[0] for output in answer[: 1 + self.head + (self.steps is not None)]]
+
+    @property
+    def steps(self) -> list[float] | None:
+        """Percentiles of unlikeness, where it is known."""
+        found: list[float] | None = self.quality["unlike"]
+        return found
 
     def masks(self, grey: Array) -> dict[str, Array]:
         """uint8 (height, width) -> a mask 0/1 of its size for each class.
 
         With an average the frames of a clip must come one by one, each once.
         """
+        return {name: mask for name, (mask, _) in self.judged(grey).items()}
+
+    def judged(self, grey: Array) -> dict[str, tuple[Array, trust.Trust]]:
+        """`masks`, and how far each can be trusted."""
         found = self.probabilities(grey)
         if self.average and self._before:
             both = zip(self._before, found, strict=True)
             found = [self.average * before + (1 - self.average) * now for before, now in both]
         self._before = found
-        masks = {}
+        judged = {}
         for k, (name, rule) in enumerate(self.rules.items()):
             plane = cv2.resize(found[0][k], grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
             levels = np.rint(plane * 255).astype(np.uint8)
-            presence = float(found[1][k]) if self.head else float(levels.max()) / 255
-            masks[name] = decide(levels, presence, rule)
-        return masks
+            told = float(found[1][k]) if self.head else float(levels.max()) / 255
+            presence = against_gate(levels, told, rule)
+            mask = decide(levels, presence, rule)
+            judged[name] = mask, self._trust(name, levels, mask, presence, found[-1])
+        return judged
+
+    def _trust(
+        self, name: str, levels: Array, mask: Array, presence: float, times: Array
+    ) -> trust.Trust:
+        knots = self.quality["expected"][name] | {"metric": self.quality["metric"]}
+        unlike = None if self.steps is None else trust.unlike(float(times), self.steps)
+        return trust.Trust(trust.expected(levels, mask, presence, knots), unlike)
 
 
-def decide(levels: Array, presence: float, rule: dict[str, Any]) -> Array:
-    """Probability uint8, 0..255 = 0..1 -> mask uint8 0/1. The "about" of decision.json has it in
-    words."""
-    nothing = np.zeros_like(levels)
+def against_gate(levels: Array, presence: float, rule: dict[str, Any]) -> float:
+    """Probability uint8, 0..255 = 0..1, and the networks' own presence -> what the gate is held
+    against."""
     wanted = max(1, round(rule["top_share"] * levels.size))
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
     # So many of the wanted pixels have the level 255, 254 or more, ..., 1 or more.
     reached = np.minimum(counts[:0:-1].cumsum(dtype=np.int64), wanted)
     evidence = int(reached.sum()) / (255 * wanted)
-    if rule["head_weight"] * presence + (1 - rule["head_weight"]) * evidence < rule["gate"]:
+    return float(rule["head_weight"] * presence + (1 - rule["head_weight"]) * evidence)
+
+
+def decide(levels: Array, presence: float, rule: dict[str, Any]) -> Array:
+    """Probability uint8, 0..255 = 0..1 -> mask uint8 0/1. The "about" of decision.json has it in
+    words; `presence` is that of `against_gate`."""
+    nothing = np.zeros_like(levels)
+    if presence < rule["gate"]:
         return nothing
     mask = (levels > math.floor(rule["threshold"] * 255)).astype(np.uint8)
     if rule["never_empty"] and not mask.any():
@@ -148,7 +177,8 @@ class Work:
         sha = self._scorer.sha_with(image)
         if anew or not self._output.has(image.name, sha):
             grey = image.grey()
-            self._output.write(image.name, sha, grey, [*self._scorer.masks(grey).values()])
+            masks, told = zip(*self._scorer.judged(grey).values(), strict=True)
+            self._output.write(image.name, sha, grey, masks, list(map(trust.text_of, told)))
             self.made += 1
         self.names[image.name] = None
         if sys.stderr.isatty():
@@ -175,9 +205,12 @@ def self_test(engine: str) -> bool:
     for path in sorted((HERE / "samples").glob("*.npz")):
         expected = np.load(path)
         grey = reading.read_picture(path.with_suffix(".png"), 8)
-        apart = float(np.abs(scorer.probabilities(grey)[0] - expected["probabilities"]).max())
+        found = scorer.probabilities(grey)
+        apart = float(np.abs(found[0] - expected["probabilities"]).max())
         masks = np.stack(list(scorer.masks(grey).values()))
         pixels = np.count_nonzero(masks != expected["masks"])
+        times = expected["unlike"]
+        same = same and (not len(times) or bool(np.isclose(found[-1], times, rtol=1e-2).all()))
         print(f"{path.stem}: probabilities differ by at most {apart:.1e}, masks in {pixels} pixels")
         same = same and apart <= 1e-3 and not pixels
     print(f"{'passed' if same else 'FAILED'}, with {scorer.engine}")
@@ -202,6 +235,7 @@ def main() -> int:
     add("--out", type=Path, default=Path("masks"), help="folder of the masks")
     add("--overlay", action="store_true", help="DIR/overlays/: mask on image")
     add("--csv", type=Path, help="a table of run lengths of all images")
+    add("--quality", type=Path, help="a table of how far the mask of each image can be trusted")
     several = "bits used in files of more than 8"
     add("--bits", type=int, choices=range(8, 17), metavar="8..16", help=several)
     steady = "in clips: the share of the frame before in a moving average of the probabilities"
@@ -229,6 +263,9 @@ def main() -> int:
         print(file=sys.stderr)
     if given.csv:
         writing.write_whole(given.csv, output.table(work.names))
+    if given.quality:
+        columns = [f"expected_{scorer.quality['metric'].lower()}", "unlike"]
+        writing.write_whole(given.quality, output.trust_table(work.names, columns))
     kept = len(work.names) - work.made
     print(f"{given.out}: masks of {work.made} images, and {kept} that were there before")
     for name, fault in work.faults.items():

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,15 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+if __package__:
+    from .trust import cells_of
+else:
+    from trust import cells_of  # type: ignore[import-not-found, no-redef]
+
 COLOURS = [(255, 255, 0), (0, 128, 255), (0, 255, 0), (255, 0, 255)]  # RGB of the outlines
 OVERLAYS = "overlays"
-HASH = "Source"  # the keyword of the PNG text that holds a hash
+# Keywords of the PNG texts that hold a hash, and how far the mask can be trusted.
+HASH, TRUST = "Source", "Trust"
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,22 +39,39 @@ class Output:
         """Whether all files of that image are there with that hash."""
         return all(hash_in(path) == sha for path in self._files(name))
 
-    def write(self, name: str, sha: str, grey: Array, masks: Sequence[Array]) -> None:
-        """Masks uint8 0/1, one a class, and where it is wanted the image with their outlines."""
+    def write(
+        self, name: str, sha: str, grey: Array, masks: Sequence[Array], told: Sequence[str]
+    ) -> None:
+        """Masks uint8 0/1, one a class, and where it is wanted the image with their outlines.
+
+        `told` is the text of trust.py of each mask.
+        """
         pictures = [mask * 255 for mask in masks]
+        texts = [{HASH: sha, TRUST: trust} for trust in told]
         if self._overlays:
             pictures.append(overlay(grey, masks))
-        for path, picture in zip(self._files(name), pictures, strict=True):
-            write_whole(path, png(picture, sha))
+            texts.append({HASH: sha})
+        for path, picture, about in zip(self._files(name), pictures, texts, strict=True):
+            write_whole(path, png(picture, about))
 
     def table(self, names: Iterable[str]) -> bytes:
-        """CSV in UTF-8: a row for each class of each of the images, read from their masks."""
+        """CSV of the run lengths of each image, and class where there are several."""
+        return self._csv(names, ["pixels"], lambda mask: [run_lengths(np.asarray(mask))])
+
+    def trust_table(self, names: Iterable[str], columns: list[str]) -> bytes:
+        """CSV of how far each mask can be trusted; `columns` are two."""
+        return self._csv(names, columns, lambda mask: cells_of(mask.info.get(TRUST, "")))
+
+    def _csv(
+        self, names: Iterable[str], columns: list[str], cells: Callable[[Image.Image], list[str]]
+    ) -> bytes:
+        """In UTF-8: a row for each class of each of the images, read from their masks."""
         several, text = len(self._classes) > 1, io.StringIO()
-        rows = [["img", "class_id", "pixels"] if several else ["img", "pixels"]]
+        rows = [["img", *["class_id"] * several, *columns]]
         for name in names:
             for label, path in zip(self._classes, self._files(name), strict=False):
                 with Image.open(path) as mask:
-                    rows.append([name, *([label] * several), run_lengths(np.asarray(mask))])
+                    rows.append([name, *([label] * several), *cells(mask)])
         csv.writer(text, lineterminator="\n").writerows(rows)
         return text.getvalue().encode()
 
@@ -89,10 +112,11 @@ def hash_in(path: Path) -> str:
         return ""
 
 
-def png(pixels: Array, sha: str) -> bytes:
-    """Of a mask, or of a picture in colours (RGB); the hash is a text in it."""
+def png(pixels: Array, texts: dict[str, str]) -> bytes:
+    """Of a mask, or of a picture in colours (RGB); with the texts in it."""
     about, file = PngInfo(), io.BytesIO()
-    about.add_text(HASH, sha)
+    for keyword, text in texts.items():
+        about.add_text(keyword, text)
     Image.fromarray(pixels).save(file, "png", pnginfo=about, compress_level=1)
     return file.getvalue()
 
