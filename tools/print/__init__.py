@@ -5,7 +5,7 @@ Goes out: figures and tables, and texts in which each number has the file that i
 `python -m tools.print runs/x` makes them. Begin with folder.py.
 
 figures.py draws the page's charts at the widths of a journal, in_grey.py makes them legible without
-colour, examples.py chooses frames and panels.py draws them. tables.py has the tables. facts.py
-looks up numbers, sources.py the files that they are from, texts.py fills in the templates of
-texts/, cards.py makes what the hub reads of a card.
+colour, examples.py chooses frames and panels.py draws them. tables.py has the tables. texts.py
+fills in the templates of texts/: they call words.py for phrases, which takes numbers from facts.py,
+which finds them in the files that sources.py reads. cards.py makes what the hub reads of a card.
 """

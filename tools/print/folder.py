@@ -27,8 +27,7 @@ def write_print(results: Results) -> Path:
     save_table(folder / "sources.csv", sources)
     save_tables(tables_of(results, found), folder / "tables")
     save_figures(results, found, folder / "figures")
-    if not save_examples(results, found, folder):
-        print("no figure_examples.pdf: the pictures have changed, are gone, or show nothing")
+    save_examples(results, found, folder)
     return folder
 
 
@@ -44,14 +43,14 @@ def save_figures(results: Results, found: Sequence[str], folder: Path) -> None:
         save_plot(plot, found, folder)
 
 
-def save_examples(results: Results, found: Sequence[str], folder: Path) -> bool:
-    """The figure of examples at both widths, and figure_examples.pdf; False without a picture."""
+def save_examples(results: Results, found: Sequence[str], folder: Path) -> None:
+    """The figure of examples at both widths, and figure_examples.pdf; none without a picture."""
     frames = frames_of(results)
     if not frames:
-        return False
+        print("no figure_examples.pdf: the pictures have changed, are gone, or show nothing")
+        return
     for mm in WIDTHS:
         drawing = figure_of(frames, found, mm)
         save_drawing(drawing, folder / "figures" / f"examples_{mm}mm")
     with written_whole(folder / "figure_examples.pdf") as file:
         file.write(pdf_of(drawing))
-    return True

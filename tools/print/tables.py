@@ -15,6 +15,7 @@ from tools.report.made_with import without_path
 
 PARTS = {"all": "all images", "with_nerve": "images with a nerve"}
 SETS = {"every_mask": "every mask", "with_nerve": "with a nerve", "neither_empty": "neither empty"}
+ROWS_OF_A_PAGE = 45
 Rows = list[dict[str, Any]]
 
 
@@ -28,13 +29,16 @@ class Table(NamedTuple):
 def tables_of(results: Results, marks: Iterable[str]) -> list[Table]:
     """Those that have rows; the marks of the scores end each caption."""
     decision = results.decision
-    several = {"by_class": decision["scores"].get("by_class", {})}
+    over = "subjects" if decision["scores"]["subjects_known"] else "images"
+    between = f", with 95 % intervals over {over}"
+    by_class = decision["scores"].get("by_class", {})
+    parts = _parts(decision["strata"])
     made = [
-        _scores("scores", "Scores of each decision rule", _ways(results), PARTS),
-        _scores("scores_by_class", "Scores of each class", several["by_class"], PARTS),
-        _groups("folds", "Scores of each fold", "fold", decision["by_fold"]),
-        _groups("parts", "Scores of parts of the images", "part", _parts(decision["strata"])),
-        _measures(results),
+        _scores("scores", f"Scores of each decision rule{between}", _ways(results)),
+        _scores("scores_by_class", f"Scores of each class{between}", by_class),
+        _groups("folds", f"Scores of each fold{between}", "fold", decision["by_fold"]),
+        _groups("parts", f"Scores of parts of the images{between}", "part", parts),
+        _measures(results, f"Other scores of the masks{between}"),
         _presence(decision["presence"]),
         _settings(results),
     ]
@@ -43,13 +47,13 @@ def tables_of(results: Results, marks: Iterable[str]) -> list[Table]:
             _groups("subjects", "Scores of each subject", "subject", decision["by_subject"])
         )
     if test := decision.get("test_scores"):
-        made.append(_scores("test", "Scores of the labelled test images", {"test": test}, PARTS))
+        made.append(_scores("test", "Scores of the labelled test images", {"test": test}))
     end = "".join(f". {mark}" for mark in marks)
     return [one._replace(caption=one.caption + end) for one in made if len(one.values)]
 
 
 def save_tables(tables: Iterable[Table], folder: Path) -> list[Path]:
-    """NAME.csv and NAME.tex; the second needs booktabs."""
+    """NAME.csv and NAME.tex; the second needs booktabs, and longtable where a page is too short."""
     files = []
     for table in tables:
         save_table(folder / f"{table.name}.csv", table.values)
@@ -61,7 +65,11 @@ def save_tables(tables: Iterable[Table], folder: Path) -> list[Path]:
 
 def in_latex(table: Table) -> str:
     text: str = table.shown.to_latex(
-        index=False, escape=True, caption=_escaped(table.caption), label=f"tab:{table.name}"
+        index=False,
+        escape=True,
+        caption=_escaped(table.caption),
+        label=f"tab:{table.name}",
+        longtable=len(table.shown) > ROWS_OF_A_PAGE,
     )
     return text
 
@@ -90,12 +98,12 @@ def _parts(strata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _scores(name: str, caption: str, ways: Mapping[str, Any], parts: Mapping[str, str]) -> Table:
-    """A row for each of the ways and parts."""
+def _scores(name: str, caption: str, ways: Mapping[str, Any]) -> Table:
+    """A row for each of the ways and of PARTS."""
     values: Rows = []
     shown: Rows = []
     for way, scores in ways.items():
-        for part, words in parts.items():
+        for part, words in PARTS.items():
             found = scores[part]
             if found["iou"] is None:
                 continue
@@ -142,7 +150,7 @@ def with_interval(mean: float | None, interval: Iterable[float] | None, digits: 
     return f"{mean:.{digits}f}" + (f" ({ends})" if ends else "")
 
 
-def _measures(results: Results) -> Table:
+def _measures(results: Results, caption: str) -> Table:
     """A row for each measure and set of masks, of all classes together or class by class."""
     found, names = results.decision["measures"], names_of(results.config)
     values: Rows = []
@@ -160,7 +168,6 @@ def _measures(results: Results) -> Table:
                 told = with_interval(one["mean"], one["interval"], digits)
                 row = {"measure": names[key], "of": words, "masks": one["masks"]}
                 shown.append(head | row | {"mean": told, "median": f"{one['median']:.{digits}f}"})
-    caption = "Other scores of the masks"
     return Table("measures", caption, pd.DataFrame(values), pd.DataFrame(shown))
 
 

@@ -11,7 +11,6 @@ from lib.decision.results import Results
 from lib.decision.text import digits_of
 from tools.print.facts import Facts, plain, written
 from tools.print.sources import ALL_SPEEDS, GIVEN, INSTALLED, SECONDS
-from tools.report.made_with import without_path
 
 DECISION, AUDIT = "decision.json", "folds_audit.json"
 ENTRIES = "(entries)"  # a number of things that stand there
@@ -42,15 +41,11 @@ class Words:
 
     def members(self) -> str:
         """The runs of an ensemble by the last names of their folders, with their weights."""
-        weights: dict[str, float] = self.facts.value(DECISION, "inference", "weights")
+        key = ("inference", "weights")
+        weights: dict[str, float] = self.facts.value(DECISION, *key)
         return ", ".join(
-            self.facts.note(
-                f"{plain(without_path(Path(run).name))} ({written(weight, 3)})",
-                DECISION,
-                ("inference", "weights", run),
-                weight,
-            )
-            for run, weight in weights.items()
+            self.facts.note(f"{plain(name)} ({weight:.3g})", DECISION, (*key, name), weight)
+            for name, weight in ((Path(run).name, weight) for run, weight in weights.items())
         )
 
     def audit(self, *key: str | int, digits: int | None = None, times: float = 1) -> str:
