@@ -11,7 +11,7 @@ from lib.artifacts.caveats import marks
 from lib.decision.results import Results
 from lib.metric import Metric
 from tools.print.facts import plain
-from tools.print.sources import caveats_of
+from tools.print.sources import SEEN, caveats_of, has_mark
 
 UNLICENSED = "# The licence is open: for the author. That of the code says nothing about this.\n"
 LICENCE = {"license": "other", "license_name": "open-for-the-author"}
@@ -42,9 +42,10 @@ def front_of_model(results: Results) -> str:
 def _results(results: Results) -> list[dict[str, Any]]:
     """An entry for each set of images that is scored."""
     decision = results.decision
+    how = "images trained on" if has_mark(results, SEEN) else "out of fold"
     sets = {
-        "out of fold, all images": decision["scores"]["all"],
-        "out of fold, images that show the structure": decision["scores"]["with_nerve"],
+        f"{how}, all": decision["scores"]["all"],
+        f"{how}, those that show the structure": decision["scores"]["with_nerve"],
     }
     if test := decision.get("test_scores"):
         sets["labelled test images"] = test["all"]

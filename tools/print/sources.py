@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from lib.artifacts.caveats import Caveat, without_doubles
+from lib.artifacts.caveats import Caveat, marks, without_doubles
 from lib.artifacts.decision import load_decision
 from lib.artifacts.model import MODEL_SETTINGS, read_model
 from lib.artifacts.run import Run
@@ -25,6 +25,7 @@ GIVEN = "settings given to tools.print"
 INSTALLED = "packages installed when this was written"
 ALL_SPEEDS = "fold*/speed.csv"
 SECONDS = "sum of training_seconds and validation_seconds"
+SEEN, EPOCH_CHOSEN = "NOT OUT OF FOLD", "EPOCH CHOSEN ON THESE IMAGES"  # of lib/artifacts/caveats
 PLACES = 6  # digits to which scores that are computed again have to be those of the file
 
 
@@ -104,6 +105,11 @@ def caveats_of(results: Results) -> list[Caveat]:
     """All that a reader of a score must know, the most important first."""
     drawn = [CAVEAT] if results.audit.get("phantom") else []
     return without_doubles([*drawn, *results.decision["caveats"]])
+
+
+def has_mark(results: Results, mark: str) -> bool:
+    """Whether it stands beside the scores, whatever config.yaml says of the training."""
+    return mark in marks(caveats_of(results))
 
 
 def changed_settings(results: Results) -> list[str]:

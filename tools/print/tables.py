@@ -13,8 +13,8 @@ from lib.metric import Metric
 from lib.runtime.files import save_table, written_whole
 from tools.report.made_with import without_path
 
-PARTS = {"all": "all images", "with_nerve": "images with a nerve"}
-SETS = {"every_mask": "every mask", "with_nerve": "with a nerve", "neither_empty": "neither empty"}
+PARTS = {"all": "all images", "with_nerve": "images that show it"}
+SETS = {"every_mask": "every mask", "with_nerve": "true mask", "neither_empty": "both masks"}
 ROWS_OF_A_PAGE = 45
 Rows = list[dict[str, Any]]
 

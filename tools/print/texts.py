@@ -15,11 +15,14 @@ from tools.print.cards import front_of_data, front_of_model
 from tools.print.facts import Facts, sources_table
 from tools.print.sources import (
     ALL_SPEEDS,
+    EPOCH_CHOSEN,
     INSTALLED,
+    SEEN,
     caveats_of,
     changed_settings,
     epochs_of,
     files_of,
+    has_mark,
 )
 from tools.print.words import Words
 
@@ -59,11 +62,12 @@ def environment() -> Environment:
 def _shared(results: Results) -> dict[str, Any]:
     """What all templates look at to choose their sentences."""
     found, classes = caveats_of(results), results.folds.class_names
+    inventory = results.audit["inventory"]
     return {
         "config": results.config,
         "results": results,
         "found": results.decision,
-        "inventory": results.audit["inventory"],
+        "inventory": inventory,
         "scores": results.decision["scores"],
         "phantom": bool(results.audit.get("phantom")),
         "classes": classes,
@@ -71,6 +75,9 @@ def _shared(results: Results) -> dict[str, Any]:
         "structure": "a structure" if len(classes) > 1 else "a nerve",
         "column": results.metric.column,
         "caveats": found,
+        "seen": has_mark(results, SEEN),
+        "epoch_chosen": has_mark(results, EPOCH_CHOSEN),
+        "people_apart": inventory["subjects"] is not None and not results.audit["subjects_split"],
         "marks": "".join(f" **{mark}**" for mark in marks(found)),
         "changed": changed_settings(results),
         "epochs": epochs_of(results.config),

@@ -15,6 +15,7 @@ import yaml
 from huggingface_hub import DatasetCard, ModelCard
 
 from lib.artifacts.audit import save_audit
+from lib.artifacts.caveats import training_caveats
 from lib.artifacts.decision import save_decision
 from lib.artifacts.run import Run
 from lib.config.fields import Config
@@ -177,7 +178,7 @@ def test_a_table_has_the_same_rows_in_latex_as_in_csv(run: Path) -> None:
 def test_the_scores_of_the_csv_are_those_of_decision_json(run: Path) -> None:
     scores = pd.read_csv(run / "print" / "tables" / "scores.csv")
     found = json.loads((run / "decision.json").read_text())["scores"]["with_nerve"]
-    row = scores[scores["of"] == "images with a nerve"].iloc[0]
+    row = scores[scores["of"] == "images that show it"].iloc[0]
     assert [row["dice"], row["dice_low"], row["dice_high"]] == pytest.approx(
         [found["dice"], *found["dice_interval"]], abs=1e-5
     )
@@ -189,7 +190,7 @@ def test_the_hub_reads_the_model_card_with_its_scores(run: Path) -> None:
     results = {
         (one.dataset_split, one.metric_type): one.metric_value for one in card.data.eval_results
     }
-    for split, part in (("all images", "all"), ("images that show the structure", "with_nerve")):
+    for split, part in (("all", "all"), ("those that show the structure", "with_nerve")):
         for metric in ("iou", "dice"):
             value = results[f"out of fold, {split}", metric]
             assert value == pytest.approx(found[part][metric], abs=1e-4)
@@ -328,8 +329,6 @@ def test_scores_of_a_labelled_test_set_and_of_another_share_are_told(results: Re
         ({"mix_image": "Cutmix"}, "Cutmix on a share of 1 of the batches"),
         ({"ema_decay": 0.99}, "a running mean with a decay of 0.99"),
         ({"data_sample": 0.5}, "A share of 0.5 of the images was used"),
-        ({"save_best_checkpoint": True}, "the best score on the held-out images were kept"),
-        ({"early_stopping_epochs": 3.0}, "had not risen for 3 epochs"),
         ({"test_time_augmentations": ["Scale"]}, "a mean over views of the image: Scale"),
         ({"label_policy": "downweight"}, "counted half in the training"),
         ({"label_policy": "drop_empty_twin"}, "the image without a mask was not trained on"),
@@ -345,6 +344,41 @@ def test_what_was_set_is_told(results: Results, settings: dict[str, Any], told: 
     text = texts_of(results._replace(config=replace(config, **settings)))[0]["methods.md"]
     assert told in text
     assert "/home/me" not in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong", "right"),
+    [
+        (
+            {"train_validation_data": True},
+            ["trained without the images that it predicted", "Out of fold"],
+            "The networks were trained on the held-out images too",
+        ),
+        (
+            {"save_best_checkpoint": True},
+            ["no score chose among epochs"],
+            "chose the epoch whose weights were kept, so these scores flatter",
+        ),
+    ],
+    ids=["seen", "chosen"],
+)
+def test_what_a_mark_says_of_the_training_is_not_denied_in_the_text(
+    results: Results, settings: dict[str, Any], wrong: list[str], right: str
+) -> None:
+    caveats = training_caveats(replace(results.config, **settings))
+    decision = results.decision | {"caveats": caveats}
+    texts, _ = texts_of(results._replace(decision=decision))
+    assert right in texts["methods.md"]
+    assert [words for words in wrong if words in texts["methods.md"]] == []
+    plain, _ = texts_of(results)
+    assert right not in plain["methods.md"] and all(w in plain["methods.md"] for w in wrong)
+    if "train_validation_data" in settings:
+        card: Any = ModelCard(texts["model_card.md"])
+        assert {one.dataset_split.partition(",")[0] for one in card.data.eval_results} == {
+            "images trained on"
+        }
+        assert "trained without it" not in card.text
+        assert "out of fold" not in texts["claim_2024.md"].partition("| 32 |")[2].partition("\n")[0]
 
 
 @pytest.mark.parametrize(
@@ -404,7 +438,7 @@ def test_two_classes_without_people_test_set_and_chosen_rule(tmp_path: Path) -> 
     assert "intervals over images, as people are not known" in texts["methods.md"]
     assert "Nothing was chosen on the held-out images" in texts["methods.md"]
     assert "test set" not in texts["methods.md"]
-    assert re.search(r"vessel: IoU [\d.]+", texts["methods.md"])
+    assert re.search(r"For vessel, IoU is [\d.]+", texts["methods.md"])
     assert {"scores_by_class.tex", "measures.tex"} < texts.keys()
     assert "subjects.tex" not in texts
     save_examples(read_finished(folder, []), [], folder / "print")
