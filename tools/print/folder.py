@@ -17,6 +17,12 @@ from tools.print.texts import texts_of
 from tools.report.plots import plots_of
 from tools.report.tables import subjects_table
 
+EXAMPLES = (
+    "- `examples`: Frames with their true and predicted outlines: the worst, the quartiles, the "
+    "median and the best of those that show the structure, by the metric of the run, and the "
+    "largest mask where there is none. Of equal scores the name of the image decides."
+)
+
 
 def write_print(results: Results) -> Path:
     """Writes all of it; returns the folder."""
@@ -38,7 +44,12 @@ def save_texts(texts: Mapping[str, str], folder: Path) -> None:
 
 
 def save_figures(results: Results, found: Sequence[str], folder: Path) -> None:
+    """Every chart of the page, and a caption for each in captions.md."""
     plots = list(plots_of(results, subjects_table(results)).values())
+    lines = [f"- `{plot.name}`: {plot.title}. {plot.about}".replace("?.", "?") for plot in plots]
+    end = "".join(f" {mark}." for mark in found)
+    text = "# Captions\n\n" + "\n".join(line + end for line in [*lines, EXAMPLES]) + "\n"
+    save_texts({"captions.md": text}, folder)
     for plot in progress(plots, "figures", len(plots), "figures"):
         save_plot(plot, found, folder)
 

@@ -31,6 +31,7 @@ def figure_of(frames: dict[str, list[Frame]], marks: Sequence[str], mm: int) -> 
             parts.append(_text(_plain(name, width), 0, y - 2, 'font-weight="bold"'))
         block, y = _block(of_class, width, ACROSS[mm], y)
         parts.append(block)
+    y -= GAP
     paper = f'<rect width="{width:.2f}" height="{y:.2f}" fill="white"/>'
     letters = f'<g font-family="{FONT}" font-size="{TEXT}">{"".join(parts)}</g>'
     return Drawing(paper + letters, width, y, mm)

@@ -148,7 +148,7 @@ def test_the_numbers_are_in_methods_md_too(run: Path) -> None:
 
 
 def test_all_figures_are_there_in_three_formats_and_two_widths(run: Path) -> None:
-    found = {path.name for path in (run / "print" / "figures").iterdir()}
+    found = {path.name for path in (run / "print" / "figures").iterdir()} - {"captions.md"}
     names = {name.rpartition("_")[0] for name in found}
     assert {"examples", "scores", "subjects", "mask_places", "expected_score"} < names
     assert found == {
@@ -157,6 +157,8 @@ def test_all_figures_are_there_in_three_formats_and_two_widths(run: Path) -> Non
         for mm in (85, 174)
         for suffix in ("svg", "pdf", "png")
     }
+    captions = (run / "print" / "figures" / "captions.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^- `(\w+)`: [A-Z].*\.$", captions, re.MULTILINE)) == names
     assert (run / "print" / "figure_examples.pdf").read_bytes().startswith(b"%PDF")
 
 
