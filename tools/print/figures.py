@@ -70,11 +70,7 @@ def drawing_of(plot: Plot, marks: Sequence[str], mm: float) -> Drawing:
         _name_axis(unit, plot.title)
         if kind_of(unit) == "rect":  # a picture keeps its shape
             wide["height"] = (width - BESIDE_MAP) * MAP[0] / MAP[1]
-    whole = re.fullmatch(
-        r"<svg [^>]*viewBox=\"0 0 (\S+) (\S+)\"[^>]*>(.*)</svg>", as_svg(wide), re.S
-    )
-    assert whole, "vl-convert draws an svg with a viewBox"
-    return Drawing(whole[3], float(whole[1]), float(whole[2]), mm)
+    return _drawing_in(as_svg(wide), mm)
 
 
 def _drawing_in(svg: str, mm: float) -> Drawing:

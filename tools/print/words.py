@@ -70,6 +70,15 @@ class Words:
         ]
         return " and ".join(parts)
 
+    def epochs_trained(self, epochs: dict[str, int]) -> str:
+        """fold 0: 3, fold 1: 4; `epochs` are the last of each fold's log.csv."""
+        return ", ".join(
+            self.facts.note(
+                f"fold {fold}: {last}", f"fold{fold}/log.csv", ("last row", "epoch"), last
+            )
+            for fold, last in epochs.items()
+        )
+
     def version(self, package: str) -> str:
         return self.facts.tell(INSTALLED, package)
 

@@ -327,6 +327,7 @@ def test_scores_of_a_labelled_test_set_and_of_another_share_are_told(results: Re
         ({"pretrained": True}, "started from weights learned on ImageNet"),
         ({"warmup_epochs": 1.0}, "after a warm-up of 1 epochs"),
         ({"grad_accumulation": 4}, "with the gradients of 4 steps added up"),
+        ({"epochs": 9}, "ended earlier; the last epochs were fold 0: 2, fold 1: 2."),
         ({"gradient_clip": 2.0}, "clipped to a norm of 2."),
         ({"mix_image": "Cutmix"}, "Cutmix on a share of 1 of the batches"),
         ({"ema_decay": 0.99}, "a running mean with a decay of 0.99"),
