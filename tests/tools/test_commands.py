@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-COMMANDS = ("compare", "phantom", "report", "scoring", "submission")
+COMMANDS = ("compare", "phantom", "print", "report", "scoring", "submission")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import altair as alt
 import pandas as pd
 
+from lib.runtime.errors import InputError
 from lib.runtime.files import written_whole
 
 try:
@@ -115,6 +116,14 @@ def _save_png(plot: Plot, folder: Path) -> None:
     content = vl_convert.vegalite_to_png(alone, vl_version=_grammar(), scale=2)
     with written_whole(folder / f"{plot.name}.png") as file:
         file.write(content)
+
+
+def as_svg(chart: dict[str, Any]) -> str:
+    """A specification as a drawing; InputError without vl-convert."""
+    if vl_convert is None:
+        raise InputError("figures need a package: pip install vl-convert-python")
+    drawing: str = vl_convert.vegalite_to_svg(chart, vl_version=_grammar())
+    return drawing
 
 
 def script(folder: Path) -> str:
