@@ -10,6 +10,7 @@ from lib.artifacts.caveats import Caveat
 from lib.artifacts.folds import mask_areas, mask_columns, masks_in
 from lib.config.fields import Config
 from lib.data.images_of_test import described_test_set
+from lib.data.phantom import is_phantom
 from lib.data.pictures.reading import Images
 from lib.folds.contradictions import label_noise_ceiling
 
@@ -28,6 +29,7 @@ def audited(
         "validation_strategy": config.validation_strategy,
         "leaks": leaks(shared, config)
         + [Caveat(mark="DOUBTFUL LABELS", text=doubt) for doubt in images.doubts],
+        "phantom": is_phantom(config),
         "inventory": inventory(table, images.classes),
         "test_images": len(test.table) if test else 0,
         "test_set": described_test_set(config),

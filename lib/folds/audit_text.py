@@ -10,7 +10,7 @@ def inventory_text(found: dict[str, Any]) -> str:
     data, twins, out = found["inventory"], found["near_duplicates"], found["quarantine"]
     ceiling = found["label_noise_ceiling"]["all"]
     rows = [
-        ("images", f"{data['images']}, {data['with_mask']} with a mask"),
+        ("images", f"{data['images']}, {data['with_mask']} with a mask{_drawn(found)}"),
         ("subjects", data["subjects"] or "not known"),
         ("test images", found["test_images"]),
         ("height x width", _listed(data["sizes"])),
@@ -30,6 +30,10 @@ def inventory_text(found: dict[str, Any]) -> str:
         text = f"IoU {ceiling['iou']:.3f}, Dice {ceiling['dice']:.3f}"
         rows.append(("copying twins", f"{text}, over the {ceiling['images']} images that have one"))
     return "\n".join(f"{name:16} {value}" for name, value in rows)
+
+
+def _drawn(found: dict[str, Any]) -> str:
+    return "; PHANTOM: drawn, not recorded" if found["phantom"] else ""
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -20,8 +20,11 @@ import pydicom
 import pytest
 
 from lib import rle
+from lib.data.layouts import load_settings
+from lib.data.phantom import is_phantom
 from lib.metric import iou, overlap
 from lib.runtime.errors import InputError
+from tests.conftest import REPOSITORY
 from tools.phantom import __main__ as command
 from tools.phantom import rounding as exact
 from tools.phantom.anatomy import Blob, Wander, new_anatomy
@@ -107,7 +110,7 @@ def test_the_layout_is_the_competitions(folder: Path) -> None:
         f"train/{s}_{n}{kind}.tif" for s in (1, 2, 3) for n in range(1, 7) for kind in ("", "_mask")
     }
     test = {f"test/{n}.tif" for n in (1, 2, 3)}
-    tables = {"train_masks.csv", "sample_submission.csv"}
+    tables = {"train_masks.csv", "sample_submission.csv", "PHANTOM.md"}
     truth = {f"truth/{name}" for name in ("test_masks.csv", "twins.csv", "settings.json")}
     assert set(contents(folder)) == train | test | tables | truth
 
@@ -285,6 +288,24 @@ def test_what_was_cut_off_has_no_half_file_and_no_archive(
     assert set(contents(tmp_path)) == present
 
 
+@pytest.mark.parametrize("kind", ["kaggle", "hydrogen_torch", "dicom"])
+def test_01_knows_a_phantom_from_images_of_people(kind: str, tmp_path: Path) -> None:
+    data, runs = tmp_path / "data", f"runs_folder={tmp_path / 'runs'}"
+    generate(data, **TINY, format=kind, workers=1)
+    given = data / "phantom.zip" if kind == "hydrogen_torch" else data
+    config = load_settings(REPOSITORY / "config.yaml", [f"data={given}", runs])
+    assert is_phantom(config)
+    Path(config.data_folder).with_name("PHANTOM.md").unlink()
+    assert not is_phantom(config)
+
+
+def test_a_set_of_before_there_was_a_mark_gets_it(tmp_path: Path) -> None:
+    generate(tmp_path, **TINY, workers=1)
+    (tmp_path / "PHANTOM.md").unlink()
+    generate(tmp_path, **TINY, workers=1)
+    assert (tmp_path / "PHANTOM.md").is_file()
+
+
 def test_a_folder_with_other_files_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(FolderError, match=tmp_path.name):
@@ -396,7 +417,7 @@ def test_the_three_formats_tell_the_same_labels(
 def test_hydrogen_torchs_archive_is_undated_and_in_a_fixed_order(archive: zipfile.ZipFile) -> None:
     train = [f"images/{subject}_{n}.png" for subject in (1, 2, 3) for n in range(1, 7)]
     test = [f"images/{n}.png" for n in (1, 2, 3)]
-    assert archive.namelist() == [*train, *test, "train.pq", "test.csv"]
+    assert archive.namelist() == [*train, *test, "train.pq", "test.csv", "PHANTOM.md"]
     assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert archive.read("test.csv") == b"image\n1.png\n2.png\n3.png\n"
     rows = read_parquet(archive)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from lib import rle
+from lib.data.phantom import MARKER, TEXT
 from lib.runtime.cores import usable_cores
 from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
@@ -58,9 +59,12 @@ def generate(
     settings = Settings(subjects, frames, test_subjects, test_frames, seed, vessel, format)
     folder = Path(folder)
     if _is_complete(folder, settings):
+        if not (folder / MARKER).exists():  # made before there was the mark
+            _mark(folder)
         print(f"{folder}: this phantom data set is there already, nothing to do")
         return
     _write_settings(folder, settings, complete=False)
+    _mark(folder)
     _write_all(folder, settings, workers or usable_cores())
     _write_settings(folder, settings, complete=True)
     print(f"{folder}: {subjects * frames} train and {test_subjects * test_frames} test frames")
@@ -110,6 +114,11 @@ def _write_settings(folder: Path, settings: Settings, complete: bool) -> None:
         write("truth/settings.json", text.encode())
 
 
+def _mark(folder: Path) -> None:
+    with opened(folder, pack="") as write:
+        write(MARKER, TEXT.encode())
+
+
 def _write_all(folder: Path, settings: Settings, workers: int) -> None:
     """The tables come after the pictures: without them no reader takes the folder for a set."""
     kind, jobs, labels = FORMATS[settings.format], plan(settings), []
@@ -121,6 +130,8 @@ def _write_all(folder: Path, settings: Settings, workers: int) -> None:
                 write(*file)
         for file in kind.tables(labels, settings.classes):
             write(*file)
+        if kind.pack:
+            write(MARKER, TEXT.encode())
     with opened(folder, pack="") as write:
         for file in truth(labels, kind, settings.classes):
             write(*file)

@@ -20,6 +20,7 @@ each:
 FOLDER/truth/                       test_masks.csv (img,subject,pixels; with a vessel a row an image
                                     and class, img,subject,class_id,pixels), twins.csv (image,twin)
                                     and settings.json, written last
+FOLDER/PHANTOM.md                   says that the images are drawn; in the zip too
 
 Every file is made in memory, one subject at a time, and is the same bytes each time: no dates, no
 random names.
