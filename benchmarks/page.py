@@ -84,7 +84,7 @@ def doubted(mask: Probability, random: np.random.Generator) -> Probability:
         peak = random.uniform(0, 150)
     else:
         peak = random.uniform(80, 255)
-    shift = np.float32([[1, 0, random.normal(0, 8)], [0, 1, random.normal(0, 8)]])
+    shift = np.array([[1, 0, random.normal(0, 8)], [0, 1, random.normal(0, 8)]])
     moved = cv2.warpAffine(mask * 255, shift, mask.shape[::-1])
     return np.asarray(cv2.GaussianBlur(moved, (0, 0), BLUR) * (peak / 255), np.uint8)
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib.artifacts.caveats import marks
 from lib.artifacts.run import Run
+from lib.data.phantom import CAVEAT
 from lib.decision.measures import MEASURES
 from lib.decision.results import Results
 from lib.decision.text import rule_text
@@ -39,7 +40,7 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "test_share": config.test_positive_share,
         "leaks": results.audit["leaks"],
         "marks": marks(doubts),
-        "phantom": results.audit.get("phantom", False),  # which runs of before do not tell
+        "phantom": CAVEAT if results.audit.get("phantom") else None,  # older runs do not tell
         "other": "Dice" if results.metric == Metric.IOU else "IoU",
         "doubts": [doubt for doubt in doubts if doubt not in results.audit["leaks"]],
         "unscored": tables.unscored_folds(results),

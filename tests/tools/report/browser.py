@@ -18,7 +18,7 @@ MISSING = (
     "no Chromium was found, and the page is tested in one: apt-get install chromium, or "
     "CHROMIUM=/path/to/chrome"
 )
-PATIENCE = 120  # seconds, of a machine that does much else
+PATIENCE = 60  # seconds, of a machine that does much else
 
 
 def chromium() -> str:
@@ -106,11 +106,18 @@ class Browser:
             if not url.startswith(("file:", "data:", "blob:", "about:")):
                 self.errors.append(f"asks for {url}")
 
-    def open(self, page: Path, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
-        """Loads the page, and waits until it says that it is ready."""
+    def open(
+        self,
+        page: Path,
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
+        address: str = "",
+    ) -> None:
+        """Loads the page, and waits until it says that all of it is drawn."""
         self.look(width, height, scheme)
-        self.call("Page.navigate", url=page.resolve().as_uri())
-        self.until("document.documentElement?.dataset.ready === 'yes'")
+        self.call("Page.navigate", url=page.resolve().as_uri() + address)
+        self.until("document.documentElement?.dataset.drawn === 'yes'")
 
     def look(self, width: int, height: int, scheme: str, media: str = "screen") -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -132,9 +139,10 @@ class Browser:
             assert time.monotonic() < end, f"never true: {expression}; {self.errors}"
             time.sleep(0.02)
 
-    def press(self, key: str) -> None:
-        codes = {"ArrowLeft": 37, "ArrowRight": 39, "Escape": 27, "Enter": 13, "Tab": 9}
-        about = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+    def press(self, key: str, **more: Any) -> None:
+        codes = {"ArrowLeft": 37, "ArrowRight": 39, "Escape": 27, "Enter": 13, "Tab": 9, "+": 187}
+        codes |= {"-": 189, "0": 48}
+        about = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key], **more}
         text = {"text": "\r"} if key == "Enter" else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", **about, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)

@@ -32,8 +32,9 @@ function follow() {
   else if (find("viewer").open) find("viewer").close();
 }
 
+// The browser tells of a closed window a little later: by then another image may be open.
 function leaveImage() {
-  if (named() < 0) return;
+  if (find("viewer").open || named() < 0) return;
   if (depth()) history.go(-depth());
   else history.replaceState(null, "", location.pathname + location.search);
 }
