@@ -78,14 +78,13 @@ def answer(config: Config) -> None:
 
 def doubted(mask: Probability, random: np.random.Generator) -> Probability:
     """The mask, blurred, moved by some pixels and faded; where there is none, a faint disc."""
+    seen, peak = mask * 255, random.uniform(80, 255)
     if not mask.any():
         centre = (int(random.integers(60, 500)), int(random.integers(60, 350)))
-        mask = cv2.circle(np.zeros_like(mask), centre, 30, 1, -1)
+        cv2.circle(seen, centre, 30, (255,), -1)
         peak = random.uniform(0, 150)
-    else:
-        peak = random.uniform(80, 255)
     shift = np.array([[1, 0, random.normal(0, 8)], [0, 1, random.normal(0, 8)]])
-    moved = cv2.warpAffine(mask * 255, shift, mask.shape[::-1])
+    moved = cv2.warpAffine(seen, shift, mask.shape[::-1])
     return np.asarray(cv2.GaussianBlur(moved, (0, 0), BLUR) * (peak / 255), np.uint8)
 
 

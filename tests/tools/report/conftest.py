@@ -8,6 +8,9 @@ import pytest
 from lib.decision.results import results_of
 from tests.conftest import chain, configured, step, write_competition
 from tests.data.test_labels import two_classes_in_lists, write_images
+from tests.decision.test_nested import config_of as config_of_maps
+from tests.decision.test_nested import write_run
+from tests.decision.test_search import made_up
 from tests.steps.test_whole_runs import config_of
 from tests.tools.compare.test_several import three_runs, trained
 from tests.tools.report.browser import Browser
@@ -42,6 +45,18 @@ def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
 def scored(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Of 96 made-up maps that a rule has something to choose on."""
     config = made_run(tmp_path_factory.mktemp("scored"), images=96)
+    results = results_of(config)
+    return Page(browser, results, write_report(results))
+
+
+@pytest.fixture(scope="session")
+def speckled(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """Of 48 made-up maps with a speck in a corner, which the rule learns to drop."""
+    config = config_of_maps(tmp_path_factory.mktemp("speckled"))
+    maps, truths, presence = made_up(48)
+    for probability in maps:
+        probability[:4, :4] = 220
+    write_run(config, maps, truths, presence)
     results = results_of(config)
     return Page(browser, results, write_report(results))
 

@@ -70,8 +70,12 @@ def test_a_hundred_settings_of_the_sliders_score_as_in_python(scored: Page) -> N
     assert len(several) > 50
 
 
-def test_a_rule_has_one_score_wherever_it_stands(scored: Page) -> None:
-    """At the run's rule, which cleans its masks, and at the fixed one: as in the chart's table."""
+@pytest.mark.parametrize(("which", "cleans"), [("scored", False), ("speckled", True)])
+def test_a_rule_has_one_score_wherever_it_stands(
+    which: str, cleans: bool, request: pytest.FixtureRequest
+) -> None:
+    """At the run's rule, whether it cleans masks or not, and at the fixed one."""
+    scored: Page = request.getfixturevalue(which)
     browser, decision = scored.look(), scored.results.decision
     rows = browser.ask(
         "[...document.querySelector('[data-chart=scores]').closest('figure').querySelectorAll("
@@ -79,7 +83,7 @@ def test_a_rule_has_one_score_wherever_it_stands(scored: Page) -> None:
     )
     table = {rule: f"{float(value):.3f}" for rule, of, value in rows if of == "all images"}
     rule, other = scored.results.decided[0].rule, decision["other_scores"]
-    assert rule.components or rule.fill_holes
+    assert cleans == bool(rule.components or rule.fill_holes)
     assert scored.text("headline") == table[WAYS["nested"]]
     for button, way in (("to-rule", "tuned"), ("to-fixed", "fixed")):
         browser.ask(f"document.getElementById('{button}').click()")
@@ -90,16 +94,16 @@ def test_a_rule_has_one_score_wherever_it_stands(scored: Page) -> None:
         assert scored.text("live-iou-nerve") == f"{other[way]['with_nerve']['iou']:.3f}"
 
 
-def test_off_the_chosen_rule_the_page_says_that_the_sliders_clean_no_masks(scored: Page) -> None:
-    browser, rule = scored.look(), scored.results.decided[0].rule
+def test_off_the_chosen_rule_the_page_says_that_the_sliders_clean_no_masks(speckled: Page) -> None:
+    browser, rule = speckled.look(), speckled.results.decided[0].rule
     bare = Rule(**{name: getattr(rule, name) for name in list(rule.__dict__)[:6]})
-    without = told_by_python(scored.results, bare)["iou"]
-    assert f"{without:.3f}" != scored.text("live-iou")
-    assert f"without that it has IoU {without:.3f}" in scored.text("live-rule")
-    assert scored.text("gate-value") == f"{rule.gate:.2f}"
-    assert scored.text("threshold-value") == f"{rule.threshold:.2f}"
+    without = told_by_python(speckled.results, bare)["iou"]
+    assert f"{without:.3f}" != speckled.text("live-iou")
+    assert f"without that it has IoU {without:.3f}" in speckled.text("live-rule")
+    assert speckled.text("gate-value") == f"{rule.gate:.2f}"
+    assert speckled.text("threshold-value") == f"{rule.threshold:.2f}"
     choose(browser, "threshold", "3")
-    assert "without the dropping of pieces" in scored.text("live-rule")
+    assert "without the dropping of pieces" in speckled.text("live-rule")
 
 
 def test_numbers_are_rounded_as_python_rounds_them(page: Page) -> None:
