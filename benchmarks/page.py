@@ -93,7 +93,6 @@ def loaded(page: Path) -> tuple[float, float, float]:
     folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # Chromium ends a little later
     with folder as profile, Browser(Path(profile)) as browser:
         browser.open(page)
-        browser.until("performance.getEntriesByName('drawn').length === 1")
         load, ready, drawn = (float(browser.ask(what)) for what in (LOADED, READY, ALL_DRAWN))
     return load, ready, drawn
 

@@ -10,7 +10,6 @@ from tests.tools.report.browser import Browser
 from tests.tools.report.pages import Page
 from tools.page.words import WORDS
 
-AXE = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 SHOW_ALL = (
     "document.querySelector('input[value=table]')?.click();"
     "all('details').forEach((one) => { one.open = true; });"
@@ -22,7 +21,8 @@ MEANING = "document.querySelector('.meaning:popover-open')?.textContent"
 def faults(browser: Browser, where: str = "document") -> list[Any]:
     """Rules of axe-core that are broken with serious or critical impact, and the first places."""
     if not browser.ask("!!window.axe"):
-        browser.ask(f"{AXE}; true")
+        code = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+        browser.ask(f"{code}; true")
     return list(
         browser.ask(
             f"axe.run({where}, {{ resultTypes: ['violations'] }}).then((found) =>"
