@@ -53,6 +53,7 @@ class Browser:
         os.close(commands)
         os.close(answers)
         self._rest, self._number, self._session = b"", 0, ""
+        self._loads = 0
         self.errors: list[str] = []
 
     def __enter__(self) -> Self:
@@ -94,7 +95,9 @@ class Browser:
 
     def _note(self, event: dict[str, Any]) -> None:
         method, about = event.get("method"), event.get("params", {})
-        if method == "Runtime.exceptionThrown":
+        if method == "Page.loadEventFired":
+            self._loads += 1
+        elif method == "Runtime.exceptionThrown":
             details = about["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description", details["text"]))
         elif method == "Runtime.consoleAPICalled" and about["type"] in ("error", "warning"):
@@ -116,7 +119,10 @@ class Browser:
     ) -> None:
         """Loads the page, and waits until it says that all of it is drawn."""
         self.look(width, height, scheme)
+        loads = self._loads
         self.call("Page.navigate", url=page.resolve().as_uri() + address)
+        while self._loads == loads:  # until then the page of before may answer
+            self._note(self._next())
         self.until("document.documentElement?.dataset.drawn === 'yes'")
 
     def look(self, width: int, height: int, scheme: str, media: str = "screen") -> None:

@@ -27,15 +27,19 @@ function turnTo(i) {
 }
 
 function follow() {
+  leaving = false;
   const i = named();
   if (i >= 0) showImage(i);
   else if (find("viewer").open) find("viewer").close();
 }
 
-// The browser tells of a closed window a little later: by then another image may be open.
+let leaving = false; // from the call of history.go until it is done
+
+// The browser tells of a closed window a little later: by then another image may be open, or it tells of two.
 function leaveImage() {
-  if (find("viewer").open || named() < 0) return;
-  if (depth()) history.go(-depth());
+  if (leaving || find("viewer").open || named() < 0) return;
+  leaving = depth() > 0;
+  if (leaving) history.go(-depth());
   else history.replaceState(null, "", location.pathname + location.search);
 }
 
