@@ -33,4 +33,4 @@ const watcher = new ResizeObserver((entries) => {
   for (const box of changed) fitted.set(box, box.clientWidth);
   fitTables(changed);
 });
-for (const box of all(".scroll")) watcher.observe(box);
+for (const box of all(".scroll:has(table)")) watcher.observe(box);

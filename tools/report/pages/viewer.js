@@ -84,6 +84,7 @@ function viewerDrawing() {
 }
 
 function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own zoom and history
   const slider = event.target.type === "range";
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: 0, ArrowDown: 0 }[event.key];
   if (step !== undefined && slider) return;

@@ -72,7 +72,7 @@ function startZoom() {
     const box = canvasOf();
     if (!box) return;
     event.preventDefault();
-    zoom(event.deltaY < 0 ? STEP : 1 / STEP, placeIn(box, event));
+    zoom(STEP ** Math.max(-2, Math.min(2, -event.deltaY / 100)), placeIn(box, event)); // a notch is 100
   }, { passive: false });
   place.addEventListener("pointerdown", (event) => {
     fingers.set(event.pointerId, event);
