@@ -55,9 +55,8 @@ def test_axe_core_finds_no_serious_fault_in_the_comparison(
 
 def test_axe_core_would_find_a_fault(page: Page) -> None:
     browser = page.look()
-    browser.ask("find('close').textContent = ''; find('close').removeAttribute('aria-label')")
     browser.ask("find('search').closest('label').firstChild.remove()")
-    assert "label" in [rule for rule, _ in faults(browser)]
+    assert [rule for rule, _ in faults(browser, "find('filters')")] == ["label"]
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -89,7 +88,7 @@ def test_a_definition_opens_beside_its_word_by_keyboard_and_by_touch(
     browser.press("Escape")
 
 
-@pytest.mark.parametrize("which", ["page", "two_classes", "compared"])
+@pytest.mark.parametrize("which", ["page", "compared"])
 def test_every_term_has_a_definition(
     which: str, browser: Browser, request: pytest.FixtureRequest
 ) -> None:
