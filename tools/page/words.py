@@ -34,5 +34,7 @@ WORDS = {
     "neither empty": "Pairs of a true and a predicted mask that both have pixels: no value of "
     "theirs is made up.",
     "cost": "How much the mean over all images would rise if this subject scored the mean.",
+    "hash": "The first 16 digits of the file's SHA-256: files with the same digits have the same "
+    "content.",
     "calibration error": "The mean distance between what was predicted and what is true.",
 }

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.config.fields import Config
+from lib.decision.nested import Decided
 from lib.decision.results import Results
 from lib.decision.rule import Rule, level_of
 from lib.decision.search import AREAS, GATES, HEAD_WEIGHTS, Evidence, above_level, presence_of
@@ -25,7 +26,7 @@ def explorers(results: Results) -> list[dict[str, Any]]:
     """One a class."""
     of_classes = zip(results.folds.classes, results.unseen.evidence, results.decided, strict=True)
     return [
-        {"name": name, **explorer(evidence, found.rule, results.config)}
+        {"name": name, **explorer(evidence, found.rule, results.config), "cleaned": cleaned(found)}
         for name, evidence, found in of_classes
     ]
 
@@ -56,8 +57,18 @@ def explorer(evidence: Evidence, rule: Rule, config: Config) -> dict[str, Any]:
         "pixels": packed_counts(evidence.pixels.sum(axis=1)[:, None]),
         "presence": packed(evidence.presence.astype("<f8")),
         "evidence": packed(presence_of(evidence, Rule(top_share=rule.top_share)).astype("<f8")),
-        "cleaned": bool(rule.components or rule.fill_holes),
     }
+
+
+def cleaned(found: Decided) -> dict[str, str] | None:
+    """Pixels of the masks by the chosen rule, where it drops pieces or fills holes.
+
+    The other counts know nothing of pieces and holes, so their score at that rule is another.
+    """
+    if not (found.rule.components or found.rule.fill_holes):
+        return None
+    area, both = found.tuned.area[:, None], found.tuned.both[:, None]
+    return {"area": packed_counts(area), "both": packed_counts(both)}
 
 
 def place_of(rule: Rule, thresholds: list[float]) -> dict[str, Any]:

@@ -29,7 +29,15 @@ SECTIONS = (
     "calibration",
     "setup",
 )
-SCRIPTS = ("numbers.js", "thresholds.js", "images.js", "viewer.js")  # in this order
+SCRIPTS = (  # in this order
+    "numbers.js",
+    "thresholds.js",
+    "images.js",
+    "viewer.js",
+    "zoom.js",
+    "address.js",
+    "start.js",
+)
 
 
 def write_report(results: Results, others: list[Path] | None = None) -> Path:
@@ -56,6 +64,7 @@ def page(
         "explorers": explorers(results),
         "rows": columns_of(results.rows, in_twins),
         "pictures": shown,
+        "twins": tables.named_twins(results.config),
         "several": len(results.folds.classes) > 1,
         "charts": {name: for_page(chart) for name, chart in charts.items()},
     }

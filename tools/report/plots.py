@@ -34,7 +34,7 @@ def plots_of(results: Results, subjects: list[dict[str, Any]]) -> dict[str, Plot
     share = float((results.rows["true_area"] > 0).mean())
     found = [scores_plot(results.decision, config.probability_threshold)]
     found.append(scores_histogram(results.rows, results.metric))
-    if subjects:
+    if any(row["nerve"] for row in subjects):
         found.append(subjects_plot(subjects, results.metric))
     found += training_plots(config)
     if len(mask_areas):

@@ -9,7 +9,7 @@ import pandas as pd
 from lib.decision.scores import score_in
 from lib.decision.text import WAYS
 from lib.metric import Metric, Score
-from tools.page.vega import GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
+from tools.page.vega import BLUE, GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
 from tools.report.hydrogen_torch import REFERENCE_IOU
 
 SCORE_BINS = 20
@@ -82,35 +82,33 @@ def _labels_above() -> alt.Axis:
 
 
 def subjects_plot(rows: list[dict[str, Any]], metric: Metric) -> Plot:
-    """A line for each subject; `rows` are those of tables.subjects_table."""
+    """A line for each subject who shows a nerve; `rows` are those of tables.subjects_table."""
     table = pd.DataFrame(
         [
             {
                 "subject": row["name"],
-                "score": row[metric.column],
-                "low": (row[f"{metric.column}_interval"] or [None])[0],
-                "high": (row[f"{metric.column}_interval"] or [None])[-1],
-                "images": row["images"],
-                "share with a nerve": row["share"],
+                "score": row["nerve"][metric.column],
+                "low": (row["nerve"][f"{metric.column}_interval"] or [None])[0],
+                "high": (row["nerve"][f"{metric.column}_interval"] or [None])[-1],
+                "with a nerve": row["with_nerve"],
+                "cost": row["cost"],
             }
             for row in rows
+            if row["nerve"]
         ]
     )
     base = alt.Chart(table).encode(y=alt.Y("subject:N", sort=None, title="subject, worst first"))
     lines = base.mark_rule(color=GREY, strokeWidth=2).encode(x="low:Q", x2="high:Q")
     dots = base.mark_circle(opacity=1).encode(
-        x=alt.X("score:Q", title=f"mean {metric}", scale=WHOLE),
+        x=alt.X("score:Q", title=f"mean {metric}, images with a nerve", scale=WHOLE),
         size=alt.value(90),
-        color=alt.Color(
-            "share with a nerve:Q",
-            scale=alt.Scale(domain=[0, 1], range=["#8fc1e8", "#1b4f80"]),
-            legend=alt.Legend(format=".0%"),
-        ),
+        color=alt.value(BLUE),
         tooltip=tooltips(table),
     )
-    about = f"Mean {metric} of each subject, with 95 % intervals over its images."
+    about = f"Mean {metric} of each subject's images with a nerve, with 95 % intervals over them."
     chart = (lines + dots).properties(height=15 * len(table) + 20)
-    return plot_of("subjects", f"{metric} by subject", about, chart, table)
+    title = f"{metric} by subject, images with a nerve"
+    return plot_of("subjects", title, about, chart, table)
 
 
 def scores_histogram(rows: pd.DataFrame, metric: Metric) -> Plot:

@@ -7,9 +7,11 @@ import pandas as pd
 
 from lib.artifacts.caveats import marks
 from lib.artifacts.run import Run
+from lib.data.phantom import CAVEAT
 from lib.decision.measures import MEASURES
 from lib.decision.results import Results
 from lib.decision.text import rule_text
+from lib.metric import Metric
 from tools.compare.comparison import Comparison, compared_runs
 from tools.report import made_with, tables
 from tools.report.calibration import calibration_error
@@ -38,6 +40,8 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "test_share": config.test_positive_share,
         "leaks": results.audit["leaks"],
         "marks": marks(doubts),
+        "phantom": CAVEAT if results.audit.get("phantom") else None,  # older runs do not tell
+        "other": "Dice" if results.metric == Metric.IOU else "IoU",
         "doubts": [doubt for doubt in doubts if doubt not in results.audit["leaks"]],
         "unscored": tables.unscored_folds(results),
         "rules": rules,
@@ -78,7 +82,7 @@ def columns_of(rows: pd.DataFrame, twins: set[str]) -> dict[str, list[Any]]:
     """The rows of oof_iou.csv by column, shortened to what is read."""
     kept = [key for key in rows if key not in MEASURES or key in SHOWN]
     table = rows[kept].assign(twin=rows["image"].isin(twins).astype(int))
-    digits = {"iou": 4, "dice": 4, "loss": 4, "presence": 4, **SHOWN}
+    digits = {"loss": 6, "presence": 6, **SHOWN}  # iou and dice as they are, or 3 digits may differ
     return {str(name): values.tolist() for name, values in table.round(digits).items()}
 
 

@@ -1,5 +1,6 @@
 """The figures of the page: of folds, subjects, training and data."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -28,19 +29,28 @@ def folds_table(results: Results) -> list[dict[str, Any]]:
 
 
 def subjects_table(results: Results) -> list[dict[str, Any]]:
-    """A row for each subject, the worst first; none where subjects are not known.
+    """A row for each subject; none where subjects are not known.
 
-    `cost` is how much the mean over all images would rise if the subject scored as all do. The
-    interval is over images, as there is one subject: frames are near-copies, so it is too narrow.
+    The worst on images with a nerve comes first, who has none last: an empty image with an empty
+    mask scores 1, so a mean over all images ranks people by how many nerves they show. `nerve` is
+    of the images with one. `cost` is how much the mean over all images would rise if the subject
+    scored as all do. Intervals are over images, as there is one subject: frames are near-copies, so
+    they are too narrow.
     """
     rows, metric = results.rows, results.metric.column
     if (rows["subject"] == "").any():
         return []
     mean = rows[metric].mean()
     found = [_scored(str(name), own, "image", DRAWS) for name, own in rows.groupby("subject")]
+    there = {str(name): own for name, own in rows[rows["true_area"] > 0].groupby("subject")}
     for row in found:
         row["cost"] = row["rows"] / len(rows) * (mean - row[metric])
-    return sorted(found, key=lambda row: (row[metric], row["name"]))
+        row["nerve"] = _means(there[row["name"]], "image", DRAWS) if row["with_nerve"] else None
+    return sorted(found, key=lambda row: (_on_nerves(row, metric), row["name"]))
+
+
+def _on_nerves(row: dict[str, Any], metric: str) -> float:
+    return row["nerve"][metric] if row["nerve"] else np.inf
 
 
 def _scored(
@@ -48,7 +58,6 @@ def _scored(
 ) -> dict[str, Any]:
     """Counts, means and their 95 % intervals by bootstrap over the units."""
     nerve = rows[rows["true_area"] > 0]
-    units = rows[unit if (rows[unit] != "").all() else "image"].to_numpy(dtype=str)
     row: dict[str, Any] = {
         "name": name,
         "rows": len(rows),
@@ -58,10 +67,17 @@ def _scored(
         "share": nerve["image"].nunique() / rows["image"].nunique(),
         "iou_nerve": float(nerve["iou"].mean()) if len(nerve) else None,
     }
+    return row | _means(rows, unit, draws)
+
+
+def _means(rows: pd.DataFrame, unit: str, draws: int) -> dict[str, Any]:
+    """IoU and Dice with their intervals."""
+    found: dict[str, Any] = {}
+    units = rows[unit if (rows[unit] != "").all() else "image"].to_numpy(dtype=str)
     for metric in Metric:
         values = rows[metric.column].to_numpy(dtype=float)
-        row |= score_content(mean_score(values, units, draws), metric)
-    return row
+        found |= score_content(mean_score(values, units, draws), metric)
+    return found
 
 
 def measures_tables(results: Results) -> list[dict[str, Any]]:
@@ -170,3 +186,33 @@ def twins_table(config: Config) -> pd.DataFrame:
         return pd.DataFrame(columns=["image", "twin"])
     words = dict.fromkeys(("image", "twin", "subject", "twin_subject"), str)
     return pd.read_csv(path, dtype=words, keep_default_na=False)
+
+
+def named_twins(config: Config) -> dict[str, list[dict[str, Any]]]:
+    """By image: its most similar near-duplicate, then those whose label contradicts its own.
+
+    Each has image, similarity and, of a contradiction, the Dice of both labels.
+    """
+    path, found = Run.of(config).duplicates, dict[str, list[dict[str, Any]]]()
+    if path.is_file():
+        pairs = pd.read_csv(path, dtype={"image": str, "twin": str}, keep_default_na=False)
+        nearest = _both_ways(pairs[pairs["twin_part"] == "train"]).drop_duplicates("image")
+        found = {image: [twin] for image, twin in _twins_in(nearest.assign(dice=None))}
+    for image, twin in _twins_in(_both_ways(twins_table(config))):
+        others = [one for one in found.get(image, []) if one["image"] != twin["image"]]
+        found[image] = [*others, twin]
+    return found
+
+
+def _both_ways(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Each pair from both its images, the most similar first."""
+    swapped = pairs.rename(columns={"image": "twin", "twin": "image"})
+    both = pd.concat([pairs, swapped])
+    return both.sort_values("similarity", ascending=False, kind="stable") if len(both) else both
+
+
+def _twins_in(pairs: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
+    for row in pairs.to_dict("records"):
+        dice = None if row["dice"] is None else round(float(row["dice"]), 3)
+        similarity = round(float(row["similarity"]), 3)
+        yield row["image"], {"image": row["twin"], "similarity": similarity, "dice": dice}

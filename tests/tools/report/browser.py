@@ -18,7 +18,7 @@ MISSING = (
     "no Chromium was found, and the page is tested in one: apt-get install chromium, or "
     "CHROMIUM=/path/to/chrome"
 )
-PATIENCE = 120  # seconds, of a machine that does much else
+PATIENCE = 60  # seconds, of a machine that does much else
 
 
 def chromium() -> str:
@@ -53,6 +53,7 @@ class Browser:
         os.close(commands)
         os.close(answers)
         self._rest, self._number, self._session = b"", 0, ""
+        self._loads = 0
         self.errors: list[str] = []
 
     def __enter__(self) -> Self:
@@ -94,7 +95,9 @@ class Browser:
 
     def _note(self, event: dict[str, Any]) -> None:
         method, about = event.get("method"), event.get("params", {})
-        if method == "Runtime.exceptionThrown":
+        if method == "Page.loadEventFired":
+            self._loads += 1
+        elif method == "Runtime.exceptionThrown":
             details = about["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description", details["text"]))
         elif method == "Runtime.consoleAPICalled" and about["type"] in ("error", "warning"):
@@ -106,11 +109,21 @@ class Browser:
             if not url.startswith(("file:", "data:", "blob:", "about:")):
                 self.errors.append(f"asks for {url}")
 
-    def open(self, page: Path, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
-        """Loads the page, and waits until it says that it is ready."""
+    def open(
+        self,
+        page: Path,
+        width: int = 1280,
+        height: int = 900,
+        scheme: str = "light",
+        address: str = "",
+    ) -> None:
+        """Loads the page, and waits until it says that all of it is drawn."""
         self.look(width, height, scheme)
-        self.call("Page.navigate", url=page.resolve().as_uri())
-        self.until("document.documentElement?.dataset.ready === 'yes'")
+        loads = self._loads
+        self.call("Page.navigate", url=page.resolve().as_uri() + address)
+        while self._loads == loads:  # until then the page of before may answer
+            self._note(self._next())
+        self.until("document.documentElement?.dataset.drawn === 'yes'")
 
     def look(self, width: int, height: int, scheme: str, media: str = "screen") -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -132,9 +145,10 @@ class Browser:
             assert time.monotonic() < end, f"never true: {expression}; {self.errors}"
             time.sleep(0.02)
 
-    def press(self, key: str) -> None:
-        codes = {"ArrowLeft": 37, "ArrowRight": 39, "Escape": 27, "Enter": 13, "Tab": 9}
-        about = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+    def press(self, key: str, **more: Any) -> None:
+        codes = {"ArrowLeft": 37, "ArrowRight": 39, "Escape": 27, "Enter": 13, "Tab": 9, "+": 187}
+        codes |= {"-": 189, "0": 48}
+        about = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key], **more}
         text = {"text": "\r"} if key == "Enter" else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", **about, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)

@@ -2,96 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib.artifacts.caveats import training_caveats
-from lib.artifacts.folds import load_folds, true_mask
-from lib.artifacts.log import save_log
-from lib.artifacts.probabilities import provenance_of
-from lib.artifacts.run import Run
-from lib.config.fields import Config
-from lib.decision.results import Results, results_of
+from lib.decision.results import Results
 from lib.decision.rule import Rule
 from lib.decision.search import AREAS, GATES, HEAD_WEIGHTS, masks_of
+from lib.decision.text import WAYS
 from lib.metric import Metric
-from lib.runtime.files import sha_of
-from tests.conftest import chain, configured, step, write_competition
-from tests.data.test_labels import two_classes_in_lists, write_images
-from tests.decision.test_nested import write_maps
-from tests.steps.test_whole_runs import config_of
-from tests.tools.report.browser import Browser
-from tests.tools.report.test_report import made_run
-from tools.report.page import write_report
+from tests.tools.report.pages import Page, choose
 
 LEAST = [least for least in AREAS if least is not None]
-
-
-class Page(NamedTuple):
-    browser: Browser
-    results: Results
-    path: Path
-
-    def look(self, width: int = 1280, scheme: str = "light") -> Browser:
-        """The page, loaded anew."""
-        self.browser.errors.clear()
-        self.browser.open(self.path, width, 900, scheme)
-        return self.browser
-
-    def text(self, place: str) -> str:
-        return str(self.browser.ask(f"document.getElementById('{place}').textContent"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """Of 24 images, whose predictions are right, missed, or of what is not there."""
-    folder = tmp_path_factory.mktemp("page")
-    data = write_competition(folder / "data")
-    settings = [f"data={data}", f"runs_folder={folder / 'runs'}", "tune_decision=false"]
-    config = configured(settings, "n_folds=2", "folds=[0, 1]")
-    step(1).main(config)
-    predict_by_hand(config)
-    results = results_of(config)
-    return Page(browser, results, write_report(results))
-
-
-def predict_by_hand(config: Config) -> None:
-    """Every seventh image seems empty, those without a nerve a disc, others their mask."""
-    folds = load_folds(config)
-    truths = [true_mask(row, "rle_mask") for row in folds.table.to_dict("records")]
-    disc = cv2.circle(np.zeros_like(truths[0]), (50, 30), 9, 1, -1)
-    told = [0 * m if k % 7 == 0 else disc if k % 4 == 2 else m for k, m in enumerate(truths)]
-    maps = [cv2.blur(mask * 220, (7, 7)) for mask in told]
-    names = {image: k for k, image in enumerate(folds.table["image"])}
-    presence = np.random.default_rng(0).random(len(maps))
-    for fold in config.fold_numbers:
-        rows = folds.table[folds.table["fold"] == fold]
-        model = f"model {fold}".encode()
-        save_log(config, fold, [{"epoch": k, "validation_iou": k / 9} for k in (1, 2)])
-        Run.of(config).model(fold).write_bytes(model)
-        provenance = provenance_of({str(fold): sha_of(model)}, rows, folds)
-        provenance |= {"presence_head": True, "caveats": training_caveats(config)}
-        write_maps(Run.of(config).oof(fold), provenance, rows["image"], names, maps, presence)
-
-
-@pytest.fixture(scope="module")
-def scored(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    """Of 96 made-up maps that a rule has something to choose on."""
-    config = made_run(tmp_path_factory.mktemp("scored"), images=96)
-    results = results_of(config)
-    return Page(browser, results, write_report(results))
 
 
 def at_random(random: np.random.Generator) -> dict[str, Any]:
@@ -132,15 +56,6 @@ def told_by_python(results: Results, rule: Rule) -> dict[str, float]:
     }
 
 
-def choose(browser: Browser, name: str, value: str) -> list[str]:
-    """Sets a control; the images that are then shown."""
-    browser.ask(
-        f"(() => {{ const field = document.getElementById('{name}'); field.value = '{value}';"
-        "field.dispatchEvent(new Event('input', { bubbles: true })); })()"
-    )
-    return list(browser.ask("report.rows()"))
-
-
 def test_a_hundred_settings_of_the_sliders_score_as_in_python(scored: Page) -> None:
     browser, random = scored.look(), np.random.default_rng(0)
     settings = [at_random(random) for _ in range(100)]
@@ -155,15 +70,45 @@ def test_a_hundred_settings_of_the_sliders_score_as_in_python(scored: Page) -> N
     assert len(several) > 50
 
 
-def test_the_sliders_begin_at_the_chosen_rule_and_show_its_score(scored: Page) -> None:
-    scored.look()
-    rule = scored.results.decided[0].rule
+@pytest.mark.parametrize(("which", "cleans"), [("scored", False), ("speckled", True)])
+def test_a_rule_has_one_score_wherever_it_stands(
+    which: str, cleans: bool, request: pytest.FixtureRequest
+) -> None:
+    """At the run's rule, whether it cleans masks or not, and at the fixed one."""
+    scored: Page = request.getfixturevalue(which)
+    browser, decision = scored.look(), scored.results.decision
+    rows = browser.ask(
+        "[...document.querySelector('[data-chart=scores]').closest('figure').querySelectorAll("
+        "'tbody tr')].map((row) => [...row.cells].slice(0, 3).map((cell) => cell.textContent))"
+    )
+    table = {rule: f"{float(value):.3f}" for rule, of, value in rows if of == "all images"}
+    rule, other = scored.results.decided[0].rule, decision["other_scores"]
+    assert cleans == bool(rule.components or rule.fill_holes)
+    assert scored.text("headline") == table[WAYS["nested"]]
+    for button, way in (("to-rule", "tuned"), ("to-fixed", "fixed")):
+        browser.ask(f"document.getElementById('{button}').click()")
+        told = other[way]["all"]
+        assert scored.text("live-iou") == table[WAYS[way].format(threshold=0.5)]
+        assert scored.text("live-iou") == f"{told['iou']:.3f}"
+        assert scored.text("live-dice") == f"{told['dice']:.3f}"
+        assert scored.text("live-iou-nerve") == f"{other[way]['with_nerve']['iou']:.3f}"
+
+
+def test_off_the_chosen_rule_the_page_says_that_the_sliders_clean_no_masks(speckled: Page) -> None:
+    browser, rule = speckled.look(), speckled.results.decided[0].rule
     bare = Rule(**{name: getattr(rule, name) for name in list(rule.__dict__)[:6]})
-    assert scored.text("live-iou") == f"{told_by_python(scored.results, bare)['iou']:.3f}"
-    assert scored.text("gate-value") == f"{rule.gate:.2f}"
-    assert scored.text("threshold-value") == f"{rule.threshold:.2f}"
-    nested = scored.results.decision["scores"]["all"]["iou"]
-    assert scored.text("headline") == f"{nested:.3f}"
+    without = told_by_python(speckled.results, bare)["iou"]
+    assert f"{without:.3f}" != speckled.text("live-iou")
+    assert f"without that it has IoU {without:.3f}" in speckled.text("live-rule")
+    assert speckled.text("gate-value") == f"{rule.gate:.2f}"
+    assert speckled.text("threshold-value") == f"{rule.threshold:.2f}"
+    choose(browser, "threshold", "3")
+    assert "without the dropping of pieces" in speckled.text("live-rule")
+
+
+def test_numbers_are_rounded_as_python_rounds_them(page: Page) -> None:
+    values = [k / 16 for k in range(17)] + [0.0005, 0.8235, 0.9995, 1 / 3]
+    assert page.look().ask(f"{values}.map(three)") == [f"{value:.3f}" for value in values]
 
 
 def test_moving_a_slider_changes_every_figure_at_once(scored: Page) -> None:
@@ -242,7 +187,7 @@ def test_the_table_has_every_image_with_its_figures(page: Page) -> None:
     found = pd.DataFrame(cells).set_index(0)
     for row in page.results.rows.to_dict("records"):
         told = found.loc[row["image"]].tolist()
-        assert told[:3] == [row["subject"], str(row["fold"]), f"{round(row['iou'], 4):.3f}"]
+        assert told[:3] == [row["subject"], str(row["fold"]), f"{row['iou']:.3f}"]
         assert told[6:8] == [str(row["true_area"]), str(row["area"])]
 
 
@@ -292,19 +237,15 @@ def test_the_predicted_outline_is_of_the_mask_that_is_scored(page: Page) -> None
     assert pixels == pytest.approx(row["area"], rel=0.1)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
-def test_nothing_goes_wrong_or_sticks_out_in_any_window(
-    page: Page, width: int, scheme: str
-) -> None:
-    browser = page.look(width, scheme)
-    assert browser.ask("document.documentElement.scrollWidth") <= width
-    assert browser.ask("document.querySelectorAll('.plot svg').length") == browser.ask(
-        "document.querySelectorAll('.plot').length"
-    )
-    browser.ask("document.querySelector('.tile').click()")
-    assert browser.ask("document.getElementById('viewer').getBoundingClientRect().width") <= width
-    assert browser.errors == []
+def test_nothing_goes_wrong_or_sticks_out_in_any_window(page: Page) -> None:
+    for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")):
+        browser = page.look(width, scheme)
+        assert browser.ask("document.documentElement.scrollWidth") <= width
+        plots, drawn = (browser.ask(f"all('{which}').length") for which in (".plot", ".plot svg"))
+        assert plots == drawn > 5
+        browser.ask("document.querySelector('.tile').click()")
+        assert browser.ask("find('viewer').getBoundingClientRect().width") <= width
+        assert browser.errors == []
 
 
 def luminance(colour: list[float]) -> float:
@@ -352,14 +293,10 @@ def test_it_prints_to_a_pdf_of_several_pages(page: Page) -> None:
     assert ground == "rgb(255, 255, 255)"
 
 
-def test_several_classes_are_told_apart(browser: Browser, tmp_path: Path) -> None:
-    data = write_images(tmp_path / "two")
-    two_classes_in_lists(as_text=False).to_parquet(data / "train.pq")
-    folder = chain(config_of(data, tmp_path / "runs"))
-    page = Page(browser, results_of(config_of(data, tmp_path / "runs")), folder / "report.html")
-    page.look()
+def test_several_classes_are_told_apart(two_classes: Page) -> None:
+    browser = two_classes.look()
     assert len(browser.ask("report.rows()")) == 12
-    truth = page.results.unseen.evidence[1].truth
+    truth = two_classes.results.unseen.evidence[1].truth
     choose(browser, "class", "1")
     browser.until(
         "report.score({ gate: 0, threshold: 0, area: 0, head_weight: 0 }).nerves === "

@@ -17,6 +17,7 @@ from lib.artifacts.caveats import Caveat, sentence, training_caveats
 from lib.artifacts.folds import load_folds
 from lib.artifacts.run import Run, save_config
 from lib.config.fields import Config
+from lib.data.phantom import CAVEAT
 from lib.decision.results import Results, results_of
 from lib.runtime.errors import InputError
 from tests.conftest import step
@@ -24,6 +25,7 @@ from tests.decision.test_nested import config_of, write_run
 from tests.decision.test_search import evidence_of, made_up
 from tests.tools.report.browser import chromium
 from tools.page import vega
+from tools.page.made import day
 from tools.report import __main__ as command
 from tools.report.calibration import calibration_error, expected_scores, pixel_reliability
 from tools.report.data_charts import curves_plot
@@ -31,7 +33,13 @@ from tools.report.explorer import packed_counts
 from tools.report.page import page, write_report
 from tools.report.pictures import chosen, outline
 from tools.report.plots import plots_of
-from tools.report.tables import measures_tables, places, subjects_table, twins_table
+from tools.report.tables import (
+    measures_tables,
+    named_twins,
+    places,
+    subjects_table,
+    twins_table,
+)
 
 
 def test_an_outline_leads_around_the_mask_and_around_its_hole() -> None:
@@ -83,6 +91,58 @@ def test_the_cost_of_a_subject_is_what_the_mean_would_gain(tmp_path: Path) -> No
     for row in subjects_table(results):
         as_all = rows["iou"].where(rows["subject"] != row["name"], rows["iou"].mean())
         assert row["cost"] == pytest.approx(as_all.mean() - rows["iou"].mean(), abs=1e-12)
+
+
+def test_people_are_ranked_by_their_images_with_a_nerve(tmp_path: Path) -> None:
+    """0 scores low on all images as it has many nerves, 1 is worse on those, 2 has none."""
+    results = results_of(made_run(tmp_path))
+    rows = pd.DataFrame(
+        [("0", 50, 0.6)] * 4 + [("1", 50, 0.5)] + [("1", 0, 1.0)] * 3 + [("2", 0, 1.0)],
+        columns=["subject", "true_area", "iou"],
+    )
+    image = [f"i{k}" for k in range(len(rows))]
+    subjects = subjects_table(results._replace(rows=rows.assign(dice=rows["iou"], image=image)))
+    assert [row["name"] for row in subjects] == ["1", "0", "2"]
+    assert [row["iou"] for row in subjects] == pytest.approx([0.875, 0.6, 1])
+    assert [row["nerve"] and row["nerve"]["iou"] for row in subjects] == [0.5, 0.6, None]
+
+
+def test_an_image_names_its_nearest_twin_and_those_that_contradict_it(tmp_path: Path) -> None:
+    config = made_run(tmp_path)
+    alike = pd.DataFrame({"image": ["a", "a", "a"], "twin": ["b", "c", "t"]})
+    alike = alike.assign(twin_part=["train", "train", "test"], similarity=[0.93, 0.97, 0.999])
+    alike.to_csv(Run.of(config).duplicates, index=False)
+    near = {"image": "c", "similarity": 0.97, "dice": None}
+    assert named_twins(config) == {
+        "a": [near],
+        "b": [{"image": "a", "similarity": 0.93, "dice": None}],
+        "c": [near | {"image": "a"}],
+    }
+    pairs = pd.DataFrame({"image": ["b"], "twin": ["a"], "similarity": 0.93, "dice": 0.1})
+    pairs.assign(subject="", twin_subject="").to_csv(Run.of(config).contradictions, index=False)
+    found = named_twins(config)
+    assert found["a"] == [near, {"image": "b", "similarity": 0.93, "dice": 0.1}]
+    assert found["b"] == [{"image": "a", "similarity": 0.93, "dice": 0.1}]
+
+
+def test_a_run_of_drawn_images_is_marked_at_the_head_and_beside_each_score(tmp_path: Path) -> None:
+    config = made_run(tmp_path)
+    assert "PHANTOM" not in words_of(text_of(results_of(config)))
+    with_audit(config, phantom=True)
+    words = words_of(text_of(results_of(config)))
+    assert sentence(CAVEAT) in words
+    assert words.count(" PHANTOM") == 4  # in the header, at the head, beside both scores
+
+
+def test_dice_and_iou_stand_beside_each_other_with_the_day_and_the_commit(tmp_path: Path) -> None:
+    for metric, other in (("IoU", "Dice"), ("Dice", "IoU")):
+        results = results_of(made_run(tmp_path, f"metric={metric}"))
+        words = words_of(text_of(results))
+        for kind in ("all", "with_nerve"):
+            found = results.decision["scores"][kind]
+            low, high = found[f"{other.lower()}_interval"]
+            assert f"{other} {found[other.lower()]:.3f}, 95 % {low:.3f} to {high:.3f}" in words
+        assert f"Made on {day()}" in words
 
 
 def test_reliability_counts_every_pixel_once_in_its_tenth() -> None:
@@ -265,7 +325,10 @@ def test_the_page_asks_for_nothing_from_outside_and_tells_no_path_of_the_machine
     assert not re.search(r"(src|href)=[\"'](?!#|data:)", plain)
 
 
-def test_the_same_run_gives_the_same_page_and_plots(tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_page_and_plots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # lest it be made before and after midnight
     config = made_run(tmp_path)
     before = snapshot(write_report(results_of(config)).parent)
     after = snapshot(write_report(results_of(config)).parent)

@@ -1,1 +1,1 @@
-drawPlots().then(() => { document.documentElement.dataset.ready = "yes"; });
+drawPage(async () => {});

@@ -1,15 +1,32 @@
-"use strict";
-const live = JSON.parse(document.getElementById("live").textContent);
+// --- charts: those in the window at once, the others while nothing else is to be done
+
 const views = {}; // by the name of the chart
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const idle = () => new Promise((done) => (window.requestIdleCallback ? requestIdleCallback(done) : setTimeout(done)));
 
-const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
+async function drawPlot(place) {
+  const name = place.dataset.chart;
+  const options = { renderer: "svg", actions: false, tooltip: { theme: dark.matches ? "dark" : "light" } };
+  views[name] = (await vegaEmbed(place, structuredClone(live.charts[name]), options)).view;
+  document.dispatchEvent(new CustomEvent("drawn", { detail: name }));
+}
 
-async function drawPlots() {
-  if (!window.vegaEmbed) return; // made without vl-convert
-  const places = [...document.querySelectorAll("[data-chart]")];
-  await Promise.all(places.map(async (place) => {
-    const options = { renderer: "svg", actions: false, tooltip: { theme: dark() ? "dark" : "light" } };
-    const specification = JSON.parse(JSON.stringify(live.charts[place.dataset.chart]));
-    views[place.dataset.chart] = (await vegaEmbed(place, specification, options)).view;
-  }));
+function inWindow(place) {
+  const box = place.getBoundingClientRect();
+  return box.bottom > 0 && box.top < innerHeight;
+}
+
+// Draws what the window shows, then calls `start`, which puts the controls to work, then draws the rest.
+async function drawPage(start) {
+  const places = window.vegaEmbed ? all("[data-chart]") : []; // none where it was made without vl-convert
+  const near = places.filter(inWindow);
+  await Promise.all([...near.map(drawPlot), start()]);
+  performance.mark("ready");
+  document.documentElement.dataset.ready = "yes";
+  for (const place of places.filter((one) => !near.includes(one))) {
+    await idle();
+    await drawPlot(place);
+  }
+  performance.mark("drawn");
+  document.documentElement.dataset.drawn = "yes";
 }

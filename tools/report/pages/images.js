@@ -7,20 +7,6 @@ const classes = live.explorers.map((explorer) => explorer.name);
 const pictured = (image) => Object.hasOwn(live.pictures, image);
 const rowAt = (i) => Object.fromEntries(Object.entries(live.rows).map(([name, values]) => [name, values[i]]));
 
-function element(name, attributes = {}, children = []) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-function drawn(name, attributes, children = []) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
 const KINDS = {
   all: () => true,
   nerve: (i) => live.rows.true_area[i] > 0,
@@ -63,11 +49,11 @@ const classAt = (i) => Math.max(0, classes.indexOf(live.several ? live.rows.clas
 
 function factsOf(i) {
   const row = rowAt(i);
-  const facts = [["IoU", three(row.iou)], ["loss", row.loss.toFixed(2)], ["presence", row.presence.toFixed(2)]];
+  const facts = [["IoU", three(row.iou)], ["Dice", three(row.dice)], ["presence", three(row.presence)]];
   return [row, facts];
 }
 
-function tile(i, place) {
+function tile(i) {
   const [row, facts] = factsOf(i);
   const picture = live.pictures[row.image];
   const k = classAt(i);
@@ -77,15 +63,18 @@ function tile(i, place) {
   if (kind) words.push(element("span", {}, [kind]));
   if (row.twin) words.push(element("span", { title: "contradictory twins: nearly the same picture is labelled differently" }, ["twin"]));
   const made = element("button", { type: "button", class: "tile" }, [pair, element("span", { class: "facts" }, words)]);
-  made.addEventListener("click", () => openViewer(place));
+  made.addEventListener("click", () => openImage(i));
   return made;
 }
 
-function tableRow(i, place) {
+function cellsOf(i) {
   const row = rowAt(i);
-  const name = pictured(row.image) ? element("button", { type: "button", class: "link" }, [row.image]) : row.image;
-  if (name !== row.image) name.addEventListener("click", () => openViewer(place));
-  const cells = [...(live.several ? [row.class_id] : []), row.subject, row.fold, three(row.iou), three(row.dice), three(row.loss), three(row.presence), row.true_area, row.area, KIND_WORDS[kindOf(i)] + (row.twin ? " twin" : "")];
+  return [row.image, ...(live.several ? [row.class_id] : []), row.subject, row.fold, three(row.iou), three(row.dice), three(row.loss), three(row.presence), row.true_area, row.area, KIND_WORDS[kindOf(i)] + (row.twin ? " twin" : "")];
+}
+
+function tableRow(i) {
+  const [image, ...cells] = cellsOf(i);
+  const name = button(image, { class: "link" }, () => openImage(i));
   return element("tr", {}, [element("th", { scope: "row" }, [name]), ...cells.map((cell) => element("td", {}, [String(cell)]))]);
 }
 
@@ -95,8 +84,9 @@ function drawImages(fresh = true) {
   const place = view === "table" ? find("list-rows") : find("grid");
   const make = view === "table" ? tableRow : tile;
   if (fresh) { find("grid").replaceChildren(); find("list-rows").replaceChildren(); }
-  for (let k = place.children.length; k < Math.min(state.shown, state.rows.length); k += 1) place.append(make(state.rows[k], k));
+  for (let k = place.children.length; k < Math.min(state.shown, state.rows.length); k += 1) place.append(make(state.rows[k]));
   find("list").hidden = view !== "table";
+  if (view === "table") fitTables([find("list")]);
   find("grid").hidden = view === "table";
   find("more").hidden = state.shown >= state.rows.length;
   const unit = live.several ? "masks" : "images";
@@ -106,10 +96,12 @@ function drawImages(fresh = true) {
 function startImages() {
   find("filters").addEventListener("input", () => drawImages());
   find("filters").addEventListener("submit", (event) => event.preventDefault());
+  const table = find("list").querySelector("table");
+  table.rowsOf = () => [headsOf(table), ...state.rows.map(cellsOf)]; // those that are not shown yet too
   find("more").addEventListener("click", () => { state.shown += PAGE[document.forms.filters.view.value]; drawImages(false); });
-  for (const button of document.querySelectorAll("[data-subject]")) {
-    button.addEventListener("click", () => {
-      find("subject").value = button.dataset.subject;
+  for (const name of all("[data-subject]")) {
+    name.addEventListener("click", () => {
+      find("subject").value = name.dataset.subject;
       drawImages();
       find("images").scrollIntoView();
       find("subject").focus({ preventScroll: true });

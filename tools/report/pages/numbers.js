@@ -1,8 +1,5 @@
-// One object holds what the page shows; every control changes it and draws anew what follows from it.
-const find = (id) => document.getElementById(id);
-const SVG = "http://www.w3.org/2000/svg";
-const three = (value) => (Number.isFinite(value) ? value.toFixed(3) : "–");
-const report = {}; // what tests, and a curious person's console, may ask
+// What tests, and a curious person's console, may ask.
+const report = {};
 
 // --- numbers packed by tools/report/explorer.py
 
@@ -31,14 +28,19 @@ async function unpackExplorer(packed) {
     [packed.area, packed.both, packed.truth, packed.pixels].map((text) => counts(text, rows)));
   const [presence, evidence] = (await Promise.all([packed.presence, packed.evidence].map(unpacked)))
     .map((buffer) => new Float64Array(buffer));
-  return { ...packed, area, both, truth, pixels, presence, evidence, columns: packed.thresholds.length + 1 };
+  const [cleanArea, cleanBoth] = packed.cleaned
+    ? await Promise.all([packed.cleaned.area, packed.cleaned.both].map((text) => counts(text, rows))) : [];
+  return { ...packed, area, both, truth, pixels, presence, evidence, cleanArea, cleanBoth, columns: packed.thresholds.length + 1 };
 }
 
 // --- the rule, as lib.decision.search.masks_of and lib.metric.score_arrays have it
 
 const BINS = 20;
 
-function score(data, rule) {
+const same = (a, b) => ["gate", "threshold", "area", "head_weight", "never_empty"].every((name) => a[name] === b[name]);
+
+// Pieces and holes are known for the chosen rule alone: there `clean` takes its masks as they are.
+function score(data, rule, clean = data.cleaned && same(rule, data.rule)) {
   const gate = data.gates[rule.gate];
   const least = data.areas[rule.area];
   const result = { iou: 0, dice: 0, iouNerve: 0, diceNerve: 0, nerves: 0, tp: 0, fp: 0, fn: 0, tn: 0, images: data.images };
@@ -49,8 +51,10 @@ function score(data, rule) {
     if (rule.never_empty && data.area[column] === 0) column = row + data.columns - 1;
     const told = rule.head_weight * data.presence[i] + (1 - rule.head_weight) * data.evidence[i];
     const area = data.area[column];
-    const shown = told >= gate && area >= least * data.pixels[i] && area > 0;
-    const [predicted, both, truth] = [shown ? area : 0, shown ? data.both[column] : 0, data.truth[i]];
+    const enough = told >= gate && area >= least * data.pixels[i];
+    const predicted = clean ? data.cleanArea[i] : enough ? area : 0;
+    const both = clean ? data.cleanBoth[i] : enough ? data.both[column] : 0;
+    const [shown, truth] = [predicted > 0, data.truth[i]];
     const sum = predicted + truth;
     const iou = sum ? both / (sum - both) : 1;
     const dice = sum ? (2 * both) / sum : 1;

@@ -38,7 +38,18 @@ function drawExplorer() {
   const [without, withNerve] = metricName === "Dice" ? [found.diceEmpty, found.diceNerve] : [found.iouEmpty, found.iouNerve];
   find("live-expected").textContent = three((1 - share) * without + share * withNerve);
   for (const name of ["tp", "fp", "fn", "tn"]) find(`live-${name}`).textContent = found[name];
+  find("live-rule").textContent = wordsOfRule(rule, found);
   drawHistogram(found.bins);
+}
+
+// Which line of the chart of rules has this score too, or why none has it.
+function wordsOfRule(rule, found) {
+  const where = live.several ? "of this class alone; the chart of rules above has all classes together" : "the same as in the chart of rules above";
+  const bare = score(explorer, rule, false);
+  const cleaning = explorer.cleaned ? ` It also drops small pieces or fills holes, which the sliders leave out: without that it has IoU ${three(bare.iou)}.` : "";
+  if (same(rule, explorer.rule)) return `The chosen rule, ${where}. It was chosen on these images.${found.iou === bare.iou ? "" : cleaning}`;
+  if (same(rule, explorer.fixed)) return `The fixed threshold, ${where}.`;
+  return explorer.cleaned ? "A rule of your own, without the dropping of pieces and filling of holes that the chosen one does." : "A rule of your own.";
 }
 
 function drawHistogram(bins) {
@@ -63,7 +74,6 @@ async function chooseClass(number) {
     return element("option", { value: weight }, [words]);
   }));
   find("head-line").hidden = explorer.head_weights.length < 2;
-  find("cleaned").hidden = !explorer.cleaned;
   const nerves = explorer.truth.reduce((sum, pixels) => sum + (pixels > 0), 0);
   const both = nerves > 0 && nerves < explorer.images;
   find("share-line").hidden = find("expected-box").hidden = !both;
@@ -78,6 +88,7 @@ function startExplorer() {
     else drawExplorer();
   });
   find("sliders").addEventListener("submit", (event) => event.preventDefault());
+  document.addEventListener("drawn", (event) => { if (event.detail === "explorer_histogram") drawExplorer(); });
   find("to-rule").addEventListener("click", () => setSliders(explorer.rule));
   find("to-fixed").addEventListener("click", () => setSliders(explorer.fixed));
   return chooseClass(0);
