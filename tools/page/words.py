@@ -36,5 +36,11 @@ WORDS = {
     "cost": "How much the mean over all images would rise if this subject scored the mean.",
     "hash": "The first 16 digits of the file's SHA-256: files with the same digits have the same "
     "content.",
+    "expected score": "What a mask can be expected to score, told without its truth: the network's "
+    "own map says how much of the mask is nerve, and a curve learnt from the other folds corrects "
+    "it.",
+    "unlike": "The share of the training images that are less unlike the others than this image "
+    "is, by the features of the network's encoder.",
+    "referred": "Shown to a person instead of being trusted: the images of least expectation.",
     "calibration error": "The mean distance between what was predicted and what is true.",
 }

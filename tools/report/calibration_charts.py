@@ -6,7 +6,9 @@ import pandas as pd
 from tools.page.vega import BLUE, GREY, WHOLE, Plot, colour, plot_of, tooltips
 
 
-def reliability_plot(table: pd.DataFrame, name: str, title: str, what: str) -> Plot:
+def reliability_plot(
+    table: pd.DataFrame, name: str, title: str, what: str, true: str = "share that is nerve"
+) -> Plot:
     """`table` has the columns name, predicted, true, number. On the diagonal both agree."""
     classes = sorted(table["name"].unique())
     line = alt.Chart(pd.DataFrame({"predicted": [0, 1], "true": [0, 1]})).mark_line(
@@ -19,7 +21,7 @@ def reliability_plot(table: pd.DataFrame, name: str, title: str, what: str) -> P
         .encode(color=colour("name:N", classes) if len(classes) > 1 else alt.value(BLUE))
     )
     x = alt.X("predicted:Q", title=f"predicted {what}", scale=WHOLE, axis=few)
-    y = alt.Y("true:Q", title="share that is nerve", scale=WHOLE, axis=few)
+    y = alt.Y("true:Q", title=true, scale=WHOLE, axis=few)
     points = points.encode(x=x, y=y, tooltip=tooltips(table))
     chart = alt.layer(line.encode(x=x, y=y), points)
     about = "Predicted against true, in tenths. On the dashed line both agree."

@@ -8,6 +8,7 @@ from jinja2 import Template
 
 from lib.artifacts.run import Run
 from lib.decision.results import Results
+from lib.decision.trust import column_of
 from lib.runtime.files import written_whole
 from tools.page.template import environment, in_script
 from tools.page.vega import Plot, for_page, save_pngs, script
@@ -24,6 +25,7 @@ SECTIONS = (
     "thresholds",
     "folds",
     "images",
+    "trust",
     "training",
     "data",
     "calibration",
@@ -62,7 +64,7 @@ def page(
     charts["explorer_histogram"] = live_histogram()
     live = {
         "explorers": explorers(results),
-        "rows": columns_of(results.rows, in_twins),
+        "rows": columns_of(results.rows, in_twins, column_of(results.config)),
         "pictures": shown,
         "twins": tables.named_twins(results.config),
         "several": len(results.folds.classes) > 1,

@@ -13,6 +13,7 @@ from tools.report.data_charts import areas_plot, curves_plot, places_plot
 from tools.report.hydrogen_torch import reference_run
 from tools.report.score_charts import scores_histogram, scores_plot, subjects_plot
 from tools.report.tables import areas, places, training_log
+from tools.report.trust_charts import trust_plots
 
 # Those that are PNGs too, for a notebook or a paper; each takes a tenth of a second.
 MAIN_PLOTS = {
@@ -21,6 +22,7 @@ MAIN_PLOTS = {
     "iou_histogram",
     "mask_places",
     "presence_reliability",
+    "referral",
     "scores",
     "subjects",
     "training_validation_iou_nerve",
@@ -45,6 +47,7 @@ def plots_of(results: Results, subjects: list[dict[str, Any]]) -> dict[str, Plot
     for name, what in titles.items():
         title = f"Can the {what} be believed?"
         found.append(reliability_plot(by_name[name], name, title, what))
+    found += trust_plots(results)
     if len(expected):
         found.append(prior_plot(expected, config.metric, share))
     return {plot.name: plot for plot in found}

@@ -49,6 +49,7 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "test_scores": decision.get("test_scores"),
         "measures": tables.measures_tables(results),
         "strata": tables.strata_table(results),
+        "quality": decision["quality"],
     }
 
 
@@ -78,12 +79,18 @@ def of_the_run(results: Results, twins: pd.DataFrame, missing: str) -> dict[str,
     }
 
 
-def columns_of(rows: pd.DataFrame, twins: set[str]) -> dict[str, list[Any]]:
-    """The rows of oof_iou.csv by column, shortened to what is read."""
+def columns_of(rows: pd.DataFrame, twins: set[str], expected: str) -> dict[str, list[Any]]:
+    """The rows of oof_iou.csv by column, shortened to what is read.
+
+    The column `expected` is called expected; None where nothing can be told.
+    """
     kept = [key for key in rows if key not in MEASURES or key in SHOWN]
     table = rows[kept].assign(twin=rows["image"].isin(twins).astype(int))
+    table = table.rename(columns={expected: "expected"})
     digits = {"loss": 6, "presence": 6, **SHOWN}  # iou and dice as they are, or 3 digits may differ
-    return {str(name): values.tolist() for name, values in table.round(digits).items()}
+    digits |= {"expected": 4, "unlike": 3}
+    rounded = table.round(digits).astype(object).where(table.notna(), None)
+    return {str(name): values.tolist() for name, values in rounded.items()}
 
 
 def comparisons(folder: Path, others: list[Path]) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ function drawViewer(i) {
 
 function wordsOf(i) {
   const row = rowAt(i);
-  const facts = [row.subject && `subject ${row.subject}`, `fold ${row.fold}`, `IoU ${three(row.iou)}`, `Dice ${three(row.dice)}`, `loss ${three(row.loss)}`, `HD95 ${row.hd95} px`, `NSD ${three(row.nsd)}`, `presence ${three(row.presence)}`, `true area ${row.true_area} px`, `predicted ${row.area} px`, KIND_WORDS[kindOf(i)]];
+  const facts = [row.subject && `subject ${row.subject}`, `fold ${row.fold}`, `IoU ${three(row.iou)}`, `Dice ${three(row.dice)}`, `loss ${three(row.loss)}`, `HD95 ${row.hd95} px`, `NSD ${three(row.nsd)}`, `presence ${three(row.presence)}`, Number.isFinite(row.expected) && `expected ${three(row.expected)}`, Number.isFinite(row.unlike) && `unlike ${three(row.unlike)}`, `true area ${row.true_area} px`, `predicted ${row.area} px`, KIND_WORDS[kindOf(i)]];
   return facts.filter(Boolean).join(" · ");
 }
 
