@@ -26,7 +26,7 @@ def load_decision(config: Config) -> dict[str, Any]:
             f"{path} was chosen for other models than the present: run 03_infer.py and "
             "04_make_submission.py"
         )
-    if "inference" not in decision:
+    if not {"inference", "quality"} <= decision.keys():
         raise InputError(f"{path} is of an older version: run 04_make_submission.py")
     return decision
 

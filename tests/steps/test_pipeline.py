@@ -22,7 +22,6 @@ from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY, STEPS, chain, configured, settings_in, step
 
 PLOTS = [
-    "referral",
     "expected_score",
     "iou_histogram",
     "mask_places",
