@@ -15,9 +15,17 @@ class Caveat(TypedDict):
     text: str  # a sentence
 
 
+PHANTOM = Caveat(
+    mark="PHANTOM",
+    text="the images are drawn, not recorded from people: a score on them shows that everything "
+    "works and says nothing about people",
+)
+
+
 def caveats(audit: dict[str, Any], config: Config) -> list[Caveat]:
     """What the data and the folds say of all scores; `audit` is the content of folds_audit.json."""
-    found: list[Caveat] = list(audit["leaks"])
+    drawn = [PHANTOM] if audit.get("phantom") else []  # older runs do not tell
+    found: list[Caveat] = [*drawn, *audit["leaks"]]
     out = audit["quarantine"]
     if out["train"] or out["test"]:
         text = (

@@ -35,10 +35,8 @@ class Known(NamedTuple):
 
 def known(features: Features, group: npt.NDArray[np.str_]) -> Known | None:
     """None for fewer than LEAST images, or of one group; `group` is one an image."""
-    usual = np.nanmedian(own) if (own := own_distances(features, group)).size else np.nan
-    if not usual > 0:
-        return None
-    return Known(*_moments(features), float(usual))
+    usual = _usual(own_distances(features, group))
+    return Known(*_moments(features), usual) if usual else None
 
 
 def own_distances(features: Features, group: npt.NDArray[np.str_]) -> Floats:
@@ -55,7 +53,7 @@ def own_distances(features: Features, group: npt.NDArray[np.str_]) -> Floats:
 def own_times_as_far(features: Features, group: npt.NDArray[np.str_]) -> Floats:
     """`own_distances` as multiples of their median."""
     own = own_distances(features, group)
-    return own / np.nanmedian(own) if np.isfinite(own).any() else own
+    return own / (_usual(own) or np.nan)
 
 
 def steps_of(times: Floats) -> list[float] | None:
@@ -69,6 +67,12 @@ def steps_of(times: Floats) -> list[float] | None:
 def percentile(times: Floats, steps: list[float]) -> Floats:
     """0..1: the share of the images behind the steps that are less unlike; NaN stays."""
     return np.interp(times, steps, np.linspace(0, 1, STEPS + 1))
+
+
+def _usual(own: Floats) -> float:
+    """The median; 0 where no image has a distance."""
+    told = own[np.isfinite(own)]
+    return float(np.median(told)) if len(told) else 0.0
 
 
 def _moments(features: Features) -> tuple[Floats, Floats, Floats]:

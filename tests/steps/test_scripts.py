@@ -149,7 +149,9 @@ def test_run_all_without_data_makes_a_phantom_and_ends_with_scores(tmp_path: Pat
     ]
     result = run_all(tmp_path, *small)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "out-of-fold IoU over images with a nerve" in result.stdout
+    quoted = [line for line in result.stdout.splitlines() if line.startswith("out-of-fold IoU")]
+    assert "images with a nerve" in quoted[1]
+    assert all(line.endswith("PHANTOM") for line in quoted)
     assert (tmp_path / "data/phantom/train/1_1.tif").is_file()
     for name in ("oof_iou.csv", "submission.csv"):
         assert (tmp_path / "runs/demo" / name).is_file()

@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lib.artifacts.caveats import Caveat, read_caveats
-from lib.artifacts.run import Run
 from lib.config.fields import FIELDS, Config, differences
 from lib.config.read import load_config
-from lib.data.phantom import CAVEAT
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing
 
@@ -65,30 +63,15 @@ def read_folds(run: Path) -> pd.DataFrame:
 
 
 def caveats(run: Path) -> list[Caveat]:
-    """What is to be known of the scores of a run: whether its images are drawn, and what 04 says.
-
-    04 says nothing where decision.json is not there.
-    """
+    """What 04 says is to be known of the scores of a run; nothing where it was not run."""
     path, step = run / DECISION, "04_make_submission.py"
     if not path.is_file():
-        return _phantom(run)
+        return []
     try:
         found = json.loads(existing(path, step).read_bytes())["caveats"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path} is damaged: run {step} again") from None
-    return [*_phantom(run), *read_caveats(found, path, step)]
-
-
-def _phantom(run: Path) -> list[Caveat]:
-    """As folds_audit.json tells; a run without one, or of before, tells nothing."""
-    path = Run(run).audit
-    if not path.is_file():
-        return []
-    try:
-        drawn = json.loads(existing(path, "01_prepare_folds.py").read_bytes()).get("phantom")
-    except (OSError, ValueError, AttributeError):
-        raise InputError(f"{path} is damaged: run 01_prepare_folds.py again") from None
-    return [CAVEAT] if drawn else []
+    return read_caveats(found, path, step)
 
 
 def settings_of(run: Path) -> Config:

@@ -12,7 +12,6 @@ from lib.artifacts.decision import load_decision
 from lib.artifacts.model import MODEL_SETTINGS, read_model
 from lib.artifacts.run import Run
 from lib.config.fields import FIELDS, Config
-from lib.data.phantom import CAVEAT
 from lib.decision.results import Results
 from lib.runtime.errors import InputError
 from lib.runtime.files import existing
@@ -103,8 +102,7 @@ def _speeds(config: Config) -> dict[str, Any]:
 
 def caveats_of(results: Results) -> list[Caveat]:
     """All that a reader of a score must know, the most important first."""
-    drawn = [CAVEAT] if results.audit.get("phantom") else []
-    return without_doubles([*drawn, *results.decision["caveats"]])
+    return without_doubles(results.decision["caveats"])
 
 
 def has_mark(results: Results, mark: str) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 
 from lib.artifacts.caveats import Caveat, sentence
 from lib.config.fields import FIELDS
-from lib.data.phantom import CAVEAT
 from lib.decision.measures import names_of
 from lib.decision.results import Results
 from lib.decision.text import digits_of
@@ -138,9 +137,8 @@ class Words:
         return self.facts.note(written(value), file, (name,), value)
 
     def caveat(self, caveat: Caveat) -> str:
-        """A sentence from decision.json, or of what folds_audit.json says of the images."""
-        file, key = (AUDIT, "phantom") if caveat == CAVEAT else (DECISION, "caveats")
-        return self.said(sentence(caveat).removesuffix("."), file, key)
+        """A sentence from decision.json."""
+        return self.said(sentence(caveat).removesuffix("."), DECISION, "caveats")
 
     def said(self, text: str, file: str, *key: str | int) -> str:
         """A sentence that holds numbers of its own."""

@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from lib.artifacts.caveats import marks
+from lib.artifacts.caveats import PHANTOM, marks
 from lib.artifacts.run import Run
-from lib.data.phantom import CAVEAT
 from lib.decision.measures import MEASURES
 from lib.decision.results import Results
 from lib.decision.text import rule_text
@@ -25,7 +24,8 @@ SHEET_SIDE = 1600  # pixels of the sheet of contradictory twins
 def of_the_scores(results: Results) -> dict[str, Any]:
     """What the sections on scores and thresholds show."""
     config, decision = results.config, results.decision
-    doubts = decision["caveats"]
+    caveats = decision["caveats"]
+    doubts = [caveat for caveat in caveats if caveat != PHANTOM]
     rules = [
         rule_text(name, found.rule)
         for name, found in zip(results.folds.classes, results.decided, strict=True)
@@ -39,8 +39,9 @@ def of_the_scores(results: Results) -> dict[str, Any]:
         "chosen_nested": decision["chosen_on_these_images"],
         "test_share": config.test_positive_share,
         "leaks": results.audit["leaks"],
-        "marks": marks(doubts),
-        "phantom": CAVEAT if results.audit.get("phantom") else None,  # older runs do not tell
+        "marks": marks(caveats),
+        "flatters": marks(doubts),
+        "phantom": PHANTOM if PHANTOM in caveats else None,
         "other": "Dice" if results.metric == Metric.IOU else "IoU",
         "doubts": [doubt for doubt in doubts if doubt not in results.audit["leaks"]],
         "unscored": tables.unscored_folds(results),

@@ -173,17 +173,6 @@ def test_a_p_is_never_zero() -> None:
     assert [chance(p) for p in (None, 0.0001, 0.0304)] == ["-", "p < 0.001", "p = 0.030"]
 
 
-def test_a_run_of_drawn_images_is_marked(tmp_path: Path) -> None:
-    runs = three_runs(tmp_path)
-    for run, drawn in zip(runs, (True, False, True), strict=True):
-        save_json(Run(run).audit, {"phantom": drawn}, summed=True)
-    found = side_by_side(runs)
-    assert [row.marks for row in found.standings] == [["PHANTOM"], [], ["PHANTOM", "LEAK"]]
-    Run(runs[1]).audit.write_text("[]")
-    with pytest.raises(InputError, match="run 01_prepare_folds"):
-        side_by_side(runs)
-
-
 def test_the_command_prints_a_row_a_run_and_makes_a_page(tmp_path: Path) -> None:
     runs = three_runs(tmp_path)
     for run, seconds in zip(runs, (60, 90, 60), strict=True):

@@ -13,11 +13,10 @@ import pytest
 
 from lib import rle
 from lib.artifacts.audit import save_audit
-from lib.artifacts.caveats import Caveat, sentence, training_caveats
+from lib.artifacts.caveats import PHANTOM, Caveat, sentence, training_caveats
 from lib.artifacts.folds import load_folds
 from lib.artifacts.run import Run, save_config
 from lib.config.fields import Config
-from lib.data.phantom import CAVEAT
 from lib.decision.results import Results, results_of
 from lib.runtime.errors import InputError
 from tests.conftest import step
@@ -130,7 +129,7 @@ def test_a_run_of_drawn_images_is_marked_at_the_head_and_beside_each_score(tmp_p
     assert "PHANTOM" not in words_of(text_of(results_of(config)))
     with_audit(config, phantom=True)
     words = words_of(text_of(results_of(config)))
-    assert sentence(CAVEAT) in words
+    assert sentence(PHANTOM) in words
     assert words.count(" PHANTOM") == 4  # in the header, at the head, beside both scores
 
 
