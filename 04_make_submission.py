@@ -1,8 +1,8 @@
 """Turns probabilities into masks: scores those of the training images, submits those of the test.
 
 oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, oof_masks.npz, decision.json, submission.csv,
-test_masks.npz, test_iou.csv (where the test set has labels), report.html, plots/; with
-build_scoring_pipelines fold{k}/model.pt as well -> scoring/
+test_masks.npz, test_iou.csv (where the test set has labels), readers.csv (where images are labelled
+twice), report.html, plots/; with build_scoring_pipelines fold{k}/model.pt as well -> scoring/
 
 The rule that does it is chosen on the training images, each predicted by the network that never
 saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen without the image.
@@ -23,10 +23,12 @@ from lib.config.fields import Config
 from lib.data.images_of_test import left_out_of_test, read_test_table
 from lib.data.layouts import load_settings
 from lib.decision.masks_of_test import drawn_masks
-from lib.decision.results import results_of
+from lib.decision.results import Results, results_of
 from lib.decision.rule import Rule
 from lib.decision.scores_of_test import scores_of_test
 from lib.decision.text import told
+from lib.readers.summary import with_readers
+from lib.readers.text import readers_text
 from lib.runtime.files import save_table
 from tools.report.page import write_report
 
@@ -37,11 +39,12 @@ def main(config: Config) -> None:
 
 
 def decide_and_submit(config: Config) -> None:
-    results = results_of(config)
+    results = with_readers(results_of(config))
     folds, audit, decision = results.folds, results.audit, results.decision
     save_table(Run.of(config).scores, results.rows, summed=True)
     save_masks(Run.of(config).oof_masks, results.drawn)
     rules = [found.rule for found in results.decided]
+    save_readers(results)
     print(told(results.rows, decision, rules, config))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
@@ -56,6 +59,16 @@ def decide_and_submit(config: Config) -> None:
         from tools.scoring.export import export  # slow to load
 
         print(f"the scoring pipeline: {export(config)}")
+
+
+def save_readers(results: Results) -> None:
+    """readers.csv, and what is in it; no such file where nobody labelled an image twice."""
+    path = Run.of(results.config).readers
+    if results.readers is None:
+        path.unlink(missing_ok=True)
+        return
+    save_table(path, results.readers)
+    print(readers_text(results.decision["readers"]))
 
 
 def make_submission(

@@ -31,6 +31,7 @@ class Results(NamedTuple):
     drawn: dict[str, Drawn]  # the masks that are scored, by image
     rows: pd.DataFrame  # oof_iou.csv
     decision: dict[str, Any]  # decision.json
+    readers: pd.DataFrame | None = None  # readers.csv, where lib/readers has added it
 
     @property
     def metric(self) -> Metric:

@@ -551,7 +551,9 @@ def test_the_ellipse_of_a_rectangle_has_its_moments() -> None:
 
 def test_every_option_of_the_command_line_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        sys, "argv", ["phantom", "F", "--frames", "9", "--vessel", "--format", "dicom"]
+        sys,
+        "argv",
+        ["phantom", "F", "--frames", "9", "--vessel", "--format", "dicom", "--second-reader"],
     )
     assert vars(command._parse_arguments()) == {
         "folder": Path("F"),
@@ -562,6 +564,7 @@ def test_every_option_of_the_command_line_is_a_setting(monkeypatch: pytest.Monke
         "seed": 0,
         "vessel": True,
         "format": "dicom",
+        "second_reader": True,
     }
 
 

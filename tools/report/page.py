@@ -15,6 +15,7 @@ from tools.report import tables
 from tools.report.explorer import explorers
 from tools.report.pictures import chosen, pictures
 from tools.report.plots import MAIN_PLOTS, plots_of
+from tools.report.readers import readers_section
 from tools.report.score_charts import live_histogram
 from tools.report.sections import columns_of, comparisons, of_the_run, of_the_scores
 
@@ -23,6 +24,7 @@ SECTIONS = (
     "score",
     "thresholds",
     "folds",
+    "readers",
     "images",
     "training",
     "data",
@@ -67,6 +69,7 @@ def page(
         compared=comparisons(Run.of(results.config).folder, others),
         **of_the_scores(results),
         subjects=subjects,
+        readers=readers_section(results),
         **of_the_run(results, twins, missing),
     )
 
