@@ -39,9 +39,8 @@ def readings_of(results: Results) -> Readings | None:
     second = load_second_reader(results.config)
     if second is None:
         of_twins = twins_labels(results.folds, results.config)
-        return (
-            of_twins if of_twins is None else Readings(TWIN, ("the label", "its twin's"), of_twins)
-        )
+        names = "the label", "the twin's label"
+        return None if of_twins is None else Readings(TWIN, names, of_twins)
     if missing := set(results.folds.masks) - set(second.columns):
         raise InputError(
             f"second_reader.csv lacks the columns {sorted(missing)}: run 01_prepare_folds.py again"
@@ -53,8 +52,8 @@ def rows_of(readings: Readings, results: Results) -> pd.DataFrame:
     """A row an image, class and pair of masks, of the images that are scored: readers.csv.
 
     Columns class_id where there are several, image, subject, mask, against, marked (by either
-    reader), iou, dice, area (of `mask`), against_area; distances and area_error of the pairs of
-    whole masks: area less against_area.
+    reader), pixel_mm2 where the spacing is known, iou, dice, area (of `mask`), against_area;
+    distances and area_error of the pairs of whole masks: area less against_area.
     """
     columns = results.folds.masks
     second = readings.second.set_index("image")
@@ -103,9 +102,11 @@ def compared(
         (NETWORK, network, EITHER, either),
         (NETWORK, np.where(both == either, network, 0).astype(np.uint8), AGREED, both),
     ]
-    marked = bool(either.any())
-    found = [_pair(*pair) | {"marked": marked} for pair in [*whole, *parts]]
     spacing = spacing_of(row, config)
+    about: dict[str, Any] = {"marked": bool(either.any())}
+    if spacing:
+        about["pixel_mm2"] = spacing[0] * spacing[1]
+    found = [_pair(*pair) | about for pair in [*whole, *parts]]
     for place, (_, mask, _, against) in enumerate(whole):
         measures = measures_of(against, mask, spacing, config)
         found[place] |= {key: measures[key] for key in MEASURED if key in measures}

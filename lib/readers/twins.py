@@ -30,7 +30,7 @@ def twins_labels(folds: Folds, config: Config) -> pd.DataFrame | None:
     twin_sizes = list(zip(twins["height"], twins["width"], strict=True))
     masks = {
         column: [
-            _at_size(text, size, wanted)
+            at_size(text, size, wanted)
             for text, size, wanted in zip(twins[column], twin_sizes, sizes, strict=True)
         ]
         for column in folds.masks
@@ -53,7 +53,7 @@ def _nearest(config: Config) -> pd.DataFrame:
     return both.drop_duplicates("image")[["image", "twin"]].sort_values("image")
 
 
-def _at_size(text: str, size: tuple[int, int], wanted: tuple[int, int]) -> str:
+def at_size(text: str, size: tuple[int, int], wanted: tuple[int, int]) -> str:
     if size == wanted or not text:
         return text
     mask = rle.decode(text, size)

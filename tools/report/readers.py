@@ -8,7 +8,7 @@ import pandas as pd
 from lib.decision.results import Results
 from lib.metric import Metric
 from lib.readers.text import between_text, flattery, pair_name, unit_of
-from tools.page.vega import BLUE, GREY, Plot, colour, plot_of, tooltips
+from tools.page.vega import BLUE, GREY, Plot, plot_of, tooltips
 
 LINES = {"mean": [1, 0], "low": [6, 4], "high": [6, 4]}  # and their dashes
 
@@ -65,52 +65,42 @@ def _plotted(results: Results) -> list[tuple[str, dict[str, Any], pd.DataFrame]]
     found, rows = results.decision.get("readers"), results.readers
     if found is None or rows is None:
         return []
-    plotted = []
-    for place, areas in enumerate(found["all"]["areas"]):
-        if areas["pixels"] is None:
-            continue
-        own = (rows["mask"] == areas["mask"]) & (rows["against"] == areas["against"])
-        own &= (rows["area"] > 0) & (rows["against_area"] > 0)
-        in_mm = areas["mm2"] is not None
-        points = _points(rows[own], "area_error_mm2" if in_mm else "area_error")
-        limits = areas["mm2"] if in_mm else areas["pixels"]
-        about = {"mask": areas["mask"], "against": areas["against"], **limits}
-        about["unit"] = "mm²" if in_mm else "pixels"
-        plotted.append((f"readers_area_{place + 1}", about, points))
-    return plotted
+    classes = {name: rows[rows["class_id"] == name] for name in found.get("by_class", {})}
+    parts = [(name, found["by_class"][name], own) for name, own in classes.items()]
+    told = [
+        (name, areas, own)
+        for name, part, own in parts or [("", found["all"], rows)]
+        for areas in part["areas"]
+        if areas["pixels"] is not None
+    ]
+    return [(f"readers_area_{k}", *_areas(*one)) for k, one in enumerate(told, start=1)]
 
 
-def _points(rows: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Columns image, class, mean, difference."""
-    pixels = (rows["area"] + rows["against_area"]) / 2
-    unit = (rows[key] / rows["area_error"]).where(rows["area_error"] != 0).fillna(1)
-    names = rows["class_id"] if "class_id" in rows else pd.Series("", index=rows.index)
-    return pd.DataFrame(
-        {
-            "image": rows["image"],
-            "class": names,
-            "mean": (pixels * unit).round(2),
-            "difference": rows[key].round(2),
-        }
-    )
+def _areas(
+    name: str, areas: dict[str, Any], rows: pd.DataFrame
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Limits, unit and pair; columns image, mean, difference, where neither mask is empty."""
+    own = (rows["mask"] == areas["mask"]) & (rows["against"] == areas["against"])
+    both = rows[own & (rows["area"] > 0) & (rows["against_area"] > 0)]
+    in_mm = areas["mm2"] is not None
+    difference = both["area_error_mm2" if in_mm else "area_error"]
+    size = (both["area"] + both["against_area"]) / 2 * (both["pixel_mm2"] if in_mm else 1)
+    points = {"image": both["image"], "mean": size.round(2), "difference": difference.round(2)}
+    pair = f"{areas['mask']} less {areas['against']}{f', {name}' if name else ''}"
+    limits = areas["mm2" if in_mm else "pixels"]
+    return limits | {"pair": pair, "unit": "mm²" if in_mm else "pixels"}, pd.DataFrame(points)
 
 
 def _bland_altman(name: str, limits: dict[str, Any], points: pd.DataFrame, reach: float) -> Plot:
     """A point a mask; lines at the mean difference and the limits, their intervals at the right."""
-    unit, pair = limits["unit"], f"{limits['mask']} less {limits['against']}"
+    unit, pair = limits["unit"], limits["pair"]
     lines = _lines(limits, float(points["mean"].max()))
-    classes = sorted(points["class"].unique())
-    across = alt.X("mean:Q", title=f"mean of both areas, {unit}", scale=alt.Scale(zero=False))
     scale = alt.Scale(domain=[-reach, reach])
-    dots = (
-        alt.Chart(points)
-        .mark_point(filled=True, size=22, opacity=0.45)
-        .encode(
-            x=across,
-            y=alt.Y("difference:Q", title=f"difference, {unit}", scale=scale),
-            color=colour("class:N", classes) if len(classes) > 1 else alt.value(BLUE),
-            tooltip=tooltips(points),
-        )
+    dots = alt.Chart(points).mark_point(filled=True, size=22, opacity=0.45, color=BLUE)
+    dots = dots.encode(
+        x=alt.X("mean:Q", title=f"mean of both areas, {unit}", scale=alt.Scale(zero=False)),
+        y=alt.Y("difference:Q", title=f"difference, {unit}", scale=scale),
+        tooltip=tooltips(points),
     )
     rules = [
         alt.Chart(lines[lines["line"] == line])
