@@ -111,4 +111,4 @@ def answer_text(answer: dict[str, Any], found: dict[str, Any]) -> str:
 def flattery(answer: dict[str, Any], found: dict[str, Any]) -> str:
     """The network learnt one reader's habits, and is held against that one."""
     learnt = found["kind"] != TWIN and answer["against"] == found["names"][0]
-    return " (the network learnt from these labels: flatters)" if learnt else ""
+    return " (it learnt from these labels: flatters)" if learnt else ""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib.decision.results import Results
 from lib.metric import Metric
-from lib.readers.text import between_text, flattery, pair_name, unit_of
+from lib.readers.text import between_text, pair_name, unit_of
 from tools.page.vega import BLUE, GREY, Plot, plot_of, tooltips
 
 LINES = {"mean": [1, 0], "low": [6, 4], "high": [6, 4]}  # and their dashes
@@ -29,11 +29,8 @@ def readers_section(results: Results) -> dict[str, Any] | None:
 
 
 def _part(part: dict[str, Any], found: dict[str, Any], some: bool) -> dict[str, Any]:
-    answers = [
-        answer | {"flattery": flattery(answer, found)} for answer in part["as_good_as_a_reader"]
-    ]
     rows = [{"name": pair_name(pair), "cells": _cells(pair, found, some)} for pair in part["pairs"]]
-    return part | {"as_good_as_a_reader": answers, "rows": rows}
+    return part | {"rows": rows}
 
 
 def _cells(pair: dict[str, Any], found: dict[str, Any], some_unmarked: bool) -> list[str]:
@@ -56,8 +53,14 @@ def _number(value: float | None, digits: int) -> str:
 def readers_plots(results: Results) -> list[Plot]:
     """Bland and Altman's plot of each pair of whole masks; all of them with one scale."""
     plotted = _plotted(results)
-    reach = max((rows["difference"].abs().max() for *_, rows in plotted), default=0)
-    return [_bland_altman(*one, float(reach)) for one in plotted]
+    reach = max((_reach(limits, points) for _, limits, points in plotted), default=0.0)
+    return [_bland_altman(*one, reach) for one in plotted]
+
+
+def _reach(limits: dict[str, Any], points: pd.DataFrame) -> float:
+    """The largest value of a plot, up or down."""
+    ends = _lines(limits, 0)[["value", "low", "high"]].abs().max()
+    return float(max(points["difference"].abs().max(), *ends.dropna()))
 
 
 def _plotted(results: Results) -> list[tuple[str, dict[str, Any], pd.DataFrame]]:
