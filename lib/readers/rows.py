@@ -20,7 +20,7 @@ from lib.runtime.threads import with_bar
 NETWORK = "network"
 BOTH, EITHER, AGREED = "both", "either", "where both agree"
 MEASURED = ("hd95", "assd", "nsd", "area_error", "hd95_mm", "assd_mm", "nsd_mm", "area_error_mm2")
-TWIN = "twins"
+TWIN, TWIN_NAMES = "twins", ("the label", "the twin's label")
 
 
 class Readings(NamedTuple):
@@ -39,8 +39,7 @@ def readings_of(results: Results) -> Readings | None:
     second = load_second_reader(results.config)
     if second is None:
         of_twins = twins_labels(results.folds, results.config)
-        names = "the label", "the twin's label"
-        return None if of_twins is None else Readings(TWIN, names, of_twins)
+        return None if of_twins is None else Readings(TWIN, TWIN_NAMES, of_twins)
     if missing := set(results.folds.masks) - set(second.columns):
         raise InputError(
             f"second_reader.csv lacks the columns {sorted(missing)}: run 01_prepare_folds.py again"
