@@ -1,6 +1,6 @@
 """How often "as good as a second reader?" is answered wrongly; how far labels of twins agree.
 
-    python -m benchmarks.readers           # made-up scores of known differences, 3 minutes
+    python -m benchmarks.readers           # made-up scores of known differences, a minute
     python -m benchmarks.readers RUN       # a finished run: twins by their similarity
 
 A person's frames share an effect of the person, as frames of one sweep do.
@@ -19,7 +19,7 @@ from lib.readers.rows import TWIN, TWIN_NAMES, Readings, rows_of
 from lib.readers.statistics import INFERIOR, NOT_INFERIOR, OPEN, non_inferiority
 from lib.readers.summary import readers_content
 
-MARGIN, FRAMES, DRAWS = 0.05, 15, 1000
+MARGIN, FRAMES, DRAWS = 0.05, 15, 300
 PEOPLE, TRUE = (4, 8, 15, 40), (-0.05, 0.0, -0.1)
 SD_PERSON, SD_FRAME = 0.04, 0.1
 SIMILAR = (0.9, 0.95, 0.98, 0.99, 0.999)
