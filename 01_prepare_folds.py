@@ -1,7 +1,7 @@
 """Reads and checks all images and labels, finds near-duplicates, and makes folds that cannot leak.
 
 data -> runs/<experiment_name>/folds.csv, labels.png, test_labels.csv, folds_audit.json,
-duplicates.csv, contradictions.csv and .png, quarantine.csv, config.yaml
+second_reader.csv, duplicates.csv, contradictions.csv and .png, quarantine.csv, config.yaml
 """
 
 from dataclasses import replace
@@ -14,6 +14,7 @@ from lib.artifacts.caveats import sentence
 from lib.artifacts.folds import save_folds
 from lib.artifacts.labels_of_test import save_test_labels
 from lib.artifacts.run import Run, save_config, with_drawn_seed
+from lib.artifacts.second_reader import save_second_reader
 from lib.config.command_line import run
 from lib.config.fields import Config
 from lib.data.images_of_test import read_test_images
@@ -27,6 +28,7 @@ from lib.folds.audit_text import folds_text, inventory_text
 from lib.folds.contradictions import agreement, contradictions, weights
 from lib.folds.duplicates import duplicates_table, find_duplicates
 from lib.folds.outlined import save_sheet
+from lib.readers.second import read_second_reader
 from lib.runtime.files import save_table
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def main(config: Config) -> None:
 def prepare(config: Config) -> None:
     images, test = read_training_images(config), read_test_images(config)
     config, table = replace(config, **images.settled), images.table
+    second = read_second_reader(config, images)
     pairs, test_pairs = find_duplicates(images.textures, test.textures if test else None)
     pairs = agreement(table, pairs)
     found = contradictions(table, pairs)
@@ -54,6 +57,7 @@ def prepare(config: Config) -> None:
     save_sheet(Run.of(config).labels_sheet, labels_sheet.sheet(table))
     labels = read_test_labels(config, images.classes, test.unusable) if test else None
     save_test_labels(config, labels)
+    save_second_reader(config, second)
     save_quarantine(config, images.unusable, test.unusable if test else {})
     duplicates = duplicates_table(table, pairs, test.table if test else None, test_pairs)
     save_table(Run.of(config).duplicates, duplicates, summed=True)

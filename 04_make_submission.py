@@ -1,8 +1,9 @@
 """Turns probabilities into masks: scores those of the training images, submits those of the test.
 
 oof_fold{k}.npz, test.npz, folds.csv -> oof_iou.csv, oof_masks.npz, decision.json, submission.csv,
-test_masks.npz, test_quality.csv, test_iou.csv (where the test set has labels), report.html,
-plots/; with build_scoring_pipelines fold{k}/model.pt as well -> scoring/
+test_masks.npz, test_quality.csv, test_iou.csv (where the test set has labels), readers.csv (where
+images are labelled twice), report.html, plots/; with build_scoring_pipelines fold{k}/model.pt as
+well -> scoring/
 
 The rule that does it is chosen on the training images, each predicted by the network that never
 saw it; what is printed first and kept in oof_iou.csv is scored by rules chosen without the image.
@@ -25,6 +26,8 @@ from lib.decision.of_test.quality import quality_of_test
 from lib.decision.of_test.scores import scores_of_test
 from lib.decision.results import Results, results_of
 from lib.decision.text import told
+from lib.readers.summary import with_readers
+from lib.readers.text import save_readers
 from lib.runtime.files import save_table
 from tools.report.page import write_report
 
@@ -35,10 +38,11 @@ def main(config: Config) -> None:
 
 
 def decide_and_submit(config: Config) -> None:
-    results = results_of(config)
+    results = with_readers(results_of(config))
     folds, audit, decision = results.folds, results.audit, results.decision
     save_table(Run.of(config).scores, results.rows, summed=True)
     save_masks(Run.of(config).oof_masks, results.drawn)
+    save_readers(results)
     rules = [found.rule for found in results.decided]
     print(told(results.rows, decision, rules, config))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}

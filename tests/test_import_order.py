@@ -18,6 +18,7 @@ ORDER = [
     {"lib.dataset", "lib.folds", "lib.quality"},
     {"lib.inference"},
     {"lib.decision"},
+    {"lib.readers"},
     {"lib.training"},
     {"tools"},
     {"scripts"},

@@ -70,6 +70,10 @@ class Run:
         return self.folder / "test_labels.csv"
 
     @property
+    def second_reader(self) -> Path:
+        return self.folder / "second_reader.csv"
+
+    @property
     def labels_sheet(self) -> Path:
         return self.folder / "labels.png"
 
@@ -124,6 +128,10 @@ class Run:
     @property
     def test_scores(self) -> Path:
         return self.folder / "test_iou.csv"
+
+    @property
+    def readers(self) -> Path:
+        return self.folder / "readers.csv"
 
     @property
     def scores(self) -> Path:

@@ -428,6 +428,14 @@ class Config:
         "pipeline", False, "leave out images that cannot be used, and list them, instead of ending"
     )
     quiet: bool = setting("pipeline", False, "show no progress, only results and what is wrong")
+    reader_margin: float = setting(
+        "pipeline",
+        0.05,
+        "how much less than a second reader the network may score, in the metric, and still count "
+        "as not inferior",
+        low=0.001,
+        high=1,
+    )
     rle_order: str = setting(
         "pipeline",
         "columns",
@@ -438,6 +446,12 @@ class Config:
         "pipeline", 1, "number of the first pixel in the run lengths", choices=(1, 0)
     )
     runs_folder: str = setting("pipeline", "runs", "folder of all runs, and of unpacked zips")
+    second_reader: str = setting(
+        "pipeline",
+        "None",
+        "labels of the same images by a second person: a folder of masks, a table or a labelling "
+        "tool's file; nothing is trained on them, 04 tells how far both agree",
+    )
     subject_pattern: str = setting(
         "pipeline",
         "",

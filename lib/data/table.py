@@ -112,6 +112,17 @@ def read_training_images(
     return images._replace(doubts=doubts, settled=settled)
 
 
+def read_more_labels(files: dict[str, ImageFile], labels: Labels, config: Config) -> Images:
+    """Further labels of images, held against them as `read_training_images` does with the first.
+
+    The names of `labels` are among `files`. Labels that cannot be used are `unusable`.
+    """
+    unusable = {name: label.error for name, label in labels.by_image.items() if label.error}
+    rows = _rows(files, labels, unusable, config)
+    judged(rows, mask_columns(labels.classes), config)
+    return images_of(rows, dict(sorted(unusable.items())), labels.classes)
+
+
 def _extras(masks: set[Path], no_images: set[Path], config: Config) -> Extras:
     """Pictures that are made of images; none where a table of labels names the images."""
     if config.train_dataframe != "None" and not is_list(Path(config.train_dataframe)):

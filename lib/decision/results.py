@@ -34,6 +34,7 @@ class Results(NamedTuple):
     rows: pd.DataFrame  # oof_iou.csv
     expected: list[Expectation]  # of new masks
     decision: dict[str, Any]  # decision.json
+    readers: pd.DataFrame | None = None  # readers.csv, where lib/readers has added it
 
     @property
     def metric(self) -> Metric:

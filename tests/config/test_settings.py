@@ -71,6 +71,12 @@ HELD_BY = {
         "test_a_gpu_is_set_to_repeatable_kernels_or_to_any": ["deterministic"],
         "test_each_process_has_the_gpu_that_gpus_names": ["gpus"],
     },
+    "readers/test_rows.py": {
+        "test_the_margin_of_the_settings_decides_and_is_told": ["reader_margin"],
+    },
+    "readers/test_second.py": {
+        "test_labels_of_every_kind_are_read_and_others_are_told": ["second_reader"],
+    },
     "training/test_pretrained.py": {
         "test_weights_are_read_from_a_local_file": ["pretrained_weights"],
     },

@@ -22,7 +22,9 @@ import pytest
 from lib import rle
 from lib.data.layouts import load_settings
 from lib.data.phantom import is_phantom
-from lib.metric import iou, overlap
+from lib.data.table import read_training_images
+from lib.metric import dice, iou, overlap
+from lib.readers.second import read_second_reader
 from lib.runtime.errors import InputError
 from tests.conftest import REPOSITORY
 from tools.phantom import __main__ as command
@@ -551,7 +553,9 @@ def test_the_ellipse_of_a_rectangle_has_its_moments() -> None:
 
 def test_every_option_of_the_command_line_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        sys, "argv", ["phantom", "F", "--frames", "9", "--vessel", "--format", "dicom"]
+        sys,
+        "argv",
+        ["phantom", "F", "--frames", "9", "--vessel", "--format", "dicom", "--second-reader"],
     )
     assert vars(command._parse_arguments()) == {
         "folder": Path("F"),
@@ -562,7 +566,52 @@ def test_every_option_of_the_command_line_is_a_setting(monkeypatch: pytest.Monke
         "seed": 0,
         "vessel": True,
         "format": "dicom",
+        "second_reader": True,
     }
+
+
+@pytest.mark.parametrize("kind", ["kaggle", "hydrogen_torch", "dicom"])
+def test_a_second_reader_labels_the_same_pictures_with_a_habit_of_their_own(
+    kind: str, tmp_path: Path
+) -> None:
+    for name, asked in (("one", False), ("two", True)):
+        generate(tmp_path / name, **SIZES, format=kind, second_reader=asked, workers=1)
+    before, after = contents(tmp_path / "one"), contents(tmp_path / "two")
+    settings = "truth/settings.json"
+    assert after.keys() - before.keys() == {"second_reader.csv"}
+    assert all(after[name] == content for name, content in before.items() if name != settings)
+    found = load_settings(
+        REPOSITORY / "config.yaml",
+        [
+            f"data={tmp_path / 'two'}{'/phantom.zip' if kind == 'hydrogen_torch' else ''}",
+            f"second_reader={tmp_path / 'two' / 'second_reader.csv'}",
+            f"runs_folder={tmp_path / 'runs'}",
+        ],
+    )
+    images = read_training_images(found)
+    second = read_second_reader(found, images)
+    assert second is not None
+    both = images.table.merge(second, on="image", suffixes=("", "_second"))
+    assert len(both) == len(images.table) == 18
+    scores = [
+        dice(overlap(*(rle.decode(row[f"rle_mask{of}"], (420, 580)) for of in ("", "_second"))))
+        for row in both[both["rle_mask"] != ""].to_dict("records")
+    ]
+    assert 0.6 < np.median(scores) < 0.95
+    assert both["rle_mask_second"][both["rle_mask"] == ""].eq("").all()
+
+
+def test_a_set_that_knows_no_second_reader_is_still_found_complete(tmp_path: Path) -> None:
+    generate(tmp_path, **TINY, workers=1)
+    path = tmp_path / "truth" / "settings.json"
+    told = json.loads(path.read_text())
+    del told["second_reader"]
+    path.write_text(json.dumps(told))
+    before = contents(tmp_path)
+    generate(tmp_path, **TINY, workers=1)
+    assert contents(tmp_path) == before
+    with pytest.raises(FolderError, match="made with other settings"):
+        generate(tmp_path, **TINY, second_reader=True, workers=1)
 
 
 def test_shares_of_frames_with_a_nerve_follow_the_competition() -> None:

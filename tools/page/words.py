@@ -33,6 +33,10 @@ WORDS = {
     "area error": "The mask's area less the true area: below 0 it is too small.",
     "neither empty": "Pairs of a true and a predicted mask that both have pixels: no value of "
     "theirs is made up.",
+    "margin": "How much less than a reader the network may score and still count as good: the "
+    "setting reader_margin. Not inferior: the whole interval lies above minus the margin.",
+    "kappa": "Cohen's kappa: how far two agree on which images show a nerve, beyond what chance "
+    "alone gives. 1 is always, 0 is chance.",
     "cost": "How much the mean over all images would rise if this subject scored the mean.",
     "hash": "The first 16 digits of the file's SHA-256: files with the same digits have the same "
     "content.",

@@ -30,6 +30,8 @@ def _parse_arguments() -> argparse.Namespace:
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=int, default=default, metavar="N", help=text)
     parser.add_argument("--vessel", action="store_true", help="label the great vessel too")
+    second = "write second_reader.csv too: what another person would label"
+    parser.add_argument("--second-reader", action="store_true", help=second)
     layout = "the layout of the data set"
     parser.add_argument("--format", choices=FORMATS, default=Settings.format, help=layout)
     return parser.parse_args()

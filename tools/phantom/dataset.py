@@ -23,8 +23,8 @@ from lib.runtime.errors import InputError
 from lib.runtime.progress import progress
 from tools.phantom.canvas import Picture
 from tools.phantom.files import opened
-from tools.phantom.formats import FORMATS, File, Labels, Scan, truth
-from tools.phantom.masks import masks_of, true_mask
+from tools.phantom.formats import FORMATS, File, Labels, Scan, second_reader, truth
+from tools.phantom.masks import masks_of, second_masks, true_mask
 from tools.phantom.plan import Job, Settings, plan
 from tools.phantom.render import render
 from tools.phantom.sweep import sweep
@@ -36,6 +36,7 @@ class FolderError(InputError):
 
 
 Made = tuple[list[File], Labels]
+SECOND = 2  # behind a subject's seed: that of the second reader
 
 
 def generate(
@@ -47,16 +48,20 @@ def generate(
     seed: int = Settings.seed,
     vessel: bool = Settings.vessel,
     format: str = Settings.format,
+    second_reader: bool = Settings.second_reader,
     workers: int | None = None,
 ) -> None:
     """Fill `folder`; `frames` are per subject, `workers` processes (None: one a core).
 
     `vessel` adds a mask of the great vessel to every frame that shows it; the pictures stay as
-    they are. The files are the same for any number of workers. Where this call has filled the
+    they are. `second_reader` writes the labels of another person too, a table in the folder, in no
+    zip. The files are the same for any number of workers. Where this call has filled the
     folder before nothing happens; where it was cut off it starts again. FolderError for any other
     content, InputError for settings that do not go together.
     """
-    settings = Settings(subjects, frames, test_subjects, test_frames, seed, vessel, format)
+    settings = Settings(
+        subjects, frames, test_subjects, test_frames, seed, vessel, format, second_reader
+    )
     folder = Path(folder)
     if _is_complete(folder, settings):
         if not (folder / MARKER).exists():  # made before there was the mark
@@ -100,7 +105,7 @@ def _is_complete(folder: Path, settings: Settings) -> bool:
         raise FolderError(f"{folder} holds other files: name a new or an empty folder")
     found = json.loads(path.read_text())
     complete = bool(found.pop("complete"))
-    if found != asdict(settings):
+    if {"second_reader": False} | found != asdict(settings):  # older ones had no such setting
         raise FolderError(
             f"{folder} holds a phantom data set made with other settings ({found}): "
             "name a new folder, or delete this one"
@@ -133,7 +138,7 @@ def _write_all(folder: Path, settings: Settings, workers: int) -> None:
         if kind.pack:
             write(MARKER, TEXT.encode())
     with opened(folder, pack="") as write:
-        for file in truth(labels, kind, settings.classes):
+        for file in [*second_reader(labels, kind), *truth(labels, kind, settings.classes)]:
             write(*file)
 
 
@@ -177,10 +182,18 @@ def _make_subject(job: Job) -> Made:
         pictures[name] = render(tissue, frame)
         masks[name] = masks_of(tissue, frame, job.vessel)
     scan = Scan(job.subject, job.test, job.seed[0], pictures, masks)
-    runs = {
+    second = {}
+    if job.second_reader:
+        other = np.random.default_rng([*job.seed, SECOND])  # pictures stay as they are without
+        drawn = second_masks(tissue, frames, job.vessel, other)
+        second = dict(zip(job.names, drawn, strict=True))
+    pairs = tuple((job.names[a], job.names[b]) for a, b in twins)
+    files = list(FORMATS[job.format].pictures(scan))
+    return files, Labels(job.subject, job.test, _encoded(masks), pairs, _encoded(second))
+
+
+def _encoded(masks: dict[str, dict[str, Picture]]) -> dict[str, dict[str, str]]:
+    return {
         name: {kind: rle.encode(mask) for kind, mask in drawn.items()}
         for name, drawn in masks.items()
     }
-    pairs = tuple((job.names[a], job.names[b]) for a, b in twins)
-    files = list(FORMATS[job.format].pictures(scan))
-    return files, Labels(job.subject, job.test, runs, pairs)

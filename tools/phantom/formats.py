@@ -20,6 +20,7 @@ each:
 FOLDER/truth/                       test_masks.csv (img,subject,pixels; with a vessel a row an image
                                     and class, img,subject,class_id,pixels), twins.csv (image,twin)
                                     and settings.json, written last
+FOLDER/second_reader.csv            image,class_id,rle_mask of another person, where it is asked for
 FOLDER/PHANTOM.md                   says that the images are drawn; in the zip too
 
 Every file is made in memory, one subject at a time, and is the same bytes each time: no dates, no
@@ -67,6 +68,7 @@ class Labels:
     test: bool
     runs: dict[str, dict[str, str]]
     twins: tuple[tuple[str, str], ...]
+    second: dict[str, dict[str, str]]  # as `runs`, of another person; none unless asked for
 
 
 @dataclass(frozen=True)
@@ -217,13 +219,27 @@ def _describe_pixels(loop: Any, pictures: list[Picture]) -> None:
 
 
 def _dicom_tables(labels: list[Labels], classes: tuple[str, ...]) -> Iterator[File]:
+    yield "train.csv", _row_a_class((image, runs) for _, image, runs in _images(labels, False))
+    yield "test.csv", _csv(("image",), [(image,) for _, image, _ in _images(labels, test=True)])
+
+
+def _row_a_class(images: Iterable[tuple[str, dict[str, str]]]) -> bytes:
+    """A table of run lengths: a row an image and class, and one of an empty image."""
     rows: list[tuple[str, str, str]] = []
-    for _, image, runs in _images(labels, test=False):
+    for image, runs in images:
         rows.extend((image, name, text) for name, text in runs.items())
         if not runs:
             rows.append((image, "", ""))
-    yield "train.csv", _csv(("image", "class_id", "rle_mask"), rows)
-    yield "test.csv", _csv(("image",), [(image,) for _, image, _ in _images(labels, test=True)])
+    return _csv(("image", "class_id", "rle_mask"), rows)
+
+
+def second_reader(labels: list[Labels], kind: Format) -> Iterator[File]:
+    """The labels of another person, where there are any."""
+    images = [pair for person in labels for pair in person.second.items()]
+    if images:
+        named = sorted(images, key=lambda pair: _numbers(pair[0]))
+        table = _row_a_class((image + kind.suffix, runs) for image, runs in named)
+        yield "second_reader.csv", table
 
 
 FORMATS = {

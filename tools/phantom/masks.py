@@ -1,18 +1,21 @@
 """What an annotator draws on a frame: tissue and the place of the probe -> masks."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from tools.phantom.anatomy import Ellipse
-from tools.phantom.canvas import HEIGHT, MARGIN, STEP, WIDTH, Array, Picture
+from tools.phantom.canvas import HEIGHT, MARGIN, STEP, WIDTH, Array, Picture, Random
 from tools.phantom.sweep import Frame
 from tools.phantom.tissue import Tissue, bent
 
 # A vessel's wall and how far inside the frame it must end, in pixels; how much of it must be there.
 WALL, EDGE, PLAIN = 2, 4, 0.8
+# Of a second person: the habit, in standard deviations of an error; how often a nerve is missed.
+HABIT, MISSED = 1.5, 0.06
 
 
 def masks_of(tissue: Tissue, frame: Frame, vessel: bool) -> dict[str, Picture]:
@@ -29,6 +32,24 @@ def true_mask(tissue: Tissue, frame: Frame) -> Picture:
     """0/1; as nobody draws it, without errors."""
     masks = masks_of(tissue, replace(frame, noise=np.zeros_like(frame.noise)), vessel=False)
     return masks["nerve"] // 255 if masks else np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+
+
+def second_masks(
+    tissue: Tissue, frames: Sequence[Frame], vessel: bool, rng: Random
+) -> list[dict[str, Picture]]:
+    """`masks_of` each frame by another person, with a habit and errors of their own.
+
+    The habit is one offset, size and turn of all outlines of a subject. Now and then they miss a
+    nerve.
+    """
+    habit = HABIT * np.clip(rng.standard_normal((2, 12)), -2.5, 2.5)
+    habit[:, 5:] = 0  # the shape is an error of each frame
+    masks = []
+    for frame in frames:
+        noise = habit + np.clip(rng.standard_normal((2, 12)), -2.5, 2.5)
+        seen = frame.labelled and rng.random() >= MISSED
+        masks.append(masks_of(tissue, replace(frame, noise=noise, labelled=seen), vessel))
+    return masks
 
 
 def filled(points: Array) -> Picture:

@@ -22,6 +22,7 @@ class Settings:
     seed: int = 0
     vessel: bool = False
     format: str = "kaggle"
+    second_reader: bool = False
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -53,6 +54,7 @@ class Job:
     twins: int
     vessel: bool
     format: str
+    second_reader: bool
 
 
 def plan(settings: Settings) -> list[Job]:
@@ -82,7 +84,8 @@ def _job(
     if FORMATS[settings.format].video:
         names = tuple(f"{subject}_{t + 1}" for t in range(len(names)))
     test = subject > settings.subjects
-    return Job(subject, test, seed, names, share, twins, settings.vessel, settings.format)
+    second = settings.second_reader and not test
+    return Job(subject, test, seed, names, share, twins, settings.vessel, settings.format, second)
 
 
 def shares(rng: Random, subjects: int, mean: float) -> list[float]:

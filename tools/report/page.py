@@ -16,6 +16,7 @@ from tools.report import tables
 from tools.report.explorer import explorers
 from tools.report.pictures import chosen, pictures
 from tools.report.plots import MAIN_PLOTS, plots_of
+from tools.report.readers import readers_section
 from tools.report.score_charts import live_histogram
 from tools.report.sections import columns_of, comparisons, of_the_run, of_the_scores
 
@@ -24,6 +25,7 @@ SECTIONS = (
     "score",
     "thresholds",
     "folds",
+    "readers",
     "images",
     "trust",
     "training",
@@ -78,6 +80,7 @@ def page(
         compared=comparisons(Run.of(results.config).folder, others),
         **of_the_scores(results),
         subjects=subjects,
+        readers=readers_section(results),
         **of_the_run(results, twins, missing),
     )
 

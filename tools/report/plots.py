@@ -11,6 +11,7 @@ from tools.report.calibration import expected_scores, pixel_reliability, presenc
 from tools.report.calibration_charts import prior_plot, reliability_plot
 from tools.report.data_charts import areas_plot, curves_plot, places_plot
 from tools.report.hydrogen_torch import reference_run
+from tools.report.readers import readers_plots
 from tools.report.score_charts import scores_histogram, scores_plot, subjects_plot
 from tools.report.tables import areas, places, training_log
 from tools.report.trust_charts import trust_plots
@@ -38,6 +39,7 @@ def plots_of(results: Results, subjects: list[dict[str, Any]]) -> dict[str, Plot
     found.append(scores_histogram(results.rows, results.metric))
     if any(row["nerve"] for row in subjects):
         found.append(subjects_plot(subjects, results.metric))
+    found += readers_plots(results)
     found += training_plots(config)
     if len(mask_areas):
         found.append(areas_plot(mask_areas))

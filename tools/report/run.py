@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lib.artifacts.run import Run
 from lib.decision.results import Results, results_of
+from lib.readers.summary import with_readers
 from lib.runtime.errors import InputError
 
 
@@ -20,4 +21,4 @@ def read_run(folder: Path, overrides: list[str]) -> Results:
         print(f"without folds {sorted(missing)}, whose probabilities are missing: run 03_infer.py")
     if not there:
         raise InputError(f"{folder} has no probabilities of any fold: run 03_infer.py first")
-    return results_of(replace(config, folds=list(map(str, there))))
+    return with_readers(results_of(replace(config, folds=list(map(str, there)))))
