@@ -250,7 +250,7 @@ def test_drawn_images_are_called_a_phantom_beside_every_score(finished: list[str
     (Path(config.data_folder).parent / MARKER).write_text("drawn")
     step(1).main(config)
     assert json.loads(audit.read_text())["phantom"] is True
-    folder = audit.parent
+    folder = decide(config)
     texts, caption = texts_and_tables(folder), "Scores of each decision rule"
     assert "> PHANTOM: the images are drawn" in texts["methods.md"]
     assert texts["methods.md"].count("**PHANTOM**") == 2
