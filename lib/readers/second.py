@@ -29,6 +29,7 @@ def read_second_reader(config: Config, images: Images) -> pd.DataFrame | None:
     if config.second_reader == "None":
         return None
     files = _files(images.table, config)
+    print(f"second reader  what follows is of the labels of {config.second_reader}")
     with _of_second_reader(config):
         theirs = _settings(config)
         labels = _labels(files, theirs, images)

@@ -234,7 +234,7 @@ def test_twins_take_the_place_of_a_second_reader(tmp_path: Path) -> None:
         ("i0", "i1", "train", 1.0),
         ("i1", "i2", "train", 0.99),
         ("i3", "i4", "train", 0.95),  # not alike enough
-        ("i5", "1.png", "test", 1.0),
+        ("i5", "i6", "test", 1.0),  # a test image of the same name
     )
     results = results_of(config)
     twins = with_readers(results)

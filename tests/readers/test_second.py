@@ -231,3 +231,15 @@ def test_other_classes_are_an_error_that_names_both(tmp_path: Path) -> None:
     config = two_classes(tmp_path, {"nerve": NERVE})
     with pytest.raises(InputError, match="its classes are nerve, those to train on nerve, vessel"):
         read(config)
+
+
+def test_files_of_the_same_names_that_are_no_images_confuse_nothing(tmp_path: Path) -> None:
+    """The first reader's masks lie below the folder of the images, and are called as these are."""
+    data = write_images(tmp_path / "data")
+    folder_of_masks(data / "masks", NERVE)
+    path = tmp_path / "second.csv"
+    rows = [(f"{name}.png", rle.encode(mask)) for name, mask in VESSEL.items()]
+    pd.DataFrame(rows, columns=["image", "rle_mask"]).to_csv(path, index=False)
+    folders = [f"data_folder={data}", f"mask_folder={data / 'masks'}", f"second_reader={path}"]
+    found = read(loaded(data, *folders))
+    assert found["rle_mask"].tolist() == [rle.encode(VESSEL[name]) for name in sorted(NAMES)]
