@@ -78,22 +78,26 @@ def _run(words: list[str], environment: dict[str, str], threads: int, folder: st
 
 
 def in_two(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Two processes of one step, as torchrun starts them; the failure of one ends the other."""
+    return together(2, script, *words)
+
+
+def together(count: int, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """So many processes of one step, as torchrun starts them; one that fails ends the others."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    environment = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_PORT": port}
+    environment = {"WORLD_SIZE": f"{count}", "LOCAL_WORLD_SIZE": f"{count}", "MASTER_PORT": port}
     environment["MASTER_ADDR"] = "127.0.0.1"
-    ranks = [{"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
-    both = [Started(script, *words, threads=1, **environment, **rank) for rank in ranks]
-    while all(one.returncode is None for one in both):
+    ranks = [{"RANK": f"{rank}", "LOCAL_RANK": f"{rank}"} for rank in range(count)]
+    started = [Started(script, *words, threads=1, **environment, **rank) for rank in ranks]
+    while all(one.returncode is None for one in started):
         time.sleep(0.01)
-    if any(one.returncode for one in both):
-        for one in both:
+    if any(one.returncode for one in started):
+        for one in started:
             if one.returncode is None:
                 os.kill(one.pid, signal.SIGTERM)
                 os.kill(one.pid, signal.SIGCONT)  # one that was stopped takes no other signal
-    ends = [one.ended(300) for one in both]
+    ends = [one.ended(300) for one in started]
     code = next((end.returncode for end in ends if end.returncode), 0)
     out, err = ("".join(getattr(end, name) for end in ends) for name in ("stdout", "stderr"))
     return subprocess.CompletedProcess([str(script), *words], code, out, err)

@@ -64,15 +64,33 @@ class Learner:
 
     def _shared_out(self) -> nn.Module:
         """The network as training calls it: compiled, and in step with the other processes."""
+        network: nn.Module = self.model
+        if number_of_processes() > 1:
+            network = DistributedDataParallel(
+                self.model,
+                device_ids=None if self.device.type == "cpu" else [self.device],
+                find_unused_parameters=has_unused_weights(self.config),
+            )
+            self._settle_order_of_sums(network)
         if self.config.compile:
             self.model.compile()
-        if number_of_processes() == 1:
-            return self.model
-        return DistributedDataParallel(
-            self.model,
-            device_ids=None if self.device.type == "cpu" else [self.device],
-            find_unused_parameters=has_unused_weights(self.config),
-        )
+        return network
+
+    def _settle_order_of_sums(self, network: nn.Module) -> None:
+        """Two passes that change no weight, after which gradients are summed in their last order.
+
+        PyTorch chooses it anew once, after the first pass of a process. So a training that goes on
+        in new processes would sum its first gradients in another order than one that was not
+        stopped, and of three or more processes another order rounds otherwise.
+        """
+        grey = torch.zeros(1, 1, self.config.image_height, self.config.image_width)
+        images = to_input(grey.to(self.device), self.config)
+        network.eval()  # batch statistics stay as they are, and nothing is drawn at random
+        for _ in range(2):
+            logits, presence, _ = outputs_of(network, images)
+            (logits.sum() + (0 if presence is None else presence.sum())).backward()
+        self.model.zero_grad(set_to_none=True)
+        network.train()
 
     @property
     def scored(self) -> list[str]:

@@ -14,7 +14,7 @@ from lib.artifacts.state import load_state
 from lib.runtime.errors import InputError
 from lib.runtime.processes import any_says, gathered, joined, of_first
 from tests.conftest import REPOSITORY, configured, step
-from tests.prepared import Started, in_two
+from tests.prepared import Started, in_two, together
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
@@ -174,34 +174,42 @@ def test_a_process_that_hangs_ends_the_others_with_a_word(
     assert f"process {rank + 1} of 2 has given no sign of life for 2 s: all end" in result.stderr
 
 
-def test_a_training_of_two_processes_goes_on_after_a_stop(
+STOPPED = f"""
+import os, runpy, signal, sys
+import lib.training.learner
+
+update = lib.training.learner.Learner.update
+
+def stopped(self, parts, number, updates):
+    if number == 3 and os.environ["RANK"] == "1" and "stop" in self.config.experiment_name:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return update(self, parts, number, updates)
+
+lib.training.learner.Learner.update = stopped
+runpy.run_path({str(REPOSITORY / "02_train.py")!r}, run_name="__main__")
+"""
+
+
+def test_a_training_of_four_processes_goes_on_after_a_stop(
     settings: list[str], tmp_path: Path
 ) -> None:
-    """Stopped by a signal to one of them: both agree, and the state is whole."""
+    """Stopped by a signal to one of them: all agree, and the state is whole.
+
+    Of two processes, gradients that are summed in another order have the same sum.
+    """
     script = tmp_path / "train.py"
-    stopping = "import os, signal\n" + WITHOUT_BATCH_NORM.replace(
-        "with joined(config.gpus):",
-        "update = lib.training.learner.Learner.update\n"
-        "def stopped(self, parts, number, updates):\n"
-        "    if number == 3 and os.environ['RANK'] == '1' and 'stop' in config.experiment_name:\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    return update(self, parts, number, updates)\n"
-        "lib.training.learner.Learner.update = stopped\n"
-        "with joined(config.gpus):",
-    )
+    script.write_text(STOPPED)
     outcomes = []
     for name in ("whole", "stop"):
-        words = [*settings, f"experiment_name={name}", "mixed_precision_training=false"]
+        words = [*settings, f"experiment_name={name}", "backbone=tu-test_resnet", "folds=[0]"]
         config = configured(words)
         step(1).main(config)
-        script.write_text(stopping)
-        result = in_two(script, str(REPOSITORY / "config.yaml"), *words)
+        result = together(4, script, *words)
         if name == "stop":
             assert result.returncode != 0
             state = load_state(config, 0)
             assert state is not None and state["done"] == 4
-            script.write_text(WITHOUT_BATCH_NORM)
-            result = in_two(script, str(REPOSITORY / "config.yaml"), *words)
+            result = together(4, script, *words)
             assert "goes on after epoch 1.33" in result.stdout
         assert result.returncode == 0, result.stdout + result.stderr
         outcomes.append((Run.of(config).model(0).read_bytes(), Run.of(config).log(0).read_bytes()))
