@@ -12,4 +12,4 @@ cd "$here"
 "$python" -m mypy .
 # A process a core, of one thread each; tests of one file share what they have trained.
 export OMP_NUM_THREADS=1
-"$python" -m pytest -n auto --dist loadfile "$@"
+"$python" -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"

@@ -26,6 +26,23 @@ SHAPE = (60, 80)
 hypothesis_settings.register_profile("patient", deadline=None)
 hypothesis_settings.load_profile("patient")
 
+# Files that take long: they begin first, so that no core waits for them at the end.
+LONG = {
+    "test_long_runs.py",
+    "test_notebook.py",
+    "test_patient_data.py",
+    "test_processes.py",
+    "test_resume.py",
+    "test_scripts.py",
+    "test_slices.py",
+    "test_training_settings.py",
+    "test_whole_runs.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 def step(number: int) -> ModuleType:
     return importlib.import_module(STEPS[number - 1])

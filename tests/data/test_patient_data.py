@@ -99,10 +99,13 @@ def test_nothing_that_a_header_tells_of_a_person_is_kept_or_printed(
 ) -> None:
     """By 01 to 04, a comparison of two runs, and the exported scorer."""
     planted_set(tmp_path)
-    more = ["epochs=1", "learning_rate=0.01", "build_scoring_pipelines=true"]
+    more = ["epochs=1", "learning_rate=0.01"]
     runs = [
-        chain(configured(settings_in(tmp_path), *more, f"experiment_name={name}", f"seed={seed}"))
-        for seed, name in enumerate("ab")
+        chain(configured(settings_in(tmp_path), *more, *one))
+        for one in (
+            ["experiment_name=a", "seed=0", "build_scoring_pipelines=true"],
+            ["experiment_name=b", "seed=1"],
+        )
     ]
     compare(list(map(str, runs)))
     out = tmp_path / "runs" / "scored"

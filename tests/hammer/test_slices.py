@@ -25,9 +25,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     [
         (kill, 1),
         (two_starts, 1),
-        (refused_sync, 2),
+        (refused_sync, 1),
         (changed, 1),
-        (bit_flipped, 4),
+        (bit_flipped, 2),
         (worker_killed, 1),
     ],
 )

@@ -235,7 +235,8 @@ def test_what_flattered_in_training_is_said_beside_every_later_score(
 
 
 def test_a_presence_head_learns_from_images_with_and_without_a_nerve(settings: list[str]) -> None:
-    config = configured(settings, "presence_head=1", "epochs=30", "learning_rate=0.01")
+    more = ["presence_head=1", "epochs=30", "learning_rate=0.01", "evaluation_epochs=30"]
+    config = configured(settings, *more)
     training = trainer(config)
     training.fit()
     weights = read_model(Run.of(config).model(0)).weights
