@@ -12,15 +12,25 @@ artifacts, unet, augment, bce_dice < data, losses < dataset, folds < inference <
 < tools < scripts. Begin with a script, such as 02_train.py: it reads from the top down.
 """
 
+import os
 import sys
-from pathlib import Path
 
-from lib.runtime.cores import share_cores
 from lib.runtime.interrupt import end_without_a_word
 
+
+def _is_step(script: str) -> bool:
+    """Whether it is one of the four; without pathlib, which takes longer to load."""
+    folder, name = os.path.split(os.path.realpath(script))
+    project = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    return folder == project and name.startswith("0")
+
+
+if sys.argv and _is_step(sys.argv[0]):
+    end_without_a_word()  # at Ctrl-C, while it imports
+
+from lib.runtime.cores import share_cores  # noqa: E402
+
 share_cores()
-if Path(*sys.argv[:1]).resolve() in Path(__file__).resolve().parents[1].glob("0*.py"):
-    end_without_a_word()  # of a step, while it imports
 
 # Commands of before the rooms answer with their new names, for one release. `python -m lib.X`
 # imports this package before it looks for X, and sys.argv[0] is "-m" meanwhile.

@@ -338,7 +338,7 @@ def test_short_memory_halves_what_is_predicted_at_once(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return outputs_of(model, images)
 
-    monkeypatch.setattr(predict, "outputs_of", cramped)
+    monkeypatch.setattr(predict, "seen_by", cramped)
     most = 2
     found = predict.outputs_to(model, images, config, cpu)
     assert sizes == [5, 3, 2, 1, 2]
