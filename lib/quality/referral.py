@@ -12,7 +12,10 @@ CURVE = tuple(k / 50 for k in range(26))  # 0 to half of them
 
 
 def rank_correlation(expected: Floats, scores: Floats, subjects: npt.NDArray[np.str_]) -> Score:
-    """Spearman's, with a 95 % interval over subjects: draws weigh the ranks in all images."""
+    """Spearman's, with a 95 % interval over subjects: draws weigh the ranks in all images.
+
+    No interval where some draw has only equal values of one of the two.
+    """
     from scipy.stats import rankdata  # slow to load
 
     x, y = rankdata(expected), rankdata(scores)
@@ -21,7 +24,8 @@ def rank_correlation(expected: Floats, scores: Floats, subjects: npt.NDArray[np.
     n, found = len(np.unique(subjects)), correlation_of(columns.mean(axis=0, keepdims=True))[0]
     if np.isnan(found):
         return Score(None, None, None, n)
-    low, high = (None, None) if draws is None else interval_of(correlation_of(draws), n)
+    drawn = np.array([np.nan]) if draws is None else correlation_of(draws)
+    low, high = (None, None) if np.isnan(drawn).any() else interval_of(drawn, n)
     return Score(float(found), low, high, n)
 
 

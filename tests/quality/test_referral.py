@@ -49,3 +49,5 @@ def test_the_rank_correlation_is_spearmans_with_an_interval_over_subjects() -> N
     assert 0.4 < low < mean < high < 0.9
     assert rank_correlation(x, y, np.full(200, "one")).low is None
     assert rank_correlation(np.ones(200), y, subjects).mean is None
+    seldom = np.where(subjects == "3", 1.0, 0.0)  # many a draw has nothing but zeros
+    assert rank_correlation(seldom, y, subjects)[1:3] == (None, None)

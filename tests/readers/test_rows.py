@@ -24,7 +24,7 @@ from lib.runtime.files import save_table
 from tests.decision.test_nested import last_step
 from tests.tools.report.test_report import made_run
 from tools.report.page import page
-from tools.report.readers import readers_plots, readers_section
+from tools.report.readers import reach, readers_plots, readers_section
 from tools.report.run import read_run
 from tools.report.tables import subjects_table
 
@@ -275,6 +275,10 @@ def test_labels_of_one_person_have_no_interval_and_no_verdict() -> None:
     content = readers_content(found, Readings("second reader", NAMES, pd.DataFrame()), Config())
     assert content["all"]["as_good_as_a_reader"][0]["interval"] is None
     assert "NOT DECIDED" in readers_text(content)
+    limits = content["all"]["areas"][0]["pixels"]
+    assert limits["mean_interval"] is None
+    points = found[["area", "area_error"]].rename(columns={"area_error": "difference"})
+    assert reach(limits, points) >= abs(limits["high"])
 
 
 def test_two_classes_are_told_each_and_have_plots_of_their_own() -> None:

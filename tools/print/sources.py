@@ -46,7 +46,7 @@ def read_finished(folder: Path, overrides: list[str]) -> Results:
         raise InputError(
             f"{Run.of(results.config).audit} is of an older version: run 01_prepare_folds.py again"
         )
-    return results._replace(decision={"test_scores": None} | decision)
+    return results._replace(decision={"test_scores": None, "readers": None} | decision)
 
 
 def rounded(content: Any) -> Any:

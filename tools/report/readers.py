@@ -53,13 +53,13 @@ def _number(value: float | None, digits: int) -> str:
 def readers_plots(results: Results) -> list[Plot]:
     """Bland and Altman's plot of each pair of whole masks; all of them with one scale."""
     plotted = _plotted(results)
-    reach = max((_reach(limits, points) for _, limits, points in plotted), default=0.0)
-    return [_bland_altman(*one, reach) for one in plotted]
+    most = max((reach(limits, points) for _, limits, points in plotted), default=0.0)
+    return [_bland_altman(*one, most) for one in plotted]
 
 
-def _reach(limits: dict[str, Any], points: pd.DataFrame) -> float:
+def reach(limits: dict[str, Any], points: pd.DataFrame) -> float:
     """The largest value of a plot, up or down."""
-    ends = _lines(limits, 0)[["value", "low", "high"]].abs().max()
+    ends = _lines(limits, 0)[["value", "low", "high"]].astype(float).abs().max()
     return float(max(points["difference"].abs().max(), *ends.dropna()))
 
 
@@ -94,11 +94,11 @@ def _areas(
     return limits | {"pair": pair, "unit": "mm²" if in_mm else "pixels"}, pd.DataFrame(points)
 
 
-def _bland_altman(name: str, limits: dict[str, Any], points: pd.DataFrame, reach: float) -> Plot:
+def _bland_altman(name: str, limits: dict[str, Any], points: pd.DataFrame, most: float) -> Plot:
     """A point a mask; lines at the mean difference and the limits, their intervals at the right."""
     unit, pair = limits["unit"], limits["pair"]
     lines = _lines(limits, float(points["mean"].max()))
-    scale = alt.Scale(domain=[-reach, reach])
+    scale = alt.Scale(domain=[-most, most])
     dots = alt.Chart(points).mark_point(filled=True, size=22, opacity=0.45, color=BLUE)
     dots = dots.encode(
         x=alt.X("mean:Q", title=f"mean of both areas, {unit}", scale=alt.Scale(zero=False)),

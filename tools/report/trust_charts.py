@@ -12,7 +12,7 @@ from tools.page.vega import BLUE, Plot, colour, plot_of, tooltips
 from tools.report.calibration_charts import reliability_plot
 
 GROUPS = 10  # of the masks, by their expected score
-ORDERS = {"score": "least expectation first", "perfect": "worst score first (needs the truth)"}
+ORDERS = {"score": "least expectation first", "perfect": "worst first"}
 
 
 def trust_plots(results: Results) -> list[Plot]:
@@ -35,7 +35,10 @@ def referral_plot(told: dict[str, Any]) -> Plot:
         strokeDash=alt.StrokeDash("order:N", legend=None, sort=list(ORDERS.values())),
         tooltip=tooltips(table),
     )
-    about = "Mean score of the images that are left where a share of them is referred to a person."
+    about = (
+        "Mean score of the images that are left where a share of them is referred to a person. No "
+        "order does better than the worst first, which only the truth tells."
+    )
     return plot_of("referral", "What a referral gains", about, chart, table)
 
 

@@ -19,8 +19,7 @@ TURNS: dict[str, Callable[[Grey], Grey]] = {
 }
 LOOKED_AT = 200  # images of a set
 FEWEST = 20  # images that tell anything
-FEWEST_PEOPLE = 10  # whose means tell what chance does
-CERTAIN = 4.0  # standard errors by which a turned mask has to fit better
+CERTAIN = 4.0  # standard errors by which a turned mask has to fit better, of very many people
 ENOUGH = 0.1  # and so much more edge, beside that around it
 AROUND = 21  # pixels
 
@@ -54,18 +53,23 @@ def _fit(steep: npt.NDArray[np.float32], mask: Grey) -> float:
 def doubts_of(measured: Sequence[list[float]], people: Sequence[str] = ()) -> list[str]:
     """A sentence for the turn after which the masks of the set fit best, if beyond chance.
 
-    Chance is that of `people`, one a mask, where many are known: frames of one are alike.
+    Chance is that of `people`, one a mask, where they are known: frames of one are alike. Of few
+    people it does more (Student's t).
     """
+    from scipy.special import ndtr, stdtrit  # slow to load
+
     table = np.array(measured, dtype=float).reshape(-1, 1 + len(TURNS))
     better: dict[str, float] = {}
     for number, name in enumerate(TURNS, start=1):
         gain = pd.Series(table[:, number] - table[:, 0]).dropna()
         if len(gain) < FEWEST:
             continue
-        if len(set(people)) >= FEWEST_PEOPLE and all(people):
+        if people and all(people):
             gain = gain.groupby(pd.Series(people)).mean()
+        if len(gain) < 2:
+            continue
         error = gain.std() / np.sqrt(len(gain))
-        if gain.mean() > max(ENOUGH, CERTAIN * error):
+        if gain.mean() > max(ENOUGH, stdtrit(len(gain) - 1, ndtr(CERTAIN)) * error):
             better[name] = gain.mean()
     if not better:
         return []

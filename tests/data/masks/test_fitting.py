@@ -43,6 +43,17 @@ def test_people_whose_frames_agree_by_chance_are_no_proof() -> None:
     assert doubts_of(found, [f"p{k % 12}" for k in range(240)]) == []
 
 
+def test_of_few_people_one_whose_masks_fit_better_turned_is_no_proof() -> None:
+    """Ten times the error of 120 images, and not twice that of their three people."""
+    people = ["a"] * 40 + ["b"] * 40 + ["c"] * 40
+    gains = [0.5 if person == "a" else 0.05 for person in people]
+    measured = [[1.0, 1.0 + gain, 0.9, 0.9, 0.9] for gain in gains]
+    assert doubts_of(measured) != []
+    assert doubts_of(measured, people) == []
+    assert doubts_of([[1.0, 1.5, 0.9, 0.9, 0.9]] * 120, people) != []
+    assert doubts_of(measured, ["one"] * 120) == []
+
+
 def test_few_images_and_masks_of_chance_tell_nothing() -> None:
     name = "mirrored left to right"
     assert doubts_of(measured(TURNS[name], FEWEST - 1)) == []
