@@ -171,11 +171,16 @@ def existing(path: Path, step: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is missing: run {step} first")
     if not intact(path):
-        raise InputError(
-            f"{path} is not as it was written: it, or {SUMS} beside it, is damaged or was changed "
-            f"by hand. Delete it and run {step} again"
-        )
+        raise InputError(f"{not_as_written(path)}. Delete it and run {step} again")
     return path
+
+
+def not_as_written(path: Path) -> str:
+    """What is said of a file that is not `intact`; its hash may be what is wrong."""
+    return (
+        f"{path} is not as it was written: it, or {SUMS} beside it, is damaged or was changed by "
+        "hand"
+    )
 
 
 def sha_of(content: bytes) -> str:

@@ -17,7 +17,7 @@ import torch
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
-from lib.runtime.files import intact, save_table
+from lib.runtime.files import intact, not_as_written, save_table
 
 GIB = 2**30
 
@@ -61,7 +61,7 @@ def load_speed(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame({"epoch": []})
     if not intact(path):
-        raise InputError(f"{path} is damaged, or changed by hand: delete it")
+        raise InputError(f"{not_as_written(path)}. Delete it")
     try:
         table = pd.read_csv(path, dtype={"epoch": float, "device": str, "torch": str})
     except ValueError as error:

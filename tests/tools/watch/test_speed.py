@@ -9,6 +9,7 @@ import torch
 from lib.artifacts.run import Run
 from lib.config.fields import Config
 from lib.runtime.errors import InputError
+from lib.runtime.files import sha_of_file
 from tools.watch.speed import Stopwatch, load_speed, peak_memory
 
 CPU = torch.device("cpu")
@@ -81,3 +82,12 @@ def test_the_peak_of_memory_is_in_bytes() -> None:
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found
     assert 0.99 < peak_memory() / (1024 * int(found[1])) < 100
+
+
+def test_a_damaged_hash_is_named_too(config: Config) -> None:
+    validated(config, [1])
+    path = Run.of(config).speed(0)
+    sums = path.with_name("checksums.json")
+    sums.write_text(sums.read_text().replace(sha_of_file(path), "0" * 16))
+    with pytest.raises(InputError, match=r"speed.csv is not .* or checksums.json beside it, is"):
+        load_speed(path)
