@@ -43,8 +43,7 @@ def decide_and_submit(config: Config) -> None:
     save_table(Run.of(config).scores, results.rows, summed=True)
     save_masks(Run.of(config).oof_masks, results.drawn)
     save_readers(results)
-    rules = [found.rule for found in results.decided]
-    print(told(results.rows, decision, rules, config))
+    print(told(results.rows, decision, results.rules, config))
     made = set(folds.table["fold"]) - {TRAINING_ONLY}
     if missing := made - set(config.fold_numbers):
         print(f"{len(missing)} of {len(made)} folds were not asked for and are not in the scores")
@@ -73,9 +72,8 @@ def make_submission(results: Results, left_out: list[str]) -> dict[str, Any] | N
         before = f"; {path} is from before" if path.is_file() else ""
         print(f"there is no test set, so no submission is written{before}")
         return None
-    rules = [found.rule for found in results.decided]
-    masks = masks_of_test(test, folds, rules, results.unseen.inference, config)
-    drawn, unused = masks.drawn, [""] * len(rules)
+    masks = masks_of_test(test, folds, results.rules, results.unseen.inference, config)
+    drawn, unused = masks.drawn, [""] * len(folds.classes)
     runs = {image: drawn[image].runs if image in drawn else unused for image in test["image"]}
     table = {
         (image, name): pixels

@@ -4,12 +4,14 @@ The small modules: rle.py (masks as run lengths), dataset.py (images in batches)
 augmentations), unet.py (the network), bce_dice.py and losses.py, metric.py (IoU, Dice, intervals).
 
 The rooms, in the order of an image's way: config/ (every setting), data/ (files of any layout ->
-one table), folds/ (01), training/ (02), inference/ (03), decision/ (04). artifacts/ holds the files
-that one step hands to the next; runtime/ knows neither a setting nor an image.
+one table), folds/ (01), training/ (02), inference/ (03), decision/ (04), with quality/ (which masks
+can be trusted) and readers/ (whether people agree). artifacts/ holds the files that one step hands
+to the next; runtime/ knows neither a setting nor an image.
 
 Imports point one way, and tests/test_import_order.py holds that: runtime < rle, metric < config <
-artifacts, unet, augment, bce_dice < data, losses < dataset, folds < inference < decision < training
-< tools < scripts. Begin with a script, such as 02_train.py: it reads from the top down.
+artifacts, unet, augment, bce_dice < data, losses < dataset, folds, quality < inference < decision <
+readers < training < tools < scripts. Begin with a script, such as 02_train.py: it reads from the
+top down.
 """
 
 import os

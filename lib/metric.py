@@ -74,6 +74,10 @@ class Score(NamedTuple):
     high: float | None
     n: int  # subjects
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 def area_under_curve(there: npt.NDArray[np.bool_], presence: Floats) -> float | None:
     """How often an image with a nerve has more presence than one without; equals count half.
@@ -138,6 +142,11 @@ def interval_of(means: Floats, subjects: int) -> tuple[float, float]:
     tail = ndtr(stdtrit(subjects - 1, 0.025) * np.sqrt(subjects / (subjects - 1)))
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def interval_of_all(draws: Floats | None, subjects: int) -> tuple[float, float] | None:
+    """`interval_of`; None without draws, and where some draw has no value."""
+    return None if draws is None or np.isnan(draws).any() else interval_of(draws, subjects)
 
 
 def spread_of(subjects: int) -> float:

@@ -2,27 +2,18 @@
 
 import pandas as pd
 
-from lib.artifacts.folds import masks_in
+from lib.artifacts.labels import load_labels, save_labels
 from lib.artifacts.run import Run
 from lib.config.fields import Config
-from lib.runtime.files import existing, save_table
 
 COLUMNS = ["image", "height", "width"]
 
 
 def save_second_reader(config: Config, table: pd.DataFrame | None) -> None:
-    """Columns COLUMNS and the run lengths, as in folds.csv; no file without a second reader."""
-    if table is None:
-        Run.of(config).second_reader.unlink(missing_ok=True)
-        return
-    save_table(Run.of(config).second_reader, table[[*COLUMNS, *masks_in(table)]], summed=True)
+    """Columns COLUMNS and the run lengths; no file without a second reader."""
+    save_labels(Run.of(config).second_reader, COLUMNS, table)
 
 
 def load_second_reader(config: Config) -> pd.DataFrame | None:
     """None where 01 was given no second reader."""
-    path = Run.of(config).second_reader
-    if not path.is_file():
-        return None
-    existing(path, "01_prepare_folds.py")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return table.astype({"height": int, "width": int})
+    return load_labels(Run.of(config).second_reader)

@@ -177,7 +177,7 @@ def _of_each(rows: pd.DataFrame) -> dict[str, Any]:
         for k, score in zip(places, scores, strict=True):
             found[keys[k]] = {
                 "mean": score.mean,
-                "interval": None if score.low is None else (score.low, score.high),
+                "interval": score.interval,
                 "median": float(np.median(chosen[:, k])) if len(chosen) else None,
                 "masks": len(chosen),
             }

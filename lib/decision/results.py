@@ -12,7 +12,7 @@ from lib.config.fields import Config
 from lib.decision.evidence import Unseen, read_unseen
 from lib.decision.measures import measured, told_measures
 from lib.decision.nested import Decided, decide_all, parts_of
-from lib.decision.rule import Mask
+from lib.decision.rule import Mask, Rule
 from lib.decision.scores import content, image_rows
 from lib.decision.search import Parts
 from lib.decision.strata import strata_of
@@ -40,6 +40,11 @@ class Results(NamedTuple):
     def metric(self) -> Metric:
         """What the rule was chosen by."""
         return Metric(self.config.metric)
+
+    @property
+    def rules(self) -> list[Rule]:
+        """Those for new images, one a class."""
+        return [found.rule for found in self.decided]
 
     def masks_of(self, image: str) -> list[Mask]:
         """One a class, as the image is scored: by the rule that was chosen without its part."""

@@ -128,8 +128,7 @@ def _means(rows: pd.DataFrame, known: bool, weights: Floats | None) -> dict[str,
 
 def score_content(score: Score, metric: Metric) -> dict[str, Any]:
     """The score as the JSON files hold it; `score_in` reads it back."""
-    interval = None if score.low is None else (score.low, score.high)
-    return {metric.column: score.mean, f"{metric.column}_interval": interval}
+    return {metric.column: score.mean, f"{metric.column}_interval": score.interval}
 
 
 def score_in(summary: Mapping[str, Any], metric: Metric) -> Score:

@@ -68,6 +68,14 @@ def _cells(rows: pd.DataFrame) -> str:
     return f"{len(rows):6}  {rows['iou'].mean():.4f}  {rows['dice'].mean():.4f}     {empty:.4f}"
 
 
+def ways_of(decision: dict[str, Any], threshold: float) -> dict[str, dict[str, Any]]:
+    """The scores of each decision rule by what it is called; where nothing was chosen, of one."""
+    ways = {"nested": decision["scores"]} | decision["other_scores"]
+    if not decision["chosen_on_these_images"]:
+        ways = {"fixed": ways["fixed"]}
+    return {WAYS[name].format(threshold=threshold): way for name, way in ways.items()}
+
+
 def comparison(decision: dict[str, Any], config: Config) -> str:
     """The headline metric of every way to decide, with intervals over subjects."""
     scores, metric = decision["scores"], Metric(decision["metric"])
@@ -77,16 +85,12 @@ def comparison(decision: dict[str, Any], config: Config) -> str:
         "with_nerve": "with a nerve",
         "expected": f"at {100 * config.test_positive_share:.0f} % with one",
     }
-    ways = {"nested": scores} | decision["other_scores"]
-    if not decision["chosen_on_these_images"]:
-        ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
     wide = max(len(name) for name in WAYS.values()) + 2
     lines = [
         f"{decision['metric']}, and 95 % over subjects".ljust(wide)
         + "  ".join(f"{heads[part]:<19}" for part in parts)
     ]
-    for name, way in ways.items():
-        words = WAYS[name].format(threshold=config.probability_threshold)
+    for words, way in ways_of(decision, config.probability_threshold).items():
         cells = [_cell(score_in(way[part], metric)) for part in parts]
         lines.append(words.ljust(wide) + "  ".join(cells))
     empty = [_number(scores[part]["all_empty"]).ljust(19) for part in parts]

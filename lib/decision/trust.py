@@ -1,6 +1,6 @@
 """How far each mask can be trusted without its truth, and how far that can be believed itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,17 +42,12 @@ def trust_tables(
     The expected score is learnt from the other parts of the images, at least of five where there
     are fewer than three folds.
     """
-    part, metric = (
-        parts_of(unseen.table, replace(config, tune_decision=True)),
-        Metric(config.metric),
-    )
+    part = parts_of(unseen.table, replace(config, tune_decision=True))
     steps = steps_of(unseen.unlike)
     unlike = percentile(unseen.unlike, steps) if steps else np.full(len(part), np.nan)
     tables = []
-    for evidence, rules, of_class in zip(unseen.evidence, decided, believed, strict=True):
-        scores = metric.of_counts(evidence.truth, rules.nested.area, rules.nested.both)
-        expected = nested(of_class, rules.presence, scores, part)
-        table = pd.DataFrame({column_of(config): expected, "unlike": unlike})
+    for known in _known(unseen, decided, believed, config):
+        table = pd.DataFrame({column_of(config): nested(*known, part), "unlike": unlike})
         tables.append(table.dropna(axis=1, how="all"))
     return tables
 
@@ -61,11 +56,17 @@ def expectations(
     unseen: Unseen, decided: Sequence[Decided], believed: Sequence[Floats], config: Config
 ) -> list[Expectation]:
     """For new masks, one a class: learnt from all images, as the rules scored them."""
-    metric, found = Metric(config.metric), []
+    return [expectation(*known) for known in _known(unseen, decided, believed, config)]
+
+
+def _known(
+    unseen: Unseen, decided: Sequence[Decided], believed: Sequence[Floats], config: Config
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Of each class, one value an image: what its map believes, its presence, its nested score."""
     for evidence, rules, of_class in zip(unseen.evidence, decided, believed, strict=True):
-        scores = metric.of_counts(evidence.truth, rules.nested.area, rules.nested.both)
-        found.append(expectation(of_class, rules.presence, scores))
-    return found
+        area, both = rules.nested
+        scores = Metric(config.metric).of_counts(evidence.truth, area, both)
+        yield of_class, rules.presence, scores
 
 
 def trust_content(
@@ -131,8 +132,7 @@ def _of_believed(
 
 
 def _told(score: Score) -> dict[str, Any]:
-    interval = None if score.low is None else (score.low, score.high)
-    return {"value": score.mean, "interval": interval}
+    return {"value": score.mean, "interval": score.interval}
 
 
 def _knots(found: Expectation) -> dict[str, Any]:

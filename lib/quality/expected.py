@@ -1,11 +1,9 @@
 """The score that a mask can be expected to have, by the probabilities that it was drawn from."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 
 from lib.metric import Floats, Metric
 
@@ -49,6 +47,8 @@ def calibrated(values: Floats, scores: Floats) -> Calibration | None:
     """
     if len(values) < LEAST:
         return None
+    from scipy.optimize import isotonic_regression  # slow to load
+
     order = np.argsort(values, kind="stable")
     x, found = values[order], isotonic_regression(scores[order])
     steps = list(zip(found.blocks[:-1], found.blocks[1:], strict=True))
@@ -87,11 +87,8 @@ def nested(
 ) -> Floats:
     """What to expect of each image, learnt from the images of the other parts; NaN of one part."""
     found = np.full(len(believed), np.nan)
-    for own in _parts(part):
+    for number in np.unique(part):
+        own = part == number
         others = expectation(believed[~own], presence[~own], scores[~own])
         found[own] = others.of(believed[own], presence[own])
     return found
-
-
-def _parts(part: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.bool_]]:
-    return (part == number for number in np.unique(part))

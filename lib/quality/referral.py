@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lib.metric import Floats, Score, bootstrap_means, interval_of, mean_score
+from lib.metric import Floats, Score, bootstrap_means, interval_of_all, mean_score
 
 SHARES = (0.05, 0.1, 0.2)  # that are referred
 CURVE = tuple(k / 50 for k in range(26))  # 0 to half of them
@@ -24,8 +24,8 @@ def rank_correlation(expected: Floats, scores: Floats, subjects: npt.NDArray[np.
     n, found = len(np.unique(subjects)), correlation_of(columns.mean(axis=0, keepdims=True))[0]
     if np.isnan(found):
         return Score(None, None, None, n)
-    drawn = np.array([np.nan]) if draws is None else correlation_of(draws)
-    low, high = (None, None) if np.isnan(drawn).any() else interval_of(drawn, n)
+    interval = interval_of_all(None if draws is None else correlation_of(draws), n)
+    low, high = interval or (None, None)
     return Score(float(found), low, high, n)
 
 
@@ -55,7 +55,7 @@ def referral(
                 "referred": share,
                 "images": len(rest),
                 "score": score.mean,
-                "interval": None if score.low is None else (score.low, score.high),
+                "interval": score.interval,
                 "perfect": float(scores[kept(scores, share)].mean()),
             }
         )

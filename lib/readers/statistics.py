@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lib.metric import Floats, Score, bootstrap_means, interval_of, mean_score
+from lib.metric import Floats, Score, bootstrap_means, interval_of, interval_of_all, mean_score
 
 Subjects = npt.NDArray[np.str_]
 Interval = tuple[float, float] | None  # None for fewer than two subjects
@@ -31,7 +31,7 @@ def non_inferiority(changes: Floats, subjects: Subjects, margin: float) -> dict[
     found = mean_score(changes, subjects)
     return {
         "difference": found.mean,
-        "interval": None if found.low is None else (found.low, found.high),
+        "interval": found.interval,
         "margin": margin,
         "verdict": verdict(found, margin),
     }
@@ -59,10 +59,10 @@ def presence(first: Floats, second: Floats, subjects: Subjects) -> dict[str, Any
     counts = dict(zip(names, kinds.sum(axis=0).tolist(), strict=True))
     found = kappa(kinds.mean(axis=0))
     draws = bootstrap_means(kinds.astype(float), subjects)
-    kappas = np.array([np.nan]) if draws is None else kappa(draws)
+    kappas = None if draws is None else kappa(draws)
     return counts | {
         "kappa": None if np.isnan(found) else float(found),
-        "kappa_interval": None if np.isnan(kappas).any() else _interval(kappas, subjects),
+        "kappa_interval": interval_of_all(kappas, len(set(subjects))),
     }
 
 
@@ -90,13 +90,11 @@ def limits_of_agreement(differences: Floats, subjects: Subjects) -> Limits | Non
         return None
     own = _with_limits(np.array([[differences.mean(), (differences**2).mean()]]), n)[0]
     draws = bootstrap_means(np.stack([differences, differences**2], axis=1), subjects)
-    intervals: list[Interval] = [None] * 3
+    people, intervals = len(set(subjects)), list[Interval]([None] * 3)
     if draws is not None:
-        intervals = [_interval(column, subjects) for column in _with_limits(draws, n).T]
+        intervals = [interval_of(column, people) for column in _with_limits(draws, n).T]
     middle, low, high = own.tolist()
-    return Limits(
-        middle, intervals[0], low, intervals[1], high, intervals[2], n, len(set(subjects))
-    )
+    return Limits(middle, intervals[0], low, intervals[1], high, intervals[2], n, people)
 
 
 def _with_limits(moments: Floats, n: int) -> Floats:
@@ -104,7 +102,3 @@ def _with_limits(moments: Floats, n: int) -> Floats:
     mean, square = moments.T
     reach = WIDTH * np.sqrt(np.maximum(square - mean**2, 0) * n / (n - 1))
     return np.stack([mean, mean - reach, mean + reach], axis=1)
-
-
-def _interval(draws: Floats, subjects: Subjects) -> Interval:
-    return interval_of(draws, len(set(subjects)))

@@ -121,8 +121,7 @@ def _means(rows: pd.DataFrame, keys: list[str]) -> dict[str, Any]:
         "all_empty": float((rows["against_area"] == 0).mean()) if len(rows) else None,
     }
     for key, score in zip(keys, scores, strict=True):
-        interval = None if score.low is None else (score.low, score.high)
-        found[key] = {"mean": score.mean, "interval": interval}
+        found[key] = {"mean": score.mean, "interval": score.interval}
     return found
 
 

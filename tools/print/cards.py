@@ -11,7 +11,7 @@ from lib.artifacts.caveats import marks
 from lib.decision.results import Results
 from lib.metric import Metric
 from tools.print.facts import plain
-from tools.print.sources import SEEN, caveats_of, has_mark
+from tools.print.sources import SEEN, has_mark
 
 UNLICENSED = "# The licence is open: for the author. That of the code says nothing about this.\n"
 LICENCE = {"license": "other", "license_name": "open-for-the-author"}
@@ -49,7 +49,7 @@ def _results(results: Results) -> list[dict[str, Any]]:
     }
     if test := decision.get("test_scores"):
         sets["labelled test images"] = test["all"]
-    words = "".join(f", {mark}" for mark in marks(caveats_of(results)))
+    words = "".join(f", {mark}" for mark in marks(results.decision["caveats"]))
     return [
         {
             "task": {"type": "image-segmentation", "name": "Nerves in ultrasound images"},

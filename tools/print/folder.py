@@ -11,7 +11,6 @@ from lib.runtime.progress import progress
 from tools.print.examples import frames_of
 from tools.print.figures import WIDTHS, pdf_of, save_drawing, save_plot
 from tools.print.panels import figure_of
-from tools.print.sources import caveats_of
 from tools.print.tables import save_tables, tables_of
 from tools.print.texts import texts_of
 from tools.report.plots import plots_of
@@ -27,7 +26,7 @@ EXAMPLES = (
 def write_print(results: Results) -> Path:
     """Writes all of it; returns the folder."""
     folder = Run.of(results.config).folder / "print"
-    found = marks(caveats_of(results))
+    found = marks(results.decision["caveats"])
     texts, sources = texts_of(results)
     save_texts(texts, folder)
     save_table(folder / "sources.csv", sources)

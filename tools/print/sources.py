@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from lib.artifacts.caveats import Caveat, marks, without_doubles
+from lib.artifacts.caveats import marks
 from lib.artifacts.decision import load_decision
 from lib.artifacts.model import MODEL_SETTINGS, read_model
 from lib.artifacts.run import Run
@@ -100,14 +100,9 @@ def _speeds(config: Config) -> dict[str, Any]:
     return rows | {ALL_SPEEDS: {SECONDS: seconds}}
 
 
-def caveats_of(results: Results) -> list[Caveat]:
-    """All that a reader of a score must know, the most important first."""
-    return without_doubles(results.decision["caveats"])
-
-
 def has_mark(results: Results, mark: str) -> bool:
     """Whether it stands beside the scores, whatever config.yaml says of the training."""
-    return mark in marks(caveats_of(results))
+    return mark in marks(results.decision["caveats"])
 
 
 def changed_settings(results: Results) -> list[str]:

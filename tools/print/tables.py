@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.decision.measures import names_of
 from lib.decision.results import Results
-from lib.decision.text import WAYS, digits_of
+from lib.decision.text import digits_of, ways_of
 from lib.metric import Metric
 from lib.runtime.files import save_table, written_whole
 from tools.report.made_with import without_path
@@ -33,8 +33,9 @@ def tables_of(results: Results, marks: Iterable[str]) -> list[Table]:
     between = f", with 95 % intervals over {over}"
     by_class = decision["scores"].get("by_class", {})
     parts = _parts(decision["strata"])
+    ways = ways_of(decision, results.config.probability_threshold)
     made = [
-        _scores("scores", f"Scores of each decision rule{between}", _ways(results)),
+        _scores("scores", f"Scores of each decision rule{between}", ways),
         _scores("scores_by_class", f"Scores of each class{between}", by_class),
         _groups("folds", f"Scores of each fold{between}", "fold", decision["by_fold"]),
         _groups("parts", f"Scores of parts of the images{between}", "part", parts),
@@ -79,15 +80,6 @@ def _escaped(words: str) -> str:
     for sign in "&%$#_{}":
         words = words.replace(sign, f"\\{sign}")
     return words
-
-
-def _ways(results: Results) -> dict[str, Any]:
-    """The scores of each decision rule by what it is called; those that nothing chose once."""
-    decision, threshold = results.decision, results.config.probability_threshold
-    ways = {"nested": decision["scores"]} | decision["other_scores"]
-    if not decision["chosen_on_these_images"]:
-        ways = {"fixed": ways["fixed"]}
-    return {WAYS[name].format(threshold=threshold): found for name, found in ways.items()}
 
 
 def _parts(strata: Mapping[str, Any]) -> dict[str, Any]:

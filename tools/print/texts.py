@@ -18,7 +18,6 @@ from tools.print.sources import (
     EPOCH_CHOSEN,
     INSTALLED,
     SEEN,
-    caveats_of,
     changed_settings,
     epochs_of,
     files_of,
@@ -61,7 +60,7 @@ def environment() -> Environment:
 
 def _shared(results: Results) -> dict[str, Any]:
     """What all templates look at to choose their sentences."""
-    found, classes = caveats_of(results), results.folds.class_names
+    found, classes = results.decision["caveats"], results.folds.class_names
     inventory = results.audit["inventory"]
     return {
         "config": results.config,

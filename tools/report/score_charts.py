@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lib.decision.scores import score_in
-from lib.decision.text import WAYS
+from lib.decision.text import ways_of
 from lib.metric import Metric, Score
 from tools.page.vega import BLUE, GREY, WHOLE, Plot, colour, plot_of, specification, tooltips
 from tools.report.hydrogen_torch import REFERENCE_IOU
@@ -44,12 +44,9 @@ def _ways(
 ) -> list[dict[str, Any]]:
     """A row for each rule and kind of images; only the fixed rule where nothing was chosen."""
     metric = Metric(decision["metric"])
-    ways = {"nested": decision["scores"]} | decision["other_scores"]
-    if not decision["chosen_on_these_images"]:
-        ways = {name: way for name, way in ways.items() if name not in ("nested", "tuned")}
     return [
-        _way(WAYS[name].format(threshold=probability_threshold), of, score_in(way[kind], metric))
-        for name, way in ways.items()
+        _way(words, of, score_in(way[kind], metric))
+        for words, way in ways_of(decision, probability_threshold).items()
         for kind, of in kinds.items()
         if way[kind][metric.column] is not None
     ]

@@ -56,8 +56,6 @@ def doubts_of(measured: Sequence[list[float]], people: Sequence[str] = ()) -> li
     Chance is that of `people`, one a mask, where they are known: frames of one are alike. Of few
     people it does more (Student's t).
     """
-    from scipy.special import ndtr, stdtrit  # slow to load
-
     table = np.array(measured, dtype=float).reshape(-1, 1 + len(TURNS))
     better: dict[str, float] = {}
     for number, name in enumerate(TURNS, start=1):
@@ -69,7 +67,7 @@ def doubts_of(measured: Sequence[list[float]], people: Sequence[str] = ()) -> li
         if len(gain) < 2:
             continue
         error = gain.std() / np.sqrt(len(gain))
-        if gain.mean() > max(ENOUGH, stdtrit(len(gain) - 1, ndtr(CERTAIN)) * error):
+        if gain.mean() > ENOUGH and gain.mean() > _certain(len(gain)) * error:
             better[name] = gain.mean()
     if not better:
         return []
@@ -78,3 +76,10 @@ def doubts_of(measured: Sequence[list[float]], people: Sequence[str] = ()) -> li
         f"the masks of {len(table)} images that were looked at follow the edges in their pictures "
         f"better {best}: look at labels.png, and export them again if they lie wrong"
     ]
+
+
+def _certain(number: int) -> float:
+    """Standard errors of the mean of so many that chance reaches as seldom as CERTAIN of many."""
+    from scipy.special import ndtr, stdtrit  # slow to load, and seldom needed
+
+    return float(stdtrit(number - 1, ndtr(CERTAIN)))

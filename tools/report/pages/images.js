@@ -69,11 +69,10 @@ function tile(i) {
 
 // The columns of how far a mask can be trusted, which not every run has.
 const trustOf = (row) => [row.expected, row.unlike].filter((value) => value !== undefined);
-const told = (value) => (value === null ? "–" : three(value));
 
 function cellsOf(i) {
   const row = rowAt(i);
-  return [row.image, ...(live.several ? [row.class_id] : []), row.subject, row.fold, three(row.iou), three(row.dice), three(row.loss), three(row.presence), ...trustOf(row).map((value) => told(value)), row.true_area, row.area, KIND_WORDS[kindOf(i)] + (row.twin ? " twin" : "")];
+  return [row.image, ...(live.several ? [row.class_id] : []), row.subject, row.fold, three(row.iou), three(row.dice), three(row.loss), three(row.presence), ...trustOf(row).map(three), row.true_area, row.area, KIND_WORDS[kindOf(i)] + (row.twin ? " twin" : "")];
 }
 
 function tableRow(i) {
