@@ -79,3 +79,11 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run, seconds in zip(runs, (10.0, 60.0, 10.0), strict=True):
         trained(run, seconds)
     return write_page(side_by_side(runs), runs[0].parent / "compare.html")
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest, browser: Browser) -> Browser:
+    """The browser, with the page open whose fixture a test names as its parameter."""
+    found = request.getfixturevalue(request.param)
+    browser.open(found if isinstance(found, Path) else found.path)
+    return browser

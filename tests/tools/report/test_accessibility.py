@@ -88,12 +88,8 @@ def test_a_definition_opens_beside_its_word_by_keyboard_and_by_touch(
     browser.press("Escape")
 
 
-@pytest.mark.parametrize("which", ["page", "compared"])
-def test_every_term_has_a_definition(
-    which: str, browser: Browser, request: pytest.FixtureRequest
-) -> None:
-    found = request.getfixturevalue(which)
-    browser.open(found if isinstance(found, Path) else found.path)
+@pytest.mark.parametrize("opened", ["page", "compared"], indirect=True)
+def test_every_term_has_a_definition(opened: Browser) -> None:
     lost = "all('[popovertarget]').filter((word) => !find(word.getAttribute('popovertarget')))"
-    assert browser.ask("all('.term').length") > 2
-    assert browser.ask(f"{lost}.map((word) => word.textContent)") == []
+    assert opened.ask("all('.term').length") > 2
+    assert opened.ask(f"{lost}.map((word) => word.textContent)") == []

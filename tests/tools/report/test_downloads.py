@@ -118,18 +118,14 @@ def test_the_large_image_is_saved_with_its_outlines(page: Page, tmp_path: Path) 
     assert blue.any()
 
 
-@pytest.mark.parametrize("which", ["page", "compared"])
-def test_every_figure_and_table_can_be_taken(
-    which: str, browser: Browser, request: pytest.FixtureRequest
-) -> None:
-    found = request.getfixturevalue(which)
-    browser.open(found if isinstance(found, Path) else found.path)
+@pytest.mark.parametrize("opened", ["page", "compared"], indirect=True)
+def test_every_figure_and_table_can_be_taken(opened: Browser) -> None:
     offers = "all('.take').flatMap((line) => all('button', line).map((one) => one.ariaLabel))"
-    offered = browser.ask(offers)
+    offered = opened.ask(offers)
     assert len(offered) > 5
     assert sorted(set(offered)) == sorted(offered)
-    figures = browser.ask("all('.plot').map(titleOf)")
+    figures = opened.ask("all('.plot').map(titleOf)")
     assert [name for name in figures if f"SVG of {name}" not in offered] == []
     assert [name for name in figures if f"PNG of {name}" not in offered] == []
-    tables = browser.ask("all('table').map(titleOf)")
+    tables = opened.ask("all('table').map(titleOf)")
     assert [name for name in tables if f"CSV of {name}" not in offered] == []

@@ -1,7 +1,5 @@
 """Tables of the pages in a real browser: they fit into any window, and say the same there."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.tools.report.browser import Browser
@@ -20,19 +18,15 @@ AT_REST = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50
 WIDTHS = (1200, 800, 400)
 
 
-@pytest.mark.parametrize("which", ["page", "two_classes", "compared"])
-def test_no_table_is_cut_in_any_window(
-    which: str, browser: Browser, request: pytest.FixtureRequest
-) -> None:
-    found = request.getfixturevalue(which)
-    browser.open(found if isinstance(found, Path) else found.path)
-    browser.ask(SHOW_ALL)
+@pytest.mark.parametrize("opened", ["page", "two_classes", "compared"], indirect=True)
+def test_no_table_is_cut_in_any_window(opened: Browser) -> None:
+    opened.ask(SHOW_ALL)
     for width in (*WIDTHS, *reversed(WIDTHS)):
-        browser.look(width, 900, "light")
-        browser.ask(AT_REST)
-        assert browser.ask("all('.scroll table').filter((one) => one.offsetWidth).length") > 3
-        assert browser.ask(CUT) == []
-        assert browser.ask("document.documentElement.scrollWidth") <= width
+        opened.look(width, 900, "light")
+        opened.ask(AT_REST)
+        assert opened.ask("all('.scroll table').filter((one) => one.offsetWidth).length") > 3
+        assert opened.ask(CUT) == []
+        assert opened.ask("document.documentElement.scrollWidth") <= width
 
 
 def test_a_wide_table_is_a_list_in_a_narrow_window_and_a_table_again_in_a_wide_one(
